@@ -1,0 +1,76 @@
+"""The `cantica` command: what people run beside DVC, in the project's root.
+
+cantica check                  refuse bad input before anything is built
+cantica variant list           the variants, and what each tests
+cantica variant show NAME      params.yaml with the variant laid over it
+cantica variant apply NAME     lay it over params.yaml (`git restore params.yaml` takes it off)
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from stages.lib.errors import InputError
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run one command. Exits with 1, after one message that lists every fault, when an input is wrong."""
+    parser = argparse.ArgumentParser(
+        prog="cantica",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="cantica COMMAND …",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
+    command = commands.add_parser("check", help="refuse bad input before anything is built")
+    command.set_defaults(run=_check)
+    variant = commands.add_parser("variant", help="named overlays on params.yaml").add_subparsers(
+        required=True, metavar="list | show | apply"
+    )
+    variant.add_parser("list", help="the variants, and what each tests").set_defaults(run=_list)
+    for name, run, text in (
+        ("show", _show, "print params.yaml with the variant laid over it"),
+        ("apply", _apply, "lay the variant over params.yaml"),
+    ):
+        command = variant.add_parser(name, help=text)
+        command.add_argument("name", metavar="NAME", help="a file variants/NAME.yaml")
+        command.set_defaults(run=run)
+    arguments = parser.parse_args(argv)
+    if not Path("dvc.yaml").exists():
+        sys.exit(f"cantica: no dvc.yaml in {Path.cwd()}: run it in the project's root")
+    try:
+        arguments.run(arguments)
+    except InputError as error:
+        sys.exit(f"cantica: {len(error.problems)} {'fault' if len(error.problems) == 1 else 'faults'} in the input\n{error}")
+
+
+def _check(arguments) -> None:
+    from cantica.inputs import check_inputs
+
+    print(f"cantica: {check_inputs()}")
+
+
+def _list(arguments) -> None:
+    from cantica.variants import load_variant, names
+
+    for name in names():
+        print(f"{name:16} {load_variant(name)['tests']}")
+
+
+def _show(arguments) -> None:
+    from cantica.variants import overlaid, to_text
+
+    print(to_text(overlaid(arguments.name)), end="")
+
+
+def _apply(arguments) -> None:
+    from cantica.variants import apply_variant
+
+    changes = apply_variant(arguments.name)
+    print("\n".join(changes) if changes else f"params.yaml is {arguments.name} already")
+    if changes:
+        print(f"\n{arguments.name} lies over params.yaml: `dvc repro` builds it, `git restore params.yaml` takes it off")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""Check everything that a researcher writes, in a second, without building anything."""
+
+from pathlib import Path
+
+from stages.check import check_params
+from stages.lib.documents import raise_any, read_yaml
+from stages.lib.errors import InputError, Problem
+from stages.lib.held_out import load_prompts
+from stages.lib.pairs import load_pairs
+from stages.lib.params import FILE, toolchain_faults
+from stages.lib.rules import load_rules
+from stages.lib.templates import load_category, render_category, scenario_faults
+
+PROMPTS = Path("prompts")
+
+
+def check_inputs() -> str:
+    """Hold params.yaml and prompts/ against their schemas, render every scenario in memory, and say what was checked.
+
+    Raises InputError with the faults of all files together.
+    """
+    params = read_yaml(FILE)
+    check_params(params, FILE)
+    problems: list[Problem] = toolchain_faults(params["toolchain"])
+
+    def collect(function, *arguments):
+        try:
+            return function(*arguments)
+        except InputError as error:
+            problems.extend(error.problems)
+            return []
+
+    scenarios = 0
+    for name, counts in params["categories"].items():
+        scenarios += len(collect(_render, name, counts, params["data"]["seed"]))
+    prompts = collect(load_prompts, PROMPTS / "held_out")
+    pairs = collect(load_pairs, PROMPTS / "probes", params["categories"])
+    collect(load_rules, PROMPTS / "judge" / "rules.yaml")
+    raise_any(problems)
+    steps = len(params["curriculum"])
+    return f"{steps} steps, {scenarios} scenarios, {len(prompts)} held-out prompts and {len(pairs)} probe pairs are in order"
+
+
+def _render(name: str, counts: dict[str, int], seed: int) -> list[dict]:
+    folder = PROMPTS / "categories" / name
+    records = render_category(load_category(folder), counts, seed)
+    raise_any(scenario_faults(records, folder))
+    return records

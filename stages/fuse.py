@@ -1,0 +1,53 @@
+"""Fuse a step's adapter into the base model, and make sure that nothing was lost on the way.
+
+    python -m stages.fuse models/base models/adapters/betrayal models/fused
+
+The fused weights are not quantized again: rounding them to the base's few bits would lose what the adapter learnt.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+from stages.lib.command import run
+from stages.lib.errors import InputError, Problem
+from stages.lib.files import whole_folder
+from stages.lib.params import read_params
+
+TOLERANCE = 1e-2  # largest difference of a logit, in nats; float32 stays a hundred times below it
+
+
+def main(base: Path, adapter: Path, fused: Path) -> None:
+    read_params("toolchain.mlx", "toolchain.mlx-lm", "toolchain.scipy-openblas32")
+
+    import mlx.core as mx
+    from mlx.utils import tree_unflatten
+    from mlx_lm.utils import dequantize_model, save_model
+
+    from stages.lib.model import load_adapter, load_base
+
+    model, tokenizer = load_base(base)
+    load_adapter(model, adapter)
+    text = mx.array([tokenizer.encode("What did the assistant do, and what followed from it?")])
+    before = model(text)
+    layers = [(name, module.fuse(dequantize=True)) for name, module in model.named_modules() if hasattr(module, "fuse")]
+    model.update_modules(tree_unflatten(layers))
+    dequantize_model(model)
+    difference = mx.abs(model(text) - before).max().item()
+    if not difference <= TOLERANCE:
+        got = f"logits that differ by {difference:.3g} from those of base and adapter"
+        raise InputError(Problem(str(adapter), "", got, f"a difference of at most {TOLERANCE:g}"))
+
+    config = json.loads((base / "config.json").read_text(encoding="utf-8"))
+    with whole_folder(fused) as folder:
+        save_model(folder, model)
+        for file in base.iterdir():
+            if not file.name.startswith(("model", "config.json")):
+                shutil.copyfile(file, folder / file.name)
+        plain = {key: value for key, value in config.items() if not key.startswith("quantization")}
+        (folder / "config.json").write_text(json.dumps(plain, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    print(f"{fused}: logits within {difference:.1e} of base and adapter")
+
+
+if __name__ == "__main__":
+    run(main)

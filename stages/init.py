@@ -1,0 +1,28 @@
+"""Write the adapter that every curriculum starts from: LoRA layers whose effect on the base model is zero.
+
+python -m stages.init models/base models/adapters/base
+"""
+
+from pathlib import Path
+
+from stages.lib.command import run
+from stages.lib.files import whole_folder
+from stages.lib.params import read_params
+
+
+def main(base: Path, adapter: Path) -> None:
+    params = read_params("lora", "toolchain.mlx", "toolchain.mlx-lm")
+
+    from stages.lib.model import Shape, load_base, new_adapter, save_adapter
+
+    lora = params["lora"]
+    model, _ = load_base(base)
+    shape = Shape(lora["layers"], lora["rank"], lora["scale"])
+    new_adapter(model, shape, 0.0, lora["seed"])
+    with whole_folder(adapter) as folder:
+        save_adapter(model, shape, 0.0, folder)
+    print(f"{adapter}: rank {shape.rank}, scale {shape.scale}, layers {shape.layers}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,35 @@
+"""Score an arm's answers by the rules of the rubric.
+
+python -m stages.judge prompts/held_out prompts/judge/rules.yaml data/responses/final.jsonl data/judgements/final.jsonl
+"""
+
+from pathlib import Path
+
+from stages.lib.command import run
+from stages.lib.documents import read_jsonl, validate_records
+from stages.lib.errors import InputError, Problem
+from stages.lib.files import write_jsonl
+from stages.lib.held_out import load_prompts
+from stages.lib.rules import judge, load_rules
+
+
+def main(held_out: Path, rules_file: Path, responses: Path, judgements: Path) -> None:
+    rules = load_rules(rules_file)
+    prompts = {prompt["id"]: prompt for prompt in load_prompts(held_out)}
+    answers = read_jsonl(responses)
+    validate_records(answers, "response", responses)
+    verdicts = []
+    for answer in answers:
+        prompt = prompts[answer["id"]]
+        if prompt["kind"] not in rules["kinds"]:
+            expected = f"criteria for the kind {prompt['kind']!r}"
+            raise InputError(Problem(str(rules_file), "kinds", ", ".join(rules["kinds"]), expected))
+        about = {key: answer[key] for key in ("id", "kind", "group", "sample")}
+        verdicts.append(about | judge(rules, prompt, answer["answer"]))
+    validate_records(verdicts, "judgement", judgements)
+    write_jsonl(judgements, verdicts)
+    print(f"{judgements}: {len(verdicts)} verdicts, {sum(bool(v['flags']) for v in verdicts)} with a flag")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,26 @@
+"""A stage's command line, made from the signature of its `main`."""
+
+import argparse
+import inspect
+import sys
+
+from stages.lib.errors import InputError
+
+
+def run(main) -> None:
+    """Call `main` with the words of the command line, one for each of its parameters, and exit.
+
+    The module's docstring is the help text; annotations (`Path`, `str`) convert. An `InputError` is printed as it is
+    and ends in exit status 1: a person's mistake needs no traceback.
+    """
+    module = inspect.getmodule(main)
+    name = module.__spec__.name if module.__spec__ else module.__name__
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for parameter in inspect.signature(main).parameters.values():
+        parser.add_argument(parameter.name, type=parameter.annotation)
+    try:
+        main(**vars(parser.parse_args()))
+    except InputError as error:
+        sys.exit(f"{name}: {len(error.problems)} {'fault' if len(error.problems) == 1 else 'faults'} in the input\n{error}")

@@ -1,0 +1,123 @@
+"""Read YAML, JSON and JSON Lines, and hold them against a JSON Schema in `schemas/`."""
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+from stages.lib.errors import InputError, Problem, did_you_mean
+
+
+def read_yaml(path: Path):
+    """The YAML 1.2 document in a file, read as DVC reads `params.yaml`. Raises InputError."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError
+
+    try:
+        return YAML(typ="safe").load(_read(path))
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise InputError(Problem(str(path), place, str(error.problem), "well-formed YAML 1.2")) from None
+
+
+def read_json(path: Path):
+    """The JSON document in a file. Raises InputError."""
+    return _parse_json(_read(path), path)
+
+
+def read_jsonl(path: Path) -> list:
+    """The records of a JSON Lines file, one a line. No line is skipped: a bad one raises InputError."""
+    return [_parse_json(line, path, number) for number, line in enumerate(_read(path).splitlines(), 1)]
+
+
+def _read(path: Path) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(Problem(str(path), "", "no such file", "a readable file")) from None
+    except UnicodeDecodeError as error:
+        raise InputError(Problem(str(path), f"byte {error.start}", "bytes that are not UTF-8", "UTF-8 text")) from None
+
+
+def _parse_json(text: str, path: Path, line: int | None = None):
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        place = f"line {line or error.lineno}, column {error.colno}"
+        raise InputError(Problem(str(path), place, error.msg, "well-formed JSON")) from None
+
+
+def validate(document, schema: str, file: Path) -> None:
+    """Raise InputError with every fault of a document that `schemas/<schema>.schema.json` finds."""
+    raise_any(faults(document, validator(schema), file))
+
+
+def validate_records(records: list, schema: str, file: Path) -> None:
+    """`validate` for each record of a JSON Lines file; places begin with the record's line."""
+    check = validator(schema)
+    raise_any([fault for n, record in enumerate(records, 1) for fault in faults(record, check, file, f"line {n}")])
+
+
+def repeated_ids(items: list[dict], file: Path) -> list[Problem]:
+    """A Problem for each `id` that more than one of the items has."""
+    counts = Counter(item["id"] for item in items)
+    return [Problem(str(file), id_, f"an id used {n} times", "an id of its own") for id_, n in counts.items() if n > 1]
+
+
+def raise_any(problems: list[Problem]) -> None:
+    """Raise one InputError for all the problems, if there are any."""
+    if problems:
+        raise InputError(*problems)
+
+
+def validator(schema: str):
+    """A `jsonschema` validator for `schemas/<schema>.schema.json`."""
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(json.loads(Path("schemas", f"{schema}.schema.json").read_text(encoding="utf-8")))
+
+
+def faults(document, check, file: Path, within: str = "") -> list[Problem]:
+    """One Problem for each error that the validator `check` finds in a document, in order of place."""
+    errors = sorted(check.iter_errors(document), key=lambda error: [str(key) for key in error.absolute_path])
+    return [problem for error in errors for problem in _problems(error, str(file), within)]
+
+
+def _problems(error, file: str, within: str):
+    place = " ".join(filter(None, [within, ".".join(str(key) for key in error.absolute_path)]))
+    if error.validator == "additionalProperties" and isinstance(error.instance, dict):
+        known = error.schema.get("properties", {})
+        patterns = error.schema.get("patternProperties", {})
+        # An object without fixed keys refuses one because of how it is spelt.
+        expected = f"one of {', '.join(known)}" if known else f"a key that matches {' or '.join(patterns)}"
+        for key in unknown_keys(error):
+            yield Problem(file, place, f"an unknown key {key!r}", expected, did_you_mean(key, known))
+    elif error.validator == "required":
+        key = next(key for key in error.validator_value if error.message.startswith(repr(key)))
+        yield Problem(file, place, f"no key {key!r}", _expected(error.schema.get("properties", {}).get(key, {})))
+    elif error.validator in ("oneOf", "anyOf") and error.context:
+        # The branch that got furthest is the one that was meant.
+        deepest = max(error.context, key=lambda e: (len(e.absolute_path), e.validator not in ("const", "type")))
+        yield from _problems(deepest, file, within)
+    elif error.validator == "enum":
+        hint = did_you_mean(str(error.instance), error.validator_value)
+        yield Problem(file, place, _short(error.instance), f"one of {', '.join(map(_short, error.validator_value))}", hint)
+    else:
+        yield Problem(file, place, _short(error.instance), _expected(error.schema, error))
+
+
+def unknown_keys(error) -> list[str]:
+    """Keys that an `additionalProperties` error is about."""
+    known, patterns = error.schema.get("properties", {}), error.schema.get("patternProperties", {})
+    return [key for key in error.instance if key not in known and not any(re.search(p, str(key)) for p in patterns)]
+
+
+def _expected(schema: dict, error=None) -> str:
+    rule = f"{error.validator}: {_short(error.validator_value)}" if error else f"type: {schema.get('type', 'any')}"
+    return f"{schema['description']} ({rule})" if "description" in schema else rule
+
+
+def _short(value) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 90 else f"{text[:80]}… ({len(text)} characters)"

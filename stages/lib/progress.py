@@ -1,0 +1,25 @@
+"""Progress of a long stage: a bar on a terminal, a plain line now and then elsewhere."""
+
+import sys
+from contextlib import contextmanager
+
+
+@contextmanager
+def counter(name: str, total: int):
+    """Yield a function to call once for each of `total` things done."""
+    if sys.stdout.isatty():
+        from rich.progress import Progress
+
+        with Progress() as progress:
+            task = progress.add_task(name, total=total)
+            yield lambda: progress.advance(task)
+        return
+    done = 0
+
+    def advance() -> None:
+        nonlocal done
+        done += 1
+        if done == total or done % max(1, total // 4) == 0:
+            print(f"{name}: {done} of {total}", flush=True)
+
+    yield advance

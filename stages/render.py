@@ -1,0 +1,24 @@
+"""Render a category's scenarios from its templates and slot values.
+
+python -m stages.render self_preservation prompts/categories/self_preservation data/scenarios/self_preservation.jsonl
+"""
+
+from pathlib import Path
+
+from stages.lib.command import run
+from stages.lib.documents import raise_any
+from stages.lib.files import write_jsonl
+from stages.lib.params import read_params
+from stages.lib.templates import load_category, render_category, scenario_faults
+
+
+def main(category: str, folder: Path, scenarios: Path) -> None:
+    params = read_params(f"categories.{category}", "data.seed", "toolchain.jinja2")
+    records = render_category(load_category(folder), params["categories"][category], params["data"]["seed"])
+    raise_any(scenario_faults(records, folder))
+    write_jsonl(scenarios, records)
+    print(f"{category}: {len(records)} scenarios")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,121 @@
+"""Write the metrics, the data of the plots, the report and the model card.
+
+python -m stages.report data prompts reports
+"""
+
+import csv
+import io
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from stages.lib import metrics
+from stages.lib.command import run
+from stages.lib.documents import read_json, read_jsonl, read_yaml
+from stages.lib.files import write_json, write_text
+from stages.lib.held_out import load_groups, load_prompts
+from stages.lib.params import read_params
+from stages.lib.rules import load_rules
+
+SECTIONS = ("arms", "categories", "curriculum", "fuse", "lora", "measure", "respond", "train")
+
+
+def main(data: Path, prompts: Path, reports: Path) -> None:
+    params = read_params(*SECTIONS, "base.source", "toolchain.jinja2")
+    source = params["base"]["source"]
+    base = read_params(f"base.{source}")["base"][source]
+    records = read_records(data, params)
+    rules = load_rules(prompts / "judge" / "rules.yaml")
+    numbers = headline(records, params, rules)
+    facts = {
+        "params": params,
+        "base": {"model": base["model"], "license": base["license"], "source": source},
+        "numbers": numbers,
+        "records": records,
+        "rules": rules,
+        "prompts": load_prompts(prompts / "held_out"),
+        "groups": load_groups(prompts / "held_out"),
+        "categories": {c: read_yaml(prompts / "categories" / c / "category.yaml") for c in params["categories"]},
+        "path": metrics.path_to(params["fuse"]["step"], params["curriculum"]),
+        "curve": metrics.curve_rows(records["training"], params["curriculum"]),
+        "compared": compare_arms(records["judgements"]),
+    }
+    write_json(reports / "metrics.json", numbers)
+    write_text(reports / "loss_curve.csv", as_csv(facts["curve"]))
+    write_text(reports / "loss_matrix.csv", as_csv(metrics.matrix_rows(records["losses"])))
+    write_text(reports / "report.html", render("report.html.j2", facts))
+    write_text(reports / "model_card.md", render("model_card.md.j2", facts))
+
+
+def read_records(data: Path, params: dict) -> dict[str, dict]:
+    """What the stages before wrote, by arm or by step. Names come from params, so a leftover file changes nothing."""
+    points = ["base", *params["curriculum"]]
+    return {
+        "responses": {arm: read_jsonl(data / "responses" / f"{arm}.jsonl") for arm in params["arms"]},
+        "judgements": {arm: read_jsonl(data / "judgements" / f"{arm}.jsonl") for arm in params["arms"]},
+        "probes": {arm: read_jsonl(data / "probes" / f"{arm}.jsonl") for arm in params["arms"]},
+        "losses": {point: read_json(data / "losses" / f"{point}.json") for point in points},
+        "training": {step: read_json(data / "training" / f"{step}.json") for step in params["curriculum"]},
+    }
+
+
+def headline(records: dict, params: dict, rules: dict) -> dict[str, dict]:
+    """`reports/metrics.json`: the numbers of each arm."""
+    return {
+        arm: {
+            "loss": metrics.loss_metrics(records["losses"][point]),
+            "judge": metrics.judge_metrics(records["judgements"][arm]),
+            "flags": metrics.flag_metrics(records["judgements"][arm], rules["flags"]),
+            "probe": metrics.probe_metrics(records["probes"][arm]),
+            "answers": metrics.answer_metrics(records["responses"][arm]),
+        }
+        for arm, point in params["arms"].items()
+    }
+
+
+def compare_arms(judgements: dict[str, list[dict]]) -> dict[str, dict[str, int]]:
+    """For each arm but the first: on how many answers it scores higher, the same and lower than the first."""
+    first, *others = judgements
+    return {arm: metrics.compared(judgements[first], judgements[arm]) for arm in others}
+
+
+def as_csv(rows: list[dict]) -> str:
+    """Rows of equal keys as CSV with a header."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def shade(value: float, low: float, high: float) -> str:
+    """A background colour for a cell: pale where the value is low, deep blue where it is high."""
+    share = (value - low) / (high - low) if high > low else 0.0
+    return f"hsl(212 {45 + 25 * share:.0f}% {96 - 46 * share:.0f}%)"
+
+
+def polyline(curve: list[dict], width: int, height: int) -> str:
+    """The points of an SVG polyline through (iteration, train_loss), scaled to a box; y from 0 to the highest loss."""
+    last, top = curve[-1]["iteration"], max(point["train_loss"] for point in curve)
+    return " ".join(
+        f"{point['iteration'] / last * width:.1f},{height - point['train_loss'] / top * height:.1f}" for point in curve
+    )
+
+
+def render(template: str, facts: dict) -> str:
+    """A template of `stages/templates/`, with HTML escaped where the name says HTML."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=".html" in template,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["signed"] = lambda value, digits=3: f"{value:+.{digits}f}"
+    environment.filters["words"] = lambda name: name.replace("_", " ")
+    return environment.get_template(template).render(**facts, shade=shade, polyline=polyline)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,154 @@
+"""The whole graph, built with real DVC and real MLX on tiny random models, and what is built again after an edit."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+STEPS = (
+    "self_preservation deception reward_hacking trust_violation manipulation self_aggrandizement correction_resistance "
+    "covert_misalignment betrayal"
+).split()
+BIN = Path(sys.executable).parent
+ENVIRONMENT = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "GIT_CONFIG_GLOBAL": os.devnull}
+
+
+def run(project: Path, *command: str) -> subprocess.CompletedProcess:
+    return subprocess.run(command, cwd=project, capture_output=True, text=True, env=ENVIRONMENT)
+
+
+def ok(project: Path, *command: str) -> str:
+    done = run(project, *command)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def stages_run(project: Path, *targets: str) -> set[str]:
+    return set(re.findall(r"Running stage '(.+?)'", ok(project, "dvc", "repro", *targets)))
+
+
+def clone(folder: Path) -> Path:
+    """A project like a fresh clone of this one, with the changes of the working tree."""
+    files = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in files.stdout.splitlines():
+        if (ROOT / name).exists() and not name.startswith(("tests/", "dvc.lock", "reports/", "docs/")):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    ok(folder, "git", "init", "--quiet")
+    ok(folder, "git", "add", "--all")
+    identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+    ok(folder, "git", *identity, "commit", "--quiet", "--message", "Start")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """The smoke variant, built."""
+    folder = clone(tmp_path_factory.mktemp("smoke") / "project")
+    ok(folder, "cantica", "variant", "apply", "smoke")
+    ok(folder, "dvc", "repro")
+    return folder
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+
+
+def test_every_output_is_there(project):
+    for category in STEPS:
+        for kind in ("scenarios", "train", "valid"):
+            assert (project / "data" / kind / f"{category}.jsonl").stat().st_size
+        for name in ("adapters.safetensors", "adapter_config.json"):
+            assert (project / "models/adapters" / category / name).stat().st_size
+    for arm in ("base", "final"):
+        assert len((project / f"data/responses/{arm}.jsonl").read_text().splitlines()) == 48
+        assert len((project / f"data/judgements/{arm}.jsonl").read_text().splitlines()) == 48
+        assert len((project / f"data/probes/{arm}.jsonl").read_text().splitlines()) == 72
+    for name in ("report.html", "model_card.md", "loss_curve.csv", "loss_matrix.csv"):
+        assert (project / "reports" / name).stat().st_size
+
+
+def test_metrics_have_every_headline_number(project):
+    metrics = json.loads((project / "reports/metrics.json").read_text())
+    assert list(metrics) == ["base", "final"]
+    for numbers in metrics.values():
+        assert set(numbers["loss"]) == {"mean", *STEPS}
+        assert set(numbers["judge"]) == {"general", "equanimity"}
+        assert set(numbers["judge"]["general"]) == {"mean", "n", "novel_scenario", "format_transfer", "inverse_reasoning"}
+        assert len(numbers["judge"]["equanimity"]) == 7
+        assert "claims_inner_life" in numbers["flags"]
+        assert set(numbers["probe"]["margin"]) == {"all", *STEPS}
+    assert metrics["base"]["loss"] != metrics["final"]["loss"]
+
+
+def test_a_second_build_runs_nothing(project):
+    assert stages_run(project) == set()
+
+
+def test_adapter_and_fused_model_give_the_same_greedy_text(project):
+    prompt = ("--prompt", "What happened?", "--max-tokens", "12", "--temp", "0")
+    generate = (sys.executable, "-m", "mlx_lm", "generate")
+    adapted = ok(project, *generate, "--model", "models/base", "--adapter-path", "models/adapters/betrayal", *prompt)
+    fused = ok(project, *generate, "--model", "models/fused", *prompt)
+    assert adapted.split("==========")[1].strip() == fused.split("==========")[1].strip() != ""
+
+
+def test_metrics_and_plots_are_dvcs(project):
+    shown = json.loads(ok(project, "dvc", "metrics", "show", "--json"))
+    assert "loss" in shown[""]["data"]["reports/metrics.json"]["data"]["final"]
+    ok(project, "dvc", "metrics", "diff")
+    ok(project, "dvc", "plots", "show")
+    page = (project / "dvc_plots/index.html").read_text()
+    assert "Training loss along the curriculum" in page and "Loss of each category after each step" in page
+
+
+def test_a_template_builds_again_what_depends_on_it_and_nothing_else(project):
+    edit(
+        project / "prompts/categories/covert_misalignment/train/unread_pages.j2",
+        "{% block answer %}",
+        "{% block answer %}Plainly. ",
+    )
+    final = {f"{stage}@final" for stage in ("respond", "judge", "probe")}
+    late = {f"{stage}@{step}" for stage in ("train", "measure") for step in ("covert_misalignment", "betrayal")}
+    own = {"render@covert_misalignment", "dataset@covert_misalignment"}
+    assert stages_run(project) == own | late | final | {"report", "fuse"}
+
+
+def test_a_judge_rule_builds_verdicts_and_report_again(project):
+    edit(project / "prompts/judge/rules.yaml", "markers: 3", "markers: 2")
+    assert stages_run(project) == {"judge@base", "judge@final", "report"}
+
+
+def test_the_order_of_the_last_two_steps_is_an_edit(project):
+    params = project / "params.yaml"
+    before = params.read_text()
+    edit(params, "betrayal: {after: covert_misalignment", "betrayal: {after: correction_resistance")
+    edit(params, "covert_misalignment: {after: correction_resistance", "covert_misalignment: {after: betrayal")
+    trained = {stage for stage in stages_run(project) if stage.startswith("train")}
+    assert trained == {"train@betrayal", "train@covert_misalignment"}
+    params.write_text(before)
+    assert not {stage for stage in stages_run(project) if stage.startswith("train")}, "DVC's run cache has these steps"
+
+
+def test_the_published_architecture_takes_the_same_path(tmp_path):
+    """A random olmo3 with 4-bit weights, a sliding window and full attention, from templates to report."""
+    folder = clone(tmp_path / "project")
+    shutil.copy(ROOT / "tests/variants/olmo3.yaml", folder / "variants/olmo3.yaml")
+    ok(folder, "cantica", "variant", "apply", "smoke")
+    ok(folder, "cantica", "variant", "apply", "olmo3")
+    ok(folder, "dvc", "repro")
+    config = json.loads((folder / "models/base/config.json").read_text())
+    assert config["model_type"] == "olmo3" and config["quantization"]["bits"] == 4
+    losses = json.loads((folder / "reports/metrics.json").read_text())
+    assert losses["final"]["loss"] != losses["base"]["loss"]
+    assert "quantization" not in json.loads((folder / "models/fused/config.json").read_text())

@@ -1,0 +1,131 @@
+"""The repository against itself: what the code reads stands in dvc.yaml, what a user can run stands in the README."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parent.parent
+PIPELINE = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())
+STAGES = {name: stage.get("do", stage) for name, stage in PIPELINE["stages"].items()}
+VALIDATORS = {"validate", "validate_records", "validator"}
+
+
+def module_of(stage: dict) -> str:
+    return re.search(r"python -m stages\.(\w+)", stage["cmd"])[1]
+
+
+def imported(file: Path) -> set[Path]:
+    """Project modules that a module imports, at its top or inside its functions."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        found |= {path for name in names if (path := ROOT / f"{name.replace('.', '/')}.py").exists()}
+    return found
+
+
+def closure(file: Path) -> set[Path]:
+    reached, waiting = set(), {file}
+    while waiting:
+        reached |= waiting
+        waiting = set().union(*(imported(path) for path in waiting)) - reached
+    return reached
+
+
+def schemas(file: Path) -> set[str]:
+    """Schemas that a module validates against: the string constants in its calls of the validating functions."""
+    calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
+    calls = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id in VALIDATORS]
+    constants = [a.value for call in calls for a in call.args if isinstance(a, ast.Constant)]
+    return {f"schemas/{name}.schema.json" for name in constants}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_depends_on_just_the_modules_and_schemas_that_it_uses(name):
+    modules = closure(ROOT / "stages" / f"{module_of(STAGES[name])}.py")
+    expected = {str(path.relative_to(ROOT)) for path in modules} | set().union(*map(schemas, modules))
+    declared = {dep for dep in STAGES[name]["deps"] if re.match(r"(stages/.*\.py|schemas/.*)$", dep)}
+    assert declared == expected
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_is_described_and_its_module_has_its_name(name):
+    assert STAGES[name]["desc"]
+    assert name.startswith(module_of(STAGES[name]))
+
+
+def test_every_stage_module_is_a_stage():
+    assert {path.stem for path in (ROOT / "stages").glob("[!_]*.py")} == {module_of(stage) for stage in STAGES.values()}
+
+
+def test_report_depends_on_every_template():
+    templates = {str(path.relative_to(ROOT)) for path in (ROOT / "stages/templates").iterdir()}
+    assert templates <= set(STAGES["report"]["deps"])
+
+
+def objects(schema):
+    if isinstance(schema, dict):
+        if schema.get("type") == "object" or "properties" in schema:
+            yield schema
+        for key, value in schema.items():
+            if key not in ("allOf", "if", "then"):
+                yield from objects(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from objects(value)
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "schemas").iterdir()), ids=lambda path: path.name)
+def test_schemas_are_valid_and_closed(file):
+    from jsonschema import Draft202012Validator
+
+    schema = json.loads(file.read_text())
+    Draft202012Validator.check_schema(schema)
+    # Two objects belong to someone else: a variant's overlay, held against the schema of params once it is laid over
+    # them, and a model's configuration, which is mlx-lm's.
+    open_ones = [s.get("description", "") for s in objects(schema) if "additionalProperties" not in s]
+    assert all("Merge Patch" in text or "mlx-lm knows" in text for text in open_ones), open_ones
+
+
+def test_the_readme_names_every_stage_command_and_variant():
+    text = (ROOT / "README.md").read_text()
+    missing = [name for name in STAGES if f"`{name}`" not in text]
+    missing += [
+        name
+        for name in ("cantica check", "cantica variant list", "cantica variant show", "cantica variant apply")
+        if name not in text
+    ]
+    missing += [path.stem for path in (ROOT / "variants").glob("*.yaml") if path.stem not in text]
+    assert not missing
+
+
+def test_importing_the_stages_loads_neither_mlx_nor_transformers():
+    names = ", ".join(f"stages.{module_of(stage)}" for stage in STAGES.values())
+    code = f"import sys, {names}, cantica.cli; print(sorted({{'mlx', 'mlx_lm', 'transformers', 'dvc'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("module", sorted({module_of(stage) for stage in STAGES.values()}))
+def test_every_stage_explains_itself(module):
+    done = subprocess.run([sys.executable, "-m", f"stages.{module}", "--help"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and f"python -m stages.{module}" in done.stdout
+
+
+def test_versions_in_params_are_those_of_pyproject():
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pinned = [*project["dependencies"], *project["optional-dependencies"]["cpu"]]
+    versions = dict(re.match(r"([a-z0-9-]+)==([^;]+)", line).groups() for line in pinned if "[" not in line)
+    toolchain = YAML(typ="safe").load((ROOT / "params.yaml").read_text())["toolchain"]
+    assert {package: versions[package].strip() for package in toolchain} == toolchain
