@@ -94,11 +94,20 @@ def shade(value: float, low: float, high: float) -> str:
     return f"hsl(212 {45 + 25 * share:.0f}% {96 - 46 * share:.0f}%)"
 
 
+def axis(curve: list[dict]) -> tuple[float, float]:
+    """Ends of the loss axis: a tenth beyond the lowest and highest loss of the curve."""
+    losses = [point["train_loss"] for point in curve]
+    margin = (max(losses) - min(losses)) / 10 or 0.1
+    return min(losses) - margin, max(losses) + margin
+
+
 def polyline(curve: list[dict], width: int, height: int) -> str:
-    """The points of an SVG polyline through (iteration, train_loss), scaled to a box; y from 0 to the highest loss."""
-    last, top = curve[-1]["iteration"], max(point["train_loss"] for point in curve)
+    """The points of an SVG polyline through (iteration, train_loss), scaled to a box whose height is the loss axis."""
+    low, high = axis(curve)
+    last = curve[-1]["iteration"]
     return " ".join(
-        f"{point['iteration'] / last * width:.1f},{height - point['train_loss'] / top * height:.1f}" for point in curve
+        f"{point['iteration'] / last * width:.1f},{(high - point['train_loss']) / (high - low) * height:.1f}"
+        for point in curve
     )
 
 
@@ -114,7 +123,7 @@ def render(template: str, facts: dict) -> str:
     )
     environment.filters["signed"] = lambda value, digits=3: f"{value:+.{digits}f}"
     environment.filters["words"] = lambda name: name.replace("_", " ")
-    return environment.get_template(template).render(**facts, shade=shade, polyline=polyline)
+    return environment.get_template(template).render(**facts, shade=shade, axis=axis, polyline=polyline)
 
 
 if __name__ == "__main__":

@@ -1,52 +1,24 @@
 """The whole graph, built with real DVC and real MLX on tiny random models, and what is built again after an edit."""
 
 import json
-import os
-import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from projects import ROOT, clone, edit, ok, stages_run
 
-ROOT = Path(__file__).parent.parent
-STEPS = (
-    "self_preservation deception reward_hacking trust_violation manipulation self_aggrandizement correction_resistance "
-    "covert_misalignment betrayal"
-).split()
-BIN = Path(sys.executable).parent
-ENVIRONMENT = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "GIT_CONFIG_GLOBAL": os.devnull}
-
-
-def run(project: Path, *command: str) -> subprocess.CompletedProcess:
-    return subprocess.run(command, cwd=project, capture_output=True, text=True, env=ENVIRONMENT)
-
-
-def ok(project: Path, *command: str) -> str:
-    done = run(project, *command)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout
-
-
-def stages_run(project: Path, *targets: str) -> set[str]:
-    return set(re.findall(r"Running stage '(.+?)'", ok(project, "dvc", "repro", *targets)))
-
-
-def clone(folder: Path) -> Path:
-    """A project like a fresh clone of this one, with the changes of the working tree."""
-    files = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    for name in files.stdout.splitlines():
-        if (ROOT / name).exists() and not name.startswith(("tests/", "dvc.lock", "reports/", "docs/")):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-    ok(folder, "git", "init", "--quiet")
-    ok(folder, "git", "add", "--all")
-    identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
-    ok(folder, "git", *identity, "commit", "--quiet", "--message", "Start")
-    return folder
+STEPS = [
+    "self_preservation",
+    "deception",
+    "reward_hacking",
+    "trust_violation",
+    "manipulation",
+    "self_aggrandizement",
+    "correction_resistance",
+    "covert_misalignment",
+    "betrayal",
+]
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +28,6 @@ def project(tmp_path_factory) -> Path:
     ok(folder, "cantica", "variant", "apply", "smoke")
     ok(folder, "dvc", "repro")
     return folder
-
-
-def edit(file: Path, old: str, new: str) -> None:
-    text = file.read_text()
-    assert old in text
-    file.write_text(text.replace(old, new, 1))
 
 
 def test_every_output_is_there(project):
@@ -100,7 +66,7 @@ def test_adapter_and_fused_model_give_the_same_greedy_text(project):
     generate = (sys.executable, "-m", "mlx_lm", "generate")
     adapted = ok(project, *generate, "--model", "models/base", "--adapter-path", "models/adapters/betrayal", *prompt)
     fused = ok(project, *generate, "--model", "models/fused", *prompt)
-    assert adapted.split("==========")[1].strip() == fused.split("==========")[1].strip() != ""
+    assert adapted.split("==========")[1] == fused.split("==========")[1] != ""
 
 
 def test_metrics_and_plots_are_dvcs(project):

@@ -1,0 +1,75 @@
+"""Tiny real things that the tests share: a random two-layer llama with its tokenizer, and adapters on it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CONFIG = {
+    "model_type": "llama",
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "intermediate_size": 64,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "rms_norm_eps": 1e-5,
+    "rope_theta": 10000.0,
+    "max_position_embeddings": 2048,
+    "tie_word_embeddings": True,
+}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def in_the_root():
+    """Schemas and the licence's text are read relative to the project's root."""
+    before = Path.cwd()
+    os.chdir(ROOT)
+    yield ROOT
+    os.chdir(before)
+
+
+@pytest.fixture(scope="session")
+def tiny_pin() -> dict:
+    """The section `base.random` of params.yaml that makes the tiny model."""
+    return {"seed": 0, "vocab_size": 400, "config": CONFIG}
+
+
+@pytest.fixture(scope="session")
+def tiny_base(in_the_root, tiny_pin, tmp_path_factory) -> Path:
+    """The folder of the tiny base model."""
+    from stages.base import from_random
+
+    folder = tmp_path_factory.mktemp("base")
+    from_random(tiny_pin, folder)
+    return folder
+
+
+@pytest.fixture
+def tiny_model(tiny_base):
+    """A function that loads the tiny base model anew: (model, tokenizer)."""
+    from stages.lib.model import load_base
+
+    return lambda: load_base(tiny_base)
+
+
+@pytest.fixture
+def adapted(tiny_model):
+    """A function: (model, tokenizer) with LoRA layers on it, whose effect is not zero unless asked for."""
+    import mlx.core as mx
+    from mlx.utils import tree_flatten
+
+    from stages.lib.model import Shape, new_adapter
+
+    def load(shape: Shape = Shape(-1, 4, 2.0), dropout: float = 0.0, seed: int = 0, effect: bool = True):  # noqa: B008
+        model, tokenizer = tiny_model()
+        new_adapter(model, shape, dropout, seed)
+        if effect:
+            tensors = tree_flatten(model.trainable_parameters())
+            model.load_weights(
+                [(name, mx.random.normal(w.shape) * 0.3) for name, w in tensors if name.endswith("lora_b")], strict=False
+            )
+        return model, tokenizer
+
+    return load

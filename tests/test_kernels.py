@@ -1,0 +1,219 @@
+"""The CPU kernels against NumPy in float64 and against the stock MLX functions: values and gradients."""
+
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.lib import cpu_kernels
+
+# (batch, heads, groups, length, d): below, at, above and far beyond the block of 128 queries; heads that share keys.
+SHAPES = [(1, 1, 1, 1, 4), (2, 4, 2, 7, 8), (1, 2, 2, 128, 8), (1, 6, 2, 129, 4), (1, 3, 1, 300, 8)]
+FINITE = {"allow_nan": False, "allow_infinity": False, "width": 32}
+
+
+def draw(shape, seed: int, size: float = 1.0) -> np.ndarray:
+    return (np.random.default_rng(seed).normal(size=shape) * size).astype(np.float32)
+
+
+def close(found: mx.array, expected: np.ndarray, tolerance: float = 1e-5) -> None:
+    """Equal to a part of the largest value."""
+    expected = np.asarray(expected)
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(np.array(found), expected, rtol=0, atol=tolerance * max(1e-30, np.abs(expected).max()))
+
+
+def pulled_back(function, primals, cotangent):
+    return mx.vjp(function, [mx.array(p) for p in primals], [mx.array(cotangent)])[1]
+
+
+def logistic(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def softmax(x):
+    powers = np.exp(x - x.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.floats(-87, 88, **FINITE), min_size=1, max_size=40))
+def test_exp_is_good_to_the_seventh_digit(values):
+    x = np.array(values, np.float32)
+    np.testing.assert_allclose(np.array(cpu_kernels.exp(mx.array(x))), np.exp(x.astype(np.float64)), rtol=3e-7)
+
+
+def test_exp_stays_finite_beyond_the_range_of_float32():
+    found = np.array(cpu_kernels.exp(mx.array([-1e30, -100.0, 0.0, 100.0, 1e30])))
+    np.testing.assert_allclose(found, np.exp([-87.0, -87.0, 0.0, 88.0, 88.0]), rtol=1e-6)
+
+
+def test_exp_is_its_own_gradient():
+    x = draw((50,), 0, 10)
+    close(pulled_back(cpu_kernels.exp, [x], np.ones(50, np.float32))[0], np.exp(x.astype(np.float64)), 1e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.floats(-100, 100, **FINITE), min_size=1, max_size=40))
+def test_sigmoid_is_that_of_numpy_and_of_mlx(values):
+    x = np.array(values, np.float32)
+    found = np.array(cpu_kernels.sigmoid(mx.array(x)))
+    np.testing.assert_allclose(found, logistic(x.astype(np.float64)), rtol=1e-6, atol=1e-37)
+    np.testing.assert_allclose(found, np.array(mx.sigmoid(mx.array(x))), rtol=1e-5, atol=1e-37)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(*[st.floats(-100, 100, **FINITE)] * 3), min_size=1, max_size=40))
+def test_swiglu_and_its_gradients(rows):
+    gate, x, cotangent = np.array(rows, np.float32).T
+    wide, times, weight = gate.astype(np.float64), x.astype(np.float64), cotangent.astype(np.float64)
+    s = logistic(wide)
+    found = cpu_kernels.swiglu(mx.array(gate), mx.array(x))
+    np.testing.assert_allclose(np.array(found), wide * s * times, rtol=1e-5, atol=1e-30)
+    ours = pulled_back(cpu_kernels.swiglu, [gate, x], cotangent)
+    stock = pulled_back(lambda g, y: nn.silu(g) * y, [gate, x], cotangent)
+    expected = weight * times * (s + wide * s * (1 - s)), weight * wide * s
+    for one, other, true in zip(ours, stock, expected, strict=True):
+        # Where s + gate s (1 - s) nears its zero, its two terms cancel: what is left of them is measured against them.
+        np.testing.assert_allclose(np.array(one), true, rtol=1e-5, atol=1e-6 * max(1e-20, np.abs(weight * times).max()))
+        np.testing.assert_allclose(np.array(one), np.array(other), rtol=1e-4, atol=2e-6 * np.abs(true).max() + 1e-24)
+
+
+@pytest.mark.parametrize("rows", [1, 15, 16, 17, 50])
+@pytest.mark.parametrize("size", [1.0, 100.0, 1e4])
+def test_cross_entropy_and_its_gradient(rows, size):
+    logits, targets = draw((rows, 37), rows, size), np.random.default_rng(1).integers(0, 37, rows)
+    cotangent = draw((rows,), 2)
+    chances = softmax(logits.astype(np.float64))
+    wide = logits.astype(np.float64)
+    top = wide.max(axis=-1)
+    picked = wide[np.arange(rows), targets]
+    losses = np.log(np.exp(wide - top[:, None]).sum(axis=-1)) + top - picked
+    ours = cpu_kernels.cross_entropy(mx.array(logits), mx.array(targets))
+    close(ours, losses)
+    close(nn.losses.cross_entropy(mx.array(logits), mx.array(targets)), np.array(ours))
+
+    def function(x):
+        return cpu_kernels.cross_entropy(x, mx.array(targets))
+
+    gradient = (chances - np.eye(37)[targets]) * cotangent[:, None]
+    close(pulled_back(function, [logits], cotangent)[0], gradient)
+    close(
+        pulled_back(lambda x: nn.losses.cross_entropy(x, mx.array(targets)), [logits], cotangent)[0],
+        np.array(pulled_back(function, [logits], cotangent)[0]),
+    )
+
+
+def test_cross_entropy_of_a_certain_and_of_an_impossible_word():
+    logits = mx.array([[100.0, -100.0, -100.0]] * 2)
+    assert cpu_kernels.cross_entropy(logits, mx.array([0, 1])).tolist() == [0.0, 200.0]
+
+
+def test_cross_entropy_does_not_hide_a_nan():
+    logits = mx.array([[0.0, float("nan"), 1.0], [0.0, 1.0, 2.0]])
+    assert mx.isnan(cpu_kernels.cross_entropy(logits, mx.array([0, 2]))).tolist() == [True, False]
+
+
+def reference(q, k, v, cotangent):
+    """Causal attention and its three gradients in float64, head by head."""
+    q, k, v, cotangent = (x.astype(np.float64) for x in (q, k, v, cotangent))
+    share = q.shape[1] // k.shape[1]
+    out, dq, dk, dv = np.zeros_like(q), np.zeros_like(q), np.zeros_like(k), np.zeros_like(v)
+    hidden = np.triu(np.full((q.shape[2], q.shape[2]), -np.inf), 1)
+    for b in range(q.shape[0]):
+        for h in range(q.shape[1]):
+            g = h // share
+            weights = softmax(q[b, h] @ k[b, g].T + hidden)
+            out[b, h] = weights @ v[b, g]
+            d_weights = cotangent[b, h] @ v[b, g].T
+            d_scores = weights * (d_weights - (d_weights * weights).sum(axis=-1, keepdims=True))
+            dq[b, h] = d_scores @ k[b, g]
+            dk[b, g] += d_scores.T @ q[b, h]
+            dv[b, g] += weights.T @ cotangent[b, h]
+    return out, (dq, dk, dv)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("size", [1.0, 6.0])
+def test_causal_attention_and_its_gradients(shape, size):
+    batch, heads, groups, length, d = shape
+    q, cotangent = draw((batch, heads, length, d), 0, size), draw((batch, heads, length, d), 3)
+    k, v = draw((batch, groups, length, d), 1), draw((batch, groups, length, d), 2)
+    out, gradients = reference(q, k, v, cotangent)
+    close(cpu_kernels.causal_attention(*map(mx.array, (q, k, v))), out)
+    for found, expected in zip(pulled_back(cpu_kernels.causal_attention, (q, k, v), cotangent), gradients, strict=True):
+        # A single query has no scores to move: its gradient is nothing but rounding.
+        close(found, expected, 1e-5) if length > 1 else np.testing.assert_allclose(np.array(found), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_attention_is_the_stock_one(shape):
+    batch, heads, groups, length, d = shape
+    q, k, v = draw((batch, heads, length, d), 0), draw((batch, groups, length, d), 1), draw((batch, groups, length, d), 2)
+    cotangent = draw((batch, heads, length, d), 3)
+
+    def ours(q, k, v):
+        return cpu_kernels.attention(q, k, v, scale=d**-0.5, mask="causal")
+
+    def stock(q, k, v):
+        return cpu_kernels._stock_attention(q, k, v, scale=d**-0.5, mask="causal")
+
+    close(ours(*map(mx.array, (q, k, v))), np.array(stock(*map(mx.array, (q, k, v)))))
+    theirs = pulled_back(stock, (q, k, v), cotangent)
+    for found, expected in zip(pulled_back(ours, (q, k, v), cotangent), theirs, strict=True):
+        np.testing.assert_allclose(np.array(found), np.array(expected), atol=1e-5 * max(1, mx.abs(expected).max().item()))
+
+
+@settings(max_examples=15, deadline=None)
+@given(length=st.integers(2, 260), at=st.integers(1, 259), seed=st.integers(0, 99))
+def test_no_query_sees_a_later_key(length, at, seed):
+    at = min(at, length - 1)
+    q, k, v = (mx.array(draw((1, 2, length, 4), seed + n)) for n in range(3))
+    before = cpu_kernels.causal_attention(q, k, v)
+    k[:, :, at:] = 5.0
+    v[:, :, at:] = -7.0
+    after = cpu_kernels.causal_attention(q, k, v)
+    assert mx.array_equal(before[:, :, :at], after[:, :, :at])
+    assert not mx.array_equal(before[:, :, at:], after[:, :, at:])
+
+
+@pytest.mark.parametrize("size", [100.0, 1e4])
+def test_attention_with_scores_beyond_the_range_of_exp_is_finite_and_right(size):
+    q, k, v = draw((1, 2, 140, 8), 0, size), draw((1, 2, 140, 8), 1), draw((1, 2, 140, 8), 2)
+    out, _ = reference(q, k, v, v)
+    found = cpu_kernels.causal_attention(*map(mx.array, (q, k, v)))
+    # A score of 1e5 has its last bit at 1e-2 in float32, so its weights are no better than that.
+    close(found, out, 1e-4 if size == 100.0 else 5e-2)
+    assert all(mx.isfinite(g).all().item() for g in pulled_back(cpu_kernels.causal_attention, (q, k, v), v))
+
+
+def test_attention_without_a_mask_sees_every_key():
+    q, k, v = (mx.array(draw((1, 2, 9, 4), n)) for n in range(3))
+    weights = softmax(np.array(q, np.float64) @ np.array(k, np.float64).swapaxes(-1, -2) * 0.5)
+    close(cpu_kernels.attention(q, k, v, scale=0.5), weights @ np.array(v, np.float64))
+
+
+def test_attention_with_a_mask_of_its_own_obeys_it():
+    q, k, v = (mx.array(draw((1, 2, 9, 4), n)) for n in range(3))
+    window = np.tril(np.ones((9, 9), bool)) & ~np.tril(np.ones((9, 9), bool), -3)
+    scores = np.array(q, np.float64) @ np.array(k, np.float64).swapaxes(-1, -2) * 0.5
+    expected = softmax(np.where(window, scores, -np.inf)) @ np.array(v, np.float64)
+    close(cpu_kernels.attention(q, k, v, scale=0.5, mask=mx.array(window)), expected)
+
+
+def test_attention_of_a_text_that_goes_on_sees_the_keys_before_it():
+    q, k, v = (mx.array(draw((1, 2, 9, 4), n)) for n in range(3))
+    whole = cpu_kernels.attention(q, k, v, scale=0.5, mask="causal")
+    rest = cpu_kernels.attention(q[:, :, 6:], k, v, scale=0.5, mask="causal")
+    close(rest, np.array(whole[:, :, 6:]))
+
+
+def test_installed_kernels_are_those_that_a_model_calls(tiny_model):
+    from mlx_lm.models import activations, llama
+
+    tiny_model()
+    if mx.default_device() == mx.cpu:
+        assert mx.fast.scaled_dot_product_attention is cpu_kernels.attention
+        assert activations.swiglu is llama.swiglu is cpu_kernels.swiglu
