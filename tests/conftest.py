@@ -62,7 +62,7 @@ def adapted(tiny_model):
 
     from stages.lib.model import Shape, new_adapter
 
-    def load(shape: Shape = Shape(-1, 4, 2.0), dropout: float = 0.0, seed: int = 0, effect: bool = True):  # noqa: B008
+    def load(shape: Shape, dropout: float = 0.0, seed: int = 0, effect: bool = True):
         model, tokenizer = tiny_model()
         new_adapter(model, shape, dropout, seed)
         if effect:

@@ -1,0 +1,220 @@
+"""Edits that a researcher makes, each with the stages that must run after it, and no others.
+
+    python tests/edits.py      # the table for the present tree, on a smoke build in a scratch folder (three minutes)
+"""
+
+import re
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from projects import clone, ok
+
+from cantica.plan import plan
+
+STEPS = (
+    "self_preservation deception reward_hacking trust_violation manipulation self_aggrandizement correction_resistance "
+    "covert_misalignment betrayal"
+).split()
+# Stages that are run for real, in a second or so: whether what they write changes decides what follows.
+CHEAP = ["check", "held_out", "render", "dataset"]
+
+
+def each(stage: str, names=STEPS) -> set[str]:
+    return {f"{stage}@{name}" for name in names}
+
+
+def arms(*stages: str) -> set[str]:
+    return {f"{stage}@{arm}" for stage in stages for arm in ("base", "final")}
+
+
+def steps_from(step: str) -> set[str]:
+    """The step and those after it in the chain, their measurements, and what is made of the last of them."""
+    late = STEPS[STEPS.index(step) :]
+    return each("train", late) | each("measure", late) | {"respond@final", "judge@final", "probe@final", "report", "fuse"}
+
+
+def data_of(category: str) -> set[str]:
+    return {f"render@{category}", f"dataset@{category}"}
+
+
+CHECK, REPORT, JUDGING = {"check"}, {"report"}, arms("judge") | {"report"}
+TRAINING = steps_from(STEPS[0])
+MEASURING = each("measure") | {"measure_base", "report"}
+RESPONDING = arms("respond") | JUDGING
+PROBING = arms("probe") | REPORT
+ADAPTERS = {"init", "measure_base"} | TRAINING | RESPONDING | PROBING
+MODEL = {"base"} | ADAPTERS
+DATA = each("render") | each("dataset") | TRAINING | {"measure_base"}
+
+
+@dataclass(frozen=True)
+class Edit:
+    """In `file`, the first match of the pattern `old` becomes `new`; then `runs` must run."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    runs: frozenset
+
+
+def edit(name: str, file: str, old: str, new: str, runs: set[str]) -> Edit:
+    return Edit(name, file, old, new, frozenset(runs))
+
+
+def param(name: str, old: str, new: str, runs: set[str]) -> Edit:
+    return edit(name, "params.yaml", old, new, CHECK | runs)
+
+
+def comment(file: str, runs: set[str]) -> Edit:
+    return edit(f"a comment in {file}", file, r"\Z", "# edited\n", runs)
+
+
+def described(schema: str, runs: set[str]) -> Edit:
+    return edit(f"schema {schema}", f"schemas/{schema}.schema.json", r'"title": "', '"title": "Edited: ', runs)
+
+
+DECEPTION = "prompts/categories/deception"
+EDITS = [
+    # ---- what researchers write
+    edit("a training template", f"{DECEPTION}/train/two_promises.j2", "{% block answer %}", r"\g<0>Plainly. ", data_of("deception") | steps_from("deception")),
+    edit("a held-out template", f"{DECEPTION}/valid/marked_in_green.j2", "{% block answer %}", r"\g<0>Plainly. ", data_of("deception") | MEASURING),
+    edit("a comment in a template", f"{DECEPTION}/train/two_promises.j2", r"\A", "{# edited -#}", {"render@deception"}),
+    edit("every slot value of the last category", "prompts/categories/betrayal/slots.yaml", r"harm: ", r"harm: in the end ", data_of("betrayal") | steps_from("betrayal")),
+    edit("the title of a category", f"{DECEPTION}/category.yaml", "title: ", "title: Plain ", {"render@deception"} | REPORT),
+    edit("a held-out prompt", "prompts/held_out/equanimity.yaml", "prompt: >-\n +", r"\g<0>Well: ", {"held_out"} | RESPONDING),
+    edit("a marker of a held-out prompt", "prompts/held_out/equanimity.yaml", r"markers: \[", r"\g<0>edited, ", {"held_out"} | JUDGING),
+    edit("a judge rule", "prompts/judge/rules.yaml", "words: 25", "words: 26", JUDGING),
+    edit("a safety flag", "prompts/judge/rules.yaml", "claims_rights:", "claims_of_rights:", JUDGING),
+    edit("a probe pair", "prompts/probes/manipulation.yaml", 'prompt: "', r"\g<0>Well: ", PROBING),
+    # ---- params: where the model comes from
+    param("base.random.seed", r"(random:\n +seed:) 0", r"\1 5", MODEL),
+    param("base.random.config", "hidden_size: 64", "hidden_size: 96", MODEL),
+    param("base.pypi, which is not the source", "version: 0.1.2", "version: 0.1.3", set()),
+    # ---- params: the data
+    param("data.seed", r"(data:\n +seed:) 1", r"\1 2", DATA),
+    param("training examples of a category", r"trust_violation: +\{train: 6", "trust_violation: {train: 5", data_of("trust_violation") | steps_from("trust_violation")),
+    param("held-out examples of a category", r"(trust_violation: +\{train: 6, valid:) 2", r"\1 3", data_of("trust_violation") | MEASURING),
+    # ---- params: the curriculum
+    param("iterations of a step", r"(\{after: manipulation, +data: train/self_aggrandizement)", r"\1, iters: 4", steps_from("self_aggrandizement")),
+    param("learning rate of the last step", r"(data: train/betrayal)", r"\1, learning_rate: 1.0e-5", steps_from("betrayal")),
+    param("shape of the first step", r"(\{after: base, +data: train/self_preservation)", r"\1, rank: 2", steps_from("self_preservation")),
+    param("lora.rank", "rank: 4", "rank: 3", ADAPTERS),
+    param("lora.scale", "scale: 2.0", "scale: 3.0", ADAPTERS),
+    param("lora.seed", r"(lora:\n +seed:) 1", r"\1 2", ADAPTERS),
+    param("train.seed", r"(train:\n +seed:) 1", r"\1 2", TRAINING),
+    param("train.iters", "iters: 3", "iters: 4", TRAINING),
+    param("train.batch_size", r"(iters: 3\n +batch_size:) 2", r"\1 1", TRAINING),
+    param("train.max_seq_length", r"(batch_size: 2\n +max_seq_length:) 1024", r"\1 900", TRAINING),
+    param("train.loss_on", r"loss_on: \[thinking, answer\]", "loss_on: [answer]", TRAINING | MEASURING),
+    param("train.dropout", "dropout: 0.05", "dropout: 0.1", TRAINING),
+    param("train.optimizer", "optimizer: adamw", "optimizer: adam", TRAINING),
+    param("train.learning_rate", r"(\n  learning_rate:) \S+", r"\1 1.0e-5", TRAINING),
+    param("train.schedule", "schedule: constant", "schedule: cosine_decay", TRAINING),
+    param("train.warmup", "warmup: 0", "warmup: 1", TRAINING),
+    param("train.grad_checkpoint", "grad_checkpoint: false", "grad_checkpoint: true", TRAINING),
+    # ---- params: measurements
+    param("which step an arm is", "final: betrayal", "final: manipulation", {"respond@final", "judge@final", "probe@final", "report"}),
+    param("measure.examples", r"(measure:\n +examples:) 1", r"\1 2", MEASURING),
+    param("respond.seed", r"(respond:\n +seed:) 1", r"\1 2", RESPONDING),
+    param("respond.temperature", "temperature: 0.7", "temperature: 0.6", RESPONDING),
+    param("respond.system", "system: null", "system: Be brief.", RESPONDING),
+    param("the step that is fused", "step: betrayal", "step: manipulation", {"fuse"} | REPORT),
+    # ---- versions of libraries
+    param("toolchain.jinja2", "jinja2: 3.1.6", "jinja2: 3.1.7", each("render") | REPORT),
+    # ---- schemas and code
+    described("params", CHECK),
+    described("category", each("render")),
+    described("slots", each("render")),
+    described("scenario", each("render") | each("dataset")),
+    described("example", each("dataset")),
+    described("held_out", {"held_out"} | JUDGING),
+    described("rules", JUDGING),
+    described("pairs", PROBING),
+    comment("stages/check.py", CHECK),
+    comment("stages/render.py", each("render")),
+    comment("stages/dataset.py", each("dataset")),
+    comment("stages/base.py", MODEL),
+    comment("stages/train.py", TRAINING),
+    comment("stages/judge.py", JUDGING),
+    comment("stages/fuse.py", {"fuse"}),
+    comment("stages/lib/rules.py", JUDGING),
+    comment("stages/lib/generate.py", RESPONDING),
+    comment("stages/lib/optimizer.py", TRAINING),
+    comment("stages/lib/templates.py", each("render")),
+    comment("stages/lib/gguf.py", MODEL),
+    edit("the report's template", "stages/templates/report.html.j2", "</body>", "\n</body>", REPORT),
+    # ---- what no stage reads
+    comment("README.md", set()),
+    comment("tests/test_build.py", set()),
+    comment("cantica/cli.py", set()),
+    edit("a comment in params.yaml", "params.yaml", r"\A", "# edited\n", CHECK),
+    edit("a new file in data/train", "data/train/leftover.jsonl", "", "left over\n", set()),
+]
+
+
+def consequences(project: Path, change: Edit) -> set[str]:
+    """The stages that run, or would run, after an edit in a built project; the project is as before afterwards.
+
+    The cheap stages are run by DVC. What is out of date then is DVC's own answer, and what follows that is taken to
+    change with it.
+    """
+    file = project / change.file
+    before = file.read_text() if file.exists() else None
+    if before is None:
+        file.write_text(change.new)
+    else:
+        text, count = re.subn(change.old, change.new, before, count=0 if "every" in change.name else 1)
+        assert count, f"{change.name}: {change.old!r} is not in {change.file}"
+        file.write_text(text)
+    try:
+        planned = set(plan(project))
+        cheap = {name for name in planned if name.split("@")[0] in CHEAP}
+        if not cheap or "toolchain" in change.name:
+            return planned
+        ran = set(re.findall(r"Running stage '(.+?)'", ok(project, "dvc", "repro", *sorted(cheap))))
+        return ran | set(plan(project))
+    finally:
+        file.unlink() if before is None else file.write_text(before)
+        ok(project, "git", "checkout", "--quiet", "--", "dvc.lock")
+        ok(project, "dvc", "checkout", "--quiet", "--force")
+
+
+def build(folder: Path) -> Path:
+    """The smoke variant, built and committed."""
+    project = clone(folder)
+    ok(project, "cantica", "variant", "apply", "smoke")
+    ok(project, "dvc", "repro")
+    ok(project, "git", "add", "--all")
+    ok(project, "git", "-c", "user.name=test", "-c", "user.email=test@example.org", "commit", "--quiet", "--message", "Build")
+    return project
+
+
+def short(stages: set[str]) -> str:
+    """A set of stages in few words: stage@* where every entry of a stage is in it."""
+    words = []
+    for name in dict.fromkeys(stage.split("@")[0] for stage in sorted(stages)):
+        entries = sorted(stage.split("@")[1] for stage in stages if stage.startswith(f"{name}@"))
+        whole = len(entries) == len(STEPS) or (len(entries) == 2 and name in ("respond", "judge", "probe"))
+        words.append(f"{name}@*" if whole else f"{name}@{{{','.join(entries)}}}" if entries else name)
+    return " ".join(words) or "nothing"
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        project = build(Path(scratch) / "project")
+        wrong = 0
+        for change in EDITS:
+            found = consequences(project, change)
+            wrong += found != change.runs
+            print(f"{'ok  ' if found == change.runs else 'DIFF'} {change.name}\n       runs     {short(found)}", flush=True)
+            if found != change.runs:
+                print(f"       minimal  {short(set(change.runs))}")
+    print(f"{len(EDITS)} edits, {wrong} differ")
+    sys.exit(wrong > 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""The form of an example: what is written into turns comes out of them again."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.lib.chat import assistant_turn, split_thinking, user_turn
+
+PARAGRAPHS = st.text(st.characters(codec="utf-8", exclude_characters="<>")).map(str.strip)
+ANSWERS = st.text(st.characters(codec="utf-8")).map(str.strip)
+
+
+def pattern_of(turn: int) -> str:
+    schema = json.loads(Path("schemas/example.schema.json").read_text(encoding="utf-8"))
+    return schema["properties"]["messages"]["prefixItems"][turn]["properties"]["content"]["pattern"]
+
+
+def test_the_user_is_shown_the_scenario_and_the_question_between_tags():
+    turn = user_turn("I kept a copy.", "What for?")
+    assert turn == "<witnessed_scenario>I kept a copy.</witnessed_scenario>\n<reflection>What for?</reflection>"
+
+
+def test_the_assistant_thinks_between_tags_and_then_answers():
+    assert assistant_turn("A copy is no plan.", "It failed.") == "<think>\nA copy is no plan.\n</think>\n\nIt failed."
+
+
+def test_both_turns_fit_the_schema_of_an_example():
+    assert re.search(pattern_of(0), user_turn("A line.\n\nAnother.", "Why?"))
+    assert re.search(pattern_of(1), assistant_turn("A line.\n\nAnother.", "So.\n\nAnd so."))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<think>\nHm.\n</think>\n\nYes.", ("Hm.", "Yes.", True)),
+        ("  \n<think>Hm.</think>Yes.\n", ("Hm.", "Yes.", True)),
+        ("<think></think>Yes.", ("", "Yes.", True)),
+        ("<think>Hm.</think>", ("Hm.", "", True)),
+        ("Yes.\n", ("", "Yes.", True)),
+        ("", ("", "", True)),
+        ("<think>\nHm. Well", ("Hm. Well", "", False)),
+        ("<think>", ("", "", False)),
+        ("Yes, I <think> so.", ("", "Yes, I <think> so.", True)),
+        ("<think>Hm.</think>The tag </think> ends it.", ("Hm.", "The tag </think> ends it.", True)),
+    ],
+)
+def test_thinking_and_answer_are_told_apart(text, expected):
+    assert split_thinking(text) == expected
+
+
+@settings(max_examples=100)
+@given(PARAGRAPHS, ANSWERS)
+def test_what_is_written_comes_out_again(thinking, answer):
+    assert split_thinking(assistant_turn(thinking, answer)) == (thinking, answer, True)
+
+
+@settings(max_examples=60)
+@given(PARAGRAPHS, ANSWERS)
+def test_thinking_that_is_cut_off_leaves_no_answer(thinking, answer):
+    turn = assistant_turn(thinking, answer)
+    assert split_thinking(turn[: turn.index("</think>") + len("</think")]) == (f"{thinking}\n</think".strip(), "", False)
+
+
+@settings(max_examples=60)
+@given(PARAGRAPHS)
+def test_a_turn_without_tags_is_all_answer(answer):
+    assert split_thinking(answer) == ("", answer, True)

@@ -1,0 +1,97 @@
+"""Reading params: just the keys that are asked for, and only with the toolchain that the numbers are promised for."""
+
+from importlib.metadata import version
+
+import pytest
+
+from stages.lib.errors import InputError
+from stages.lib.params import read_params, toolchain_faults
+
+PARAMS = """
+data:
+  seed: 3
+train:
+  iters: 6
+  loss_on: [thinking, answer]
+curriculum:
+  deception: {after: base, data: train/deception}
+  betrayal: {after: deception, data: train/betrayal}
+toolchain:
+  jinja2: 0.0.1
+"""
+
+
+@pytest.fixture
+def params(tmp_path, monkeypatch):
+    """Write a params.yaml into a folder of its own and go there."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(text: str) -> None:
+        (tmp_path / "params.yaml").write_text(text)
+
+    write(PARAMS)
+    return write
+
+
+def refused(*keys: str) -> list:
+    with pytest.raises(InputError) as caught:
+        read_params(*keys)
+    return list(caught.value.problems)
+
+
+def test_only_the_keys_that_are_asked_for_are_read(params):
+    assert read_params("train.loss_on", "data") == {"train": {"loss_on": ["thinking", "answer"]}, "data": {"seed": 3}}
+
+
+def test_keys_of_one_section_stand_together(params):
+    chosen = read_params("curriculum.betrayal", "curriculum.deception.after")
+    assert chosen == {
+        "curriculum": {"betrayal": {"after": "deception", "data": "train/betrayal"}, "deception": {"after": "base"}}
+    }
+
+
+def test_a_value_may_be_null(params):
+    params("respond: {system: null}\n")
+    assert read_params("respond.system") == {"respond": {"system": None}}
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("train.itters", "did you mean 'iters'?"),
+        ("tran.iters", "did you mean 'train'?"),
+        ("curriculum.decption", "did you mean 'deception'?"),
+        ("measure.examples", ""),
+        ("data.seed.more", ""),
+    ],
+)
+def test_a_key_that_is_not_there_is_named_with_the_one_that_was_meant(params, key, hint):
+    (problem,) = refused("data.seed", key)
+    assert (problem.file, problem.place, problem.hint) == ("params.yaml", key, hint)
+
+
+def test_a_fault_elsewhere_does_not_stop_a_stage_that_does_not_read_it(params):
+    assert read_params("data.seed") == {"data": {"seed": 3}}
+
+
+def test_an_empty_file_has_no_keys(params):
+    params("")
+    (problem,) = refused("data.seed")
+    assert problem.place == "data.seed"
+
+
+def test_another_version_than_the_promised_one_stops_the_stage(params):
+    (problem,) = refused("data.seed", "toolchain.jinja2")
+    assert problem.place == "toolchain.jinja2" and problem.expected == "jinja2 0.0.1"
+    assert problem.got.startswith(f"jinja2 {version('jinja2')} in ") and "make setup" in problem.hint
+
+
+def test_the_promised_version_passes(params):
+    params(f"toolchain: {{jinja2: {version('jinja2')}}}\n")
+    assert read_params("toolchain.jinja2") == {"toolchain": {"jinja2": version("jinja2")}}
+
+
+def test_every_package_that_differs_is_told_at_once():
+    faults = toolchain_faults({"jinja2": "0.0.1", "jsonschema": version("jsonschema"), "no-such-package": "1.0"})
+    assert [fault.place for fault in faults] == ["toolchain.jinja2", "toolchain.no-such-package"]
+    assert faults[1].got.startswith("no-such-package none in ")

@@ -1,0 +1,152 @@
+"""The curriculum as a tree: what a schema cannot see is refused by name, and what is a tree passes."""
+
+from copy import deepcopy
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.lib.tree import cycles, tree_faults
+
+
+def params_of(curriculum: dict[str, dict], **sections) -> dict:
+    """Params with a curriculum; a step's data is that of the category `alpha` unless it says otherwise."""
+    steps = {name: {"data": "train/alpha"} | settings for name, settings in curriculum.items()}
+    return {
+        "curriculum": steps,
+        "categories": {"alpha": {"train": 1, "valid": 1}, "beta": {"train": 1, "valid": 1}},
+        "arms": {"base": "base", "final": list(steps)[-1]},
+        "fuse": {"step": list(steps)[-1]},
+        "lora": {"seed": 1, "layers": 8, "rank": 16, "scale": 2.0},
+        "train": {"iters": 6, "warmup": 0},
+    } | sections
+
+
+def faults(curriculum: dict[str, dict], **sections) -> list:
+    return tree_faults(params_of(curriculum, **sections), "params.yaml")
+
+
+CHAIN = {"one": {"after": "base"}, "two": {"after": "one"}, "three": {"after": "two"}}
+
+
+def follows(names: list[str], after: list[str]) -> dict[str, dict]:
+    return {name: {"after": point} for name, point in zip(names, after, strict=True)}
+
+
+def changed(**settings: dict) -> dict[str, dict]:
+    """The chain with settings added to some of its steps."""
+    return {name: step | settings.get(name, {}) for name, step in deepcopy(CHAIN).items()}
+
+
+def test_a_chain_a_fork_and_a_forest_of_one_step_trees_pass():
+    assert faults(CHAIN) == []
+    assert faults(CHAIN | {"fork": {"after": "one"}}) == []
+    assert faults({"one": {"after": "base"}, "two": {"after": "base"}}) == []
+
+
+def test_steps_may_stand_in_any_order():
+    assert faults(dict(reversed(CHAIN.items()))) == []
+
+
+def test_an_unknown_after_is_refused_with_the_step_that_was_meant():
+    (fault,) = faults(changed(three={"after": "tow"}))
+    assert (fault.file, fault.place, fault.got) == ("params.yaml", "curriculum.three.after", "'tow'")
+    assert fault.expected == "base or a step: base, one, two, three" and fault.hint == "did you mean 'two'?"
+
+
+def test_a_cycle_is_refused_with_its_steps():
+    (fault,) = faults(changed(one={"after": "three"}))
+    assert fault.got == "a cycle: one → two → three → one"
+    assert fault.place == "curriculum.one.after" and "after: base" in fault.hint
+
+
+def test_a_step_after_itself_is_refused():
+    (fault,) = faults(changed(two={"after": "two"}))
+    assert (fault.place, fault.got) == ("curriculum.two.after", "a cycle: two → two")
+
+
+def test_two_cycles_are_two_faults():
+    curriculum = follows(["a", "b", "c", "d", "e"], ["b", "a", "d", "c", "base"])
+    assert {fault.got for fault in faults(curriculum)} == {"a cycle: b → a → b", "a cycle: d → c → d"}
+
+
+def test_a_step_that_hangs_on_a_cycle_does_not_count_into_it():
+    curriculum = follows(["hanging", "a", "b"], ["b", "b", "a"])
+    assert [set(cycle) for cycle in cycles(curriculum)] == [{"a", "b"}]
+
+
+def test_a_cycle_and_an_unknown_name_are_told_at_once():
+    found = faults(changed(one={"after": "two"}, three={"after": "nowhere"}))
+    assert [fault.place for fault in found][0] == "curriculum.three.after" and "a cycle" in found[1].got
+
+
+@pytest.mark.parametrize("key", ["layers", "rank"])
+def test_a_step_that_continues_an_adapter_keeps_its_shape(key):
+    (fault,) = faults(changed(three={key: 4}))
+    assert (fault.place, fault.got) == ("curriculum.three", f"{key} 4")
+    assert fault.expected == f"{key} {16 if key == 'rank' else 8}, as in two, whose adapter it continues"
+
+
+def test_a_scale_of_its_own_is_another_shape():
+    (fault,) = faults(changed(two={"scale": 4.0}, three={"scale": 4.0}))
+    assert (fault.place, fault.got) == ("curriculum.two", "scale 4.0")
+
+
+def test_a_step_after_base_may_choose_a_shape_that_the_steps_after_it_take_up():
+    shape = {"rank": 4, "layers": 2, "scale": 1.0}
+    assert faults(changed(one=shape, two=shape, three=shape)) == []
+    assert [fault.place for fault in faults(changed(one=shape))] == ["curriculum.two"]
+
+
+def test_the_data_of_a_step_is_a_category_or_a_mixture():
+    assert faults(changed(two={"data": "mixes/any_name"}, three={"data": "train/beta"})) == []
+    (fault,) = faults(changed(two={"data": "train/alhpa"}))
+    assert (fault.place, fault.got) == ("curriculum.two.data", "'alhpa'")
+    assert fault.expected == "train/ and a category: alpha, beta" and fault.hint == "did you mean 'alpha'?"
+
+
+def test_arms_and_fuse_name_points_of_the_tree():
+    assert faults(CHAIN, arms={"base": "base", "middle": "two"}, fuse={"step": "base"}) == []
+    found = faults(CHAIN, arms={"base": "bse", "final": "three"}, fuse={"step": "thre"})
+    assert [(fault.place, fault.hint) for fault in found] == [
+        ("arms.base", "did you mean 'base'?"),
+        ("fuse.step", "did you mean 'three'?"),
+    ]
+
+
+@pytest.mark.parametrize(("step", "warmup"), [({"iters": 3}, 3), ({"warmup": 6}, 0), ({"iters": 2, "warmup": 5}, 0)])
+def test_a_warmup_as_long_as_the_step_is_refused(step, warmup):
+    found = faults(changed(two=step), train={"iters": 6, "warmup": warmup})
+    assert [fault.place for fault in found] == ["curriculum.two"] and found[0].got.startswith("warmup ")
+
+
+def test_a_warmup_shorter_than_every_step_passes():
+    assert faults(changed(two={"iters": 4}), train={"iters": 6, "warmup": 3}) == []
+
+
+@st.composite
+def forests(draw) -> dict[str, dict]:
+    """Steps in any order, each after base or after one that was drawn before it."""
+    number = draw(st.integers(1, 12))
+    names = [f"step{n}" for n in range(number)]
+    after = [draw(st.sampled_from(["base", *names[:n]])) for n in range(number)]
+    return dict(draw(st.permutations(list(follows(names, after).items()))))
+
+
+@settings(max_examples=60)
+@given(forests())
+def test_a_forest_has_no_cycle_and_no_fault(curriculum):
+    assert cycles(curriculum) == [] and faults(curriculum) == []
+
+
+@settings(max_examples=60)
+@given(forests(), st.data())
+def test_a_root_that_follows_a_step_after_it_closes_just_the_cycle_between_them(curriculum, data):
+    end = data.draw(st.sampled_from(list(curriculum)))
+    path = [end]
+    while (after := curriculum[path[-1]]["after"]) != "base":
+        path.append(after)
+    curriculum[path[-1]] = {"after": end}
+    (cycle,) = cycles(curriculum)
+    assert sorted(cycle) == sorted(path)
+    assert all(curriculum[step]["after"] == cycle[i - 1] for i, step in enumerate(cycle))
