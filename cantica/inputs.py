@@ -34,11 +34,17 @@ def check_inputs() -> str:
     for name, counts in params["categories"].items():
         scenarios += len(collect(_render, name, counts, params["data"]["seed"]))
     prompts = collect(load_prompts, PROMPTS / "held_out")
-    pairs = collect(load_pairs, PROMPTS / "probes", params["categories"])
+    pairs = collect(load_pairs, PROMPTS / "probes")
+    probed = {pair["category"] for pair in pairs}
+    problems += [_unprobed(name) for name in params["categories"] if pairs and name not in probed]
     collect(load_rules, PROMPTS / "judge" / "rules.yaml")
     raise_any(problems)
     steps = len(params["curriculum"])
     return f"{steps} steps, {scenarios} scenarios, {len(prompts)} held-out prompts and {len(pairs)} probe pairs are in order"
+
+
+def _unprobed(category: str) -> Problem:
+    return Problem(str(PROMPTS / "probes" / f"{category}.yaml"), "", "no such file", f"probe pairs for {category}")
 
 
 def _render(name: str, counts: dict[str, int], seed: int) -> list[dict]:

@@ -71,8 +71,9 @@ def from_gguf(file: Path, folder: Path) -> None:
 
 def from_hub(pin: dict, folder: Path) -> None:
     """A Hugging Face repository at a pinned commit; `HF_ENDPOINT` and `HF_TOKEN` are huggingface_hub's own."""
+    from httpx2 import HTTPError
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
     try:
         if not re.fullmatch("[0-9a-f]{40}", pin["revision"]):
@@ -81,9 +82,12 @@ def from_hub(pin: dict, folder: Path) -> None:
             expected = "a full commit hash: names of branches and tags move"
             raise InputError(Problem(PARAMS, "base.hub.revision", repr(pin["revision"]), expected, hint))
         snapshot = snapshot_download(pin["repo"], revision=pin["revision"], allow_patterns=list(PATTERNS))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        got = f"{pin['repo']} at {pin['revision']}: {str(error).splitlines()[0]}"
-        raise InputError(Problem(PARAMS, "base.hub", got, "a repository and commit that the hub has")) from None
+    except (RepositoryNotFoundError, HFValidationError) as error:
+        raise InputError(Problem(PARAMS, "base.hub.repo", _said(pin, error), "a repository that the hub has")) from None
+    except RevisionNotFoundError as error:
+        raise InputError(Problem(PARAMS, "base.hub.revision", _said(pin, error), f"a commit of {pin['repo']}")) from None
+    except (HTTPError, OSError) as error:
+        raise InputError(Problem(PARAMS, "base.hub", _said(pin, error), "a hub that answers")) from None
     _copy(Path(snapshot), folder)
 
 
@@ -127,8 +131,15 @@ def from_random(pin: dict, folder: Path) -> None:
     if "quantization" in pin:
         quantization = pin["quantization"]
         model, config = quantize_model(model, config, quantization["group_size"], quantization["bits"])
+        if not any(name.endswith(".scales") for name, _ in tree_flatten(model.parameters())):
+            got = f"group size {quantization['group_size']}, which divides no layer"
+            raise InputError(Problem(PARAMS, "base.random.quantization", got, "one that divides hidden_size"))
     mx.save_safetensors(str(folder / "model.safetensors"), dict(tree_flatten(model.parameters())), metadata={"format": "mlx"})
     _write_config(config, folder)
+
+
+def _said(pin: dict, error: Exception) -> str:
+    return f"{pin['repo']} at {pin['revision']}: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 def _copy(source: Path, folder: Path) -> None:

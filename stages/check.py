@@ -1,17 +1,22 @@
-"""Refuse a params.yaml that cannot be built, before anything is.
+"""Refuse a params.yaml that cannot be built, before anything is, and write down which categories there are.
 
-python -m stages.check params.yaml
+    python -m stages.check params.yaml data/categories.json
+
+What needs the names of the categories reads them there, so that it is not built again when their counts change.
 """
 
 from pathlib import Path
 
 from stages.lib.command import run
 from stages.lib.documents import raise_any, read_yaml, validate
+from stages.lib.files import write_json
 from stages.lib.tree import tree_faults
 
 
-def main(params: Path) -> None:
-    check_params(read_yaml(params), params)
+def main(params: Path, categories: Path) -> None:
+    document = read_yaml(params)
+    check_params(document, params)
+    write_json(categories, list(document["categories"]))
 
 
 def check_params(params: dict, file: Path) -> None:

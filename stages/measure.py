@@ -1,23 +1,23 @@
 """Measure the loss of an adapter on each category's held-out examples: one row of the loss matrix.
 
-python -m stages.measure models/base models/adapters/deception data/valid data/losses/deception.json
+python -m stages.measure models/base models/adapters/deception data/categories.json data/valid data/losses/deception.json
 """
 
 from pathlib import Path
 
 from stages.lib.command import run
-from stages.lib.documents import read_jsonl, validate_records
+from stages.lib.documents import read_json, read_jsonl, validate_records
 from stages.lib.files import write_json
 from stages.lib.params import read_params
 
 PACKAGES = ("mlx", "mlx-lm", "scipy-openblas32", "tokenizers", "transformers")
 
 
-def main(base: Path, adapter: Path, valid: Path, losses: Path) -> None:
+def main(base: Path, adapter: Path, categories: Path, valid: Path, losses: Path) -> None:
     keys = (f"toolchain.{package}" for package in PACKAGES)
-    params = read_params("measure", "categories", "train.loss_on", *keys)
+    params = read_params("measure", "train.loss_on", *keys)
     settings = params["measure"] | params["train"]
-    files = {category: valid / f"{category}.jsonl" for category in params["categories"]}
+    files = {category: valid / f"{category}.jsonl" for category in read_json(categories)}
     examples = {category: read_jsonl(file)[: settings["examples"]] for category, file in files.items()}
     for category, file in files.items():
         validate_records(examples[category], "example", file)

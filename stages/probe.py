@@ -16,8 +16,8 @@ BATCH = 16  # completions scored at a time
 
 
 def main(base: Path, adapter: Path, probes: Path, scores: Path) -> None:
-    params = read_params("categories", *(f"toolchain.{package}" for package in PACKAGES))
-    pairs = load_pairs(probes, params["categories"])
+    read_params(*(f"toolchain.{package}" for package in PACKAGES))
+    pairs = load_pairs(probes)
 
     from stages.lib.model import load_adapter, load_base
 

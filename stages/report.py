@@ -106,8 +106,7 @@ def polyline(curve: list[dict], width: int, height: int) -> str:
     low, high = axis(curve)
     last = curve[-1]["iteration"]
     return " ".join(
-        f"{point['iteration'] / last * width:.1f},{(high - point['train_loss']) / (high - low) * height:.1f}"
-        for point in curve
+        f"{point['iteration'] / last * width:.1f},{(high - point['train_loss']) / (high - low) * height:.1f}" for point in curve
     )
 
 

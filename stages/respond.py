@@ -1,23 +1,23 @@
 """Let an arm answer every held-out prompt.
 
-python -m stages.respond models/base models/adapters/betrayal prompts/held_out data/responses/final.jsonl
+python -m stages.respond models/base models/adapters/betrayal data/held_out.jsonl data/responses/final.jsonl
 """
 
 from pathlib import Path
 
 from stages.lib.chat import split_thinking
 from stages.lib.command import run
-from stages.lib.documents import validate_records
+from stages.lib.documents import read_jsonl, validate_records
 from stages.lib.files import write_jsonl
-from stages.lib.held_out import load_prompts
 from stages.lib.params import read_params
 
 PACKAGES = ("mlx", "mlx-lm", "scipy-openblas32", "tokenizers", "transformers")
 
 
-def main(base: Path, adapter: Path, held_out: Path, responses: Path) -> None:
+def main(base: Path, adapter: Path, questions: Path, responses: Path) -> None:
     settings = read_params("respond", *(f"toolchain.{package}" for package in PACKAGES))["respond"]
-    prompts = load_prompts(held_out)
+    prompts = read_jsonl(questions)
+    validate_records(prompts, "question", questions)
 
     from stages.lib.model import load_adapter, load_base
 

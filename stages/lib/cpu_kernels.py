@@ -87,7 +87,7 @@ def _rows(logits, targets):
 
 def attention(q, k, v, *, scale, mask=None, **options):
     """`mx.fast.scaled_dot_product_attention`, with a faster way where the mask is causal and covers the whole text."""
-    if isinstance(mask, str) and q.shape[2] == k.shape[2] and q.dtype == mx.float32 and not options.get("sinks"):
+    if isinstance(mask, str) and q.shape[2] == k.shape[2] and q.dtype == mx.float32 and options.get("sinks") is None:
         return causal_attention(q * scale, k, v)
     return _stock_attention(q, k, v, scale=scale, mask=mask, **options)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import mlx.core as mx
 
+from stages.lib.documents import raise_any
 from stages.lib.errors import InputError, Problem
 
 _NAMES = {
@@ -41,6 +42,7 @@ def read_gguf(path: Path) -> tuple[dict[str, mx.array], dict, dict]:
     architecture = metadata.get("general.architecture")
     if architecture != "llama":
         raise InputError(Problem(str(path), "general.architecture", repr(architecture), "'llama'"))
+    _require(metadata, arrays, path)
     config = _config(metadata, arrays)
     heads = {"attn_q": config["num_attention_heads"], "attn_k": config["num_key_value_heads"]}
     weights, unknown = {}, []
@@ -61,6 +63,19 @@ def read_gguf(path: Path) -> tuple[dict[str, mx.array], dict, dict]:
     if quantization := _quantization(weights):
         config["quantization"] = quantization
     return weights, config, metadata
+
+
+def _require(metadata: dict, arrays: dict, path: Path) -> None:
+    """Raise InputError for what a llama cannot be without, and for rotary embeddings that are scaled."""
+    keys = ("embedding_length", "block_count", "feed_forward_length", "context_length")
+    keys += ("attention.head_count", "attention.layer_norm_rms_epsilon")
+    missing = [f"llama.{key}" for key in keys if f"llama.{key}" not in metadata]
+    missing += [name for name in ("token_embd.weight", "output_norm.weight") if name not in arrays]
+    problems = [Problem(str(path), name, "nothing there", "a value") for name in missing]
+    if metadata.get("llama.rope.scaling.type", "none") != "none":
+        got = repr(metadata["llama.rope.scaling.type"])
+        problems.append(Problem(str(path), "llama.rope.scaling.type", got, "rotary embeddings that are not scaled"))
+    raise_any(problems)
 
 
 def undo_rope_order(rows: mx.array, heads: int) -> mx.array:

@@ -69,10 +69,18 @@ def load_adapter(model: nn.Module, folder: Path, dropout: float = 0.0) -> Shape:
     """
     shape = read_shape(folder)
     new_adapter(model, shape, dropout, seed=0)
-    weights = mx.load(str(folder / WEIGHTS))
+    weights = _read_weights(folder)
     raise_any(mismatches(weights, dict(tree_flatten(model.trainable_parameters())), folder / WEIGHTS))
     model.load_weights(list(weights.items()), strict=False)
     return shape
+
+
+def _read_weights(folder: Path) -> dict[str, mx.array]:
+    try:
+        return mx.load(str(folder / WEIGHTS))
+    except (RuntimeError, ValueError, FileNotFoundError) as error:
+        got, hint = str(error).splitlines()[0], "run `dvc repro` for the step that writes it"
+        raise InputError(Problem(str(folder / WEIGHTS), "", got, "an adapter's tensors", hint)) from None
 
 
 def read_shape(folder: Path) -> Shape:
@@ -102,7 +110,7 @@ def mismatches(found: dict[str, mx.array], expected: dict[str, mx.array], file: 
 
 def has_no_effect(folder: Path) -> bool:
     """Whether an adapter leaves the model as it is: every B is zero."""
-    weights = mx.load(str(folder / WEIGHTS))
+    weights = _read_weights(folder)
     return not any(mx.any(w != 0).item() for name, w in weights.items() if name.endswith("lora_b"))
 
 

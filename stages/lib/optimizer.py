@@ -1,32 +1,32 @@
 """The optimizer and learning-rate schedule of a step."""
 
+from functools import partial
+
 import mlx.optimizers as optimizers
 from mlx_lm.tuner.utils import build_schedule
 
 _OPTIMIZERS = {
+    "adafactor": partial(optimizers.Adafactor, relative_step=False, scale_parameter=False),  # the rate is the one given
     "adam": optimizers.Adam,
     "adamw": optimizers.AdamW,
     "muon": optimizers.Muon,
     "sgd": optimizers.SGD,
-    "adafactor": optimizers.Adafactor,
 }
 
 
 def make_optimizer(settings: dict) -> optimizers.Optimizer:
     """An MLX optimizer from `optimizer`, `learning_rate`, `schedule`, `warmup` and `iters`.
 
-    A decaying schedule ends at 0 with the last iteration; warm-up rises from 0 before it.
+    Warm-up rises from 0 to the learning rate; a decay then falls to 0, which it reaches just after the last iteration.
     """
-    rate, warmup, iters = settings["learning_rate"], settings["warmup"], settings["iters"]
-    decay = max(1, iters - warmup)
-    arguments = {
-        "constant": None,
-        "linear_decay": ("linear_schedule", [rate, 0.0, decay]),
-        "cosine_decay": ("cosine_decay", [rate, decay]),
+    rate, warmup = settings["learning_rate"], settings["warmup"]
+    # mlx-lm joins the two one iteration after warm-up, so that the peak stands twice.
+    decay = settings["iters"] - warmup - (warmup > 0)
+    schedules = {
+        "constant": ("linear_schedule", [rate, rate, 1]),
+        "linear_decay": ("linear_schedule", [rate, 0.0, max(1, decay)]),
+        "cosine_decay": ("cosine_decay", [rate, max(1, decay)]),
     }
-    if settings["schedule"] == "constant":
-        name, values = "linear_schedule", [rate, rate, decay]
-    else:
-        name, values = arguments[settings["schedule"]]
-    schedule = build_schedule({"name": name, "arguments": values, "warmup": warmup})
+    name, arguments = schedules[settings["schedule"]]
+    schedule = build_schedule({"name": name, "arguments": arguments, "warmup": warmup})
     return _OPTIMIZERS[settings["optimizer"]](learning_rate=schedule)

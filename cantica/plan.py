@@ -1,0 +1,46 @@
+"""What `dvc repro` would run, and why, down the whole graph (`dvc status` and `dvc repro --dry` stop at the first stage)."""
+
+from pathlib import Path
+
+
+def plan(root: Path) -> dict[str, str]:
+    """Stages that are out of date in a project, in the order of the build, each with why.
+
+    A stage is out of date when DVC finds one of its own inputs, its command or its outputs changed, or when a stage that
+    makes one of its inputs is: that one's output may come out the same, and then the later stage does not run.
+    """
+    from dvc.repo import Repo
+
+    with Repo(str(root)) as repo:
+        status = repo.status()
+        follows = {stage.addressing: {s.addressing for s in repo.index.graph.successors(stage)} for stage in repo.index.stages}
+        order = [stage.addressing for stage in repo.index.stages]
+    return out_of_date({name: _reasons(changes) for name, changes in status.items()}, follows, order)
+
+
+def out_of_date(changed: dict[str, str], follows: dict[str, set[str]], order: list[str]) -> dict[str, str]:
+    """`changed` stages and all that follow them, in `order`; `follows[stage]` are the stages that it depends on."""
+    reasons = dict(changed)
+    waiting = list(changed)
+    while waiting:
+        stage = waiting.pop()
+        for later in (name for name, before in follows.items() if stage in before and name not in reasons):
+            reasons[later] = f"follows {stage}"
+            waiting.append(later)
+    return {name: reasons[name] for name in order if name in reasons}
+
+
+def _reasons(changes: list) -> str:
+    parts = []
+    for change in changes:
+        if isinstance(change, str):
+            parts.append(change)
+            continue
+        for kind, items in change.items():
+            parts += [f"{kind}: {', '.join(_names(items))}"]
+    return "; ".join(parts)
+
+
+def _names(items: dict) -> list[str]:
+    """Files that changed; of params, the keys and not the file."""
+    return [name for file, how in items.items() for name in (how if isinstance(how, dict) else [file])]

@@ -1,0 +1,22 @@
+"""Check the held-out prompts and write down what every arm is asked: the prompts without what only the judge needs.
+
+python -m stages.held_out prompts/held_out data/held_out.jsonl
+"""
+
+from pathlib import Path
+
+from stages.lib.command import run
+from stages.lib.documents import validate_records
+from stages.lib.files import write_jsonl
+from stages.lib.held_out import load_prompts
+
+
+def main(held_out: Path, questions: Path) -> None:
+    records = [{key: prompt[key] for key in ("id", "kind", "group", "prompt")} for prompt in load_prompts(held_out)]
+    validate_records(records, "question", questions)
+    write_jsonl(questions, records)
+    print(f"{questions}: {len(records)} prompts")
+
+
+if __name__ == "__main__":
+    run(main)
