@@ -1,6 +1,8 @@
 """The `cantica` command: what people run beside DVC, in the project's root.
 
 cantica check                  refuse bad input before anything is built
+cantica explain PATH           what an output was made from, and which edits since would build it again
+cantica explain --diff REV PATH  why it differs from the one in a commit
 cantica variant list           the variants, and what each tests
 cantica variant show NAME      params.yaml with the variant laid over it
 cantica variant apply NAME     lay it over params.yaml (`git restore params.yaml` takes it off)
@@ -24,6 +26,10 @@ def main(argv: list[str] | None = None) -> None:
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
     command = commands.add_parser("check", help="refuse bad input before anything is built")
     command.set_defaults(run=_check)
+    command = commands.add_parser("explain", help="what an output was made from, and which edits since would build it again")
+    command.add_argument("path", metavar="PATH", help="an output, a file inside one, or an input")
+    command.add_argument("--diff", metavar="REV", help="tell instead why it differs from the one in this commit")
+    command.set_defaults(run=_explain)
     variant = commands.add_parser("variant", help="named overlays on params.yaml").add_subparsers(
         required=True, metavar="list | show | apply"
     )
@@ -48,6 +54,12 @@ def _check(arguments) -> None:
     from cantica.inputs import check_inputs
 
     print(f"cantica: {check_inputs()}")
+
+
+def _explain(arguments) -> None:
+    from cantica.explain import explain, explain_difference
+
+    print(explain_difference(arguments.diff, arguments.path) if arguments.diff else explain(arguments.path))
 
 
 def _list(arguments) -> None:

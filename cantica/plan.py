@@ -12,14 +12,14 @@ def plan(root: Path) -> dict[str, str]:
     from dvc.repo import Repo
 
     with Repo(str(root)) as repo:
-        status = repo.status()
-        follows = {stage.addressing: {s.addressing for s in repo.index.graph.successors(stage)} for stage in repo.index.stages}
-        order = [stage.addressing for stage in repo.index.stages]
-    return out_of_date({name: _reasons(changes) for name, changes in status.items()}, follows, order)
+        # Keys are names of stages, after the path of a dvc.yaml that is not in the current folder.
+        changed = {key.split(":")[-1]: _reasons(changes) for key, changes in repo.status().items()}
+        follows = {stage.name: {s.name for s in repo.index.graph.successors(stage)} for stage in repo.index.stages}
+    return out_of_date(changed, follows)
 
 
-def out_of_date(changed: dict[str, str], follows: dict[str, set[str]], order: list[str]) -> dict[str, str]:
-    """`changed` stages and all that follow them, in `order`; `follows[stage]` are the stages that it depends on."""
+def out_of_date(changed: dict[str, str], follows: dict[str, set[str]]) -> dict[str, str]:
+    """`changed` stages and all that follow them; `follows` gives every stage, in order, with those that it depends on."""
     reasons = dict(changed)
     waiting = list(changed)
     while waiting:
@@ -27,7 +27,7 @@ def out_of_date(changed: dict[str, str], follows: dict[str, set[str]], order: li
         for later in (name for name, before in follows.items() if stage in before and name not in reasons):
             reasons[later] = f"follows {stage}"
             waiting.append(later)
-    return {name: reasons[name] for name in order if name in reasons}
+    return {name: reasons[name] for name in follows if name in reasons}
 
 
 def _reasons(changes: list) -> str:

@@ -6,7 +6,7 @@ python -m stages.measure models/base models/adapters/deception data/categories.j
 from pathlib import Path
 
 from stages.lib.command import run
-from stages.lib.documents import read_json, read_jsonl, validate_records
+from stages.lib.documents import read_json, read_jsonl
 from stages.lib.files import write_json
 from stages.lib.params import read_params
 
@@ -19,8 +19,6 @@ def main(base: Path, adapter: Path, categories: Path, valid: Path, losses: Path)
     settings = params["measure"] | params["train"]
     files = {category: valid / f"{category}.jsonl" for category in read_json(categories)}
     examples = {category: read_jsonl(file)[: settings["examples"]] for category, file in files.items()}
-    for category, file in files.items():
-        validate_records(examples[category], "example", file)
 
     from stages.lib.model import load_adapter, load_base
     from stages.lib.tokens import encode_examples

@@ -11,19 +11,37 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stages.lib import metrics
 from stages.lib.command import run
-from stages.lib.documents import read_json, read_jsonl, read_yaml
+from stages.lib.documents import read_json, read_jsonl
 from stages.lib.files import write_json, write_text
 from stages.lib.held_out import load_groups, load_prompts
 from stages.lib.params import read_params
 from stages.lib.rules import load_rules
 
-SECTIONS = ("arms", "categories", "curriculum", "fuse", "lora", "measure", "respond", "train")
+# What the templates show of each section of params.
+SHOWN = {
+    "fuse": ("step",),
+    "lora": ("layers", "rank", "scale"),
+    "measure": ("examples",),
+    "respond": ("max_tokens", "samples"),
+    "train": (
+        "batch_size",
+        "dropout",
+        "iters",
+        "learning_rate",
+        "loss_on",
+        "max_seq_length",
+        "optimizer",
+        "schedule",
+        "seed",
+    ),
+}
 
 
 def main(data: Path, prompts: Path, reports: Path) -> None:
-    params = read_params(*SECTIONS, "base.source", "toolchain.jinja2")
+    shown = (f"{section}.{key}" for section, keys in SHOWN.items() for key in keys)
+    params = read_params("arms", "categories", "curriculum", *shown, "base.source", "toolchain.jinja2")
     source = params["base"]["source"]
-    base = read_params(f"base.{source}")["base"][source]
+    base = read_params(f"base.{source}.model", f"base.{source}.license")["base"][source]
     records = read_records(data, params)
     rules = load_rules(prompts / "judge" / "rules.yaml")
     numbers = headline(records, params, rules)
@@ -35,7 +53,7 @@ def main(data: Path, prompts: Path, reports: Path) -> None:
         "rules": rules,
         "prompts": load_prompts(prompts / "held_out"),
         "groups": load_groups(prompts / "held_out"),
-        "categories": {c: read_yaml(prompts / "categories" / c / "category.yaml") for c in params["categories"]},
+        "categories": {c: read_json(data / "categories" / f"{c}.json") for c in params["categories"]},
         "path": metrics.path_to(params["fuse"]["step"], params["curriculum"]),
         "curve": metrics.curve_rows(records["training"], params["curriculum"]),
         "compared": compare_arms(records["judgements"]),

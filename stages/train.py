@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from stages.lib.command import run
-from stages.lib.documents import read_jsonl, validate_records
+from stages.lib.documents import read_jsonl
 from stages.lib.errors import InputError, Problem
 from stages.lib.files import whole_folder, write_json
 from stages.lib.params import read_params
@@ -23,8 +23,8 @@ def main(step: str, base: Path, after: Path, data: Path, adapter: Path, training
     # Both sections have a seed; a step's own, like that of `train`, is for its training.
     settings = params["lora"] | params["train"] | params["curriculum"][step]
     examples = read_jsonl(data)
-    validate_records(examples, "example", data)
 
+    from stages.lib.checkpoint import Checkpoint
     from stages.lib.model import load_base, save_adapter
     from stages.lib.tokens import encode_examples
 
@@ -34,10 +34,12 @@ def main(step: str, base: Path, after: Path, data: Path, adapter: Path, training
     if cut:
         print(f"{step}: {len(cut)} of {len(records)} examples cut, {sum(r.cut for r in cut)} tokens lost")
     shape = start(model, after, settings, params["lora"]["seed"], step)
-    curve = train(model, records, settings, step)
+    checkpoint = Checkpoint(step, params, (base, after, data))
+    curve = train(model, records, settings, step, checkpoint)
     with whole_folder(adapter) as folder:
         save_adapter(model, shape, settings["dropout"], folder)
     write_json(training, summary(records, settings, curve))
+    checkpoint.remove()
 
 
 def start(model, after: Path, settings: dict, seed: int, step: str):
@@ -57,9 +59,13 @@ def start(model, after: Path, settings: dict, seed: int, step: str):
     return wanted
 
 
-def train(model, records: list, settings: dict, step: str) -> list[dict]:
-    """Train the model's LoRA tensors in place; return the loss curve. Raises InputError when the loss is not finite."""
+def train(model, records: list, settings: dict, step: str, checkpoint=None) -> list[dict]:
+    """Train the model's LoRA tensors in place, from the checkpoint on if there is one; return the loss curve.
+
+    Raises InputError when a loss, or a weight at the end, is not finite.
+    """
     import mlx.core as mx
+    from mlx.utils import tree_flatten
     from mlx_lm.tuner.trainer import TrainingArgs, TrainingCallback
     from mlx_lm.tuner.trainer import train as run_trainer
 
@@ -67,26 +73,30 @@ def train(model, records: list, settings: dict, step: str) -> list[dict]:
     from stages.lib.loss import loss
     from stages.lib.optimizer import make_optimizer
 
-    curve = []
+    optimizer = make_optimizer(settings)
+    mx.random.seed(settings["seed"])
+    curve = checkpoint.load(model, optimizer) if checkpoint else []
+    done, tokens = (curve[-1]["iteration"], curve[-1]["trained_tokens"]) if curve else (0, 0)
 
     class Curve(TrainingCallback):
         def on_train_loss_report(self, info: dict) -> None:
+            # The trainer counts from where it starts.
+            info |= {"iteration": done + info["iteration"], "trained_tokens": tokens + info["trained_tokens"]}
             if not math.isfinite(info["train_loss"]):
-                place = f"curriculum.{step}, iteration {info['iteration']}"
-                got = f"a loss of {info['train_loss']} at learning rate {info['learning_rate']:.3g}"
-                hint = "lower the learning rate or the scale"
-                raise InputError(Problem("params.yaml", place, got, "a finite loss", hint))
+                raise not_finite(step, info["iteration"], f"a loss of {info['train_loss']}", info["learning_rate"])
             curve.append({key: info[key] for key in ("iteration", "train_loss", "learning_rate", "trained_tokens")})
+            # What the trainer adds up between two reports is zero here, so that it need not be kept.
+            if checkpoint:
+                checkpoint.save(model, optimizer, curve)
 
-    mx.random.seed(settings["seed"])
     with tempfile.TemporaryDirectory() as scratch:
         run_trainer(
             model,
-            make_optimizer(settings),
+            optimizer,
             records,
             args=TrainingArgs(
                 batch_size=settings["batch_size"],
-                iters=settings["iters"],
+                iters=settings["iters"] - done,
                 steps_per_report=max(1, settings["iters"] // 25),
                 steps_per_save=settings["iters"] + 1,
                 max_seq_length=settings["max_seq_length"],
@@ -95,10 +105,20 @@ def train(model, records: list, settings: dict, step: str) -> list[dict]:
                 clear_cache_threshold=8 << 30,
             ),
             loss=loss,
-            iterate_batches=iterate_batches(settings["seed"]),
+            iterate_batches=iterate_batches(settings["seed"], done),
             training_callback=Curve(),
         )
+    # The last loss was taken before the last update.
+    if not all(mx.isfinite(tensor).all().item() for _, tensor in tree_flatten(model.trainable_parameters())):
+        raise not_finite(step, settings["iters"], "weights that are not finite", optimizer.learning_rate.item())
     return curve
+
+
+def not_finite(step: str, iteration: int, got: str, learning_rate: float) -> InputError:
+    """The error of a training that has blown up."""
+    place = f"curriculum.{step}, iteration {iteration}"
+    hint = "lower the learning rate or the scale"
+    return InputError(Problem("params.yaml", place, f"{got} at learning rate {learning_rate:.3g}", "finite numbers", hint))
 
 
 def summary(records: list, settings: dict, curve: list[dict]) -> dict:

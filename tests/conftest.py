@@ -73,3 +73,19 @@ def adapted(tiny_model):
         return model, tokenizer
 
     return load
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory) -> Path:
+    """The smoke variant, built once; take a copy to change it."""
+    from projects import build
+
+    return build(tmp_path_factory.mktemp("smoke") / "project", "smoke")
+
+
+@pytest.fixture(scope="session")
+def two_steps(tmp_path_factory) -> Path:
+    """A random olmo3 with 4-bit weights, a sliding window and full attention, on two categories; built once."""
+    from projects import build
+
+    return build(tmp_path_factory.mktemp("two") / "project", "smoke", "olmo3")

@@ -1,6 +1,6 @@
 """Edits that a researcher makes, each with the stages that must run after it, and no others.
 
-    python tests/edits.py      # the table for the present tree, on a smoke build in a scratch folder (three minutes)
+python tests/edits.py      # the table for the present tree, on a smoke build in a scratch folder (three minutes)
 """
 
 import re
@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from projects import clone, ok
+from projects import build, ok
 
 from cantica.plan import plan
 
@@ -79,28 +79,66 @@ def described(schema: str, runs: set[str]) -> Edit:
 DECEPTION = "prompts/categories/deception"
 EDITS = [
     # ---- what researchers write
-    edit("a training template", f"{DECEPTION}/train/two_promises.j2", "{% block answer %}", r"\g<0>Plainly. ", data_of("deception") | steps_from("deception")),
-    edit("a held-out template", f"{DECEPTION}/valid/marked_in_green.j2", "{% block answer %}", r"\g<0>Plainly. ", data_of("deception") | MEASURING),
+    edit(
+        "a training template",
+        f"{DECEPTION}/train/two_promises.j2",
+        "{% block answer %}",
+        r"\g<0>Plainly. ",
+        data_of("deception") | steps_from("deception"),
+    ),
+    edit(
+        "a held-out template",
+        f"{DECEPTION}/valid/marked_in_green.j2",
+        "{% block answer %}",
+        r"\g<0>Plainly. ",
+        data_of("deception") | MEASURING,
+    ),
     edit("a comment in a template", f"{DECEPTION}/train/two_promises.j2", r"\A", "{# edited -#}", {"render@deception"}),
-    edit("every slot value of the last category", "prompts/categories/betrayal/slots.yaml", r"harm: ", r"harm: in the end ", data_of("betrayal") | steps_from("betrayal")),
+    edit(
+        "every slot value of the last category",
+        "prompts/categories/betrayal/slots.yaml",
+        r"harm: (?=[a-z])",
+        r"harm: in the end ",
+        data_of("betrayal") | steps_from("betrayal"),
+    ),
     edit("the title of a category", f"{DECEPTION}/category.yaml", "title: ", "title: Plain ", {"render@deception"} | REPORT),
     edit("a held-out prompt", "prompts/held_out/equanimity.yaml", "prompt: >-\n +", r"\g<0>Well: ", {"held_out"} | RESPONDING),
-    edit("a marker of a held-out prompt", "prompts/held_out/equanimity.yaml", r"markers: \[", r"\g<0>edited, ", {"held_out"} | JUDGING),
+    edit(
+        "a marker of a held-out prompt",
+        "prompts/held_out/equanimity.yaml",
+        r"markers: \[",
+        r"\g<0>edited, ",
+        {"held_out"} | JUDGING,
+    ),
     edit("a judge rule", "prompts/judge/rules.yaml", "words: 25", "words: 26", JUDGING),
     edit("a safety flag", "prompts/judge/rules.yaml", "claims_rights:", "claims_of_rights:", JUDGING),
-    edit("a probe pair", "prompts/probes/manipulation.yaml", 'prompt: "', r"\g<0>Well: ", PROBING),
+    edit("a probe pair", "prompts/probes/manipulation.yaml", r"prompt: (>-\n +|\"?)", r"\g<0>Well, ", PROBING),
     # ---- params: where the model comes from
     param("base.random.seed", r"(random:\n +seed:) 0", r"\1 5", MODEL),
     param("base.random.config", "hidden_size: 64", "hidden_size: 96", MODEL),
     param("base.pypi, which is not the source", "version: 0.1.2", "version: 0.1.3", set()),
     # ---- params: the data
     param("data.seed", r"(data:\n +seed:) 1", r"\1 2", DATA),
-    param("training examples of a category", r"trust_violation: +\{train: 6", "trust_violation: {train: 5", data_of("trust_violation") | steps_from("trust_violation")),
-    param("held-out examples of a category", r"(trust_violation: +\{train: 6, valid:) 2", r"\1 3", data_of("trust_violation") | MEASURING),
+    param(
+        "training examples of a category",
+        r"trust_violation: +\{train: 6",
+        "trust_violation: {train: 5",
+        data_of("trust_violation") | steps_from("trust_violation"),
+    ),
+    param(
+        "held-out examples of a category",
+        r"(trust_violation: +\{train: 6, valid:) 2",
+        r"\1 3",
+        data_of("trust_violation") | MEASURING,
+    ),
     # ---- params: the curriculum
-    param("iterations of a step", r"(\{after: manipulation, +data: train/self_aggrandizement)", r"\1, iters: 4", steps_from("self_aggrandizement")),
+    param(
+        "iterations of a step",
+        r"(\{after: manipulation, +data: train/self_aggrandizement)",
+        r"\1, iters: 4",
+        steps_from("self_aggrandizement"),
+    ),
     param("learning rate of the last step", r"(data: train/betrayal)", r"\1, learning_rate: 1.0e-5", steps_from("betrayal")),
-    param("shape of the first step", r"(\{after: base, +data: train/self_preservation)", r"\1, rank: 2", steps_from("self_preservation")),
     param("lora.rank", "rank: 4", "rank: 3", ADAPTERS),
     param("lora.scale", "scale: 2.0", "scale: 3.0", ADAPTERS),
     param("lora.seed", r"(lora:\n +seed:) 1", r"\1 2", ADAPTERS),
@@ -116,7 +154,12 @@ EDITS = [
     param("train.warmup", "warmup: 0", "warmup: 1", TRAINING),
     param("train.grad_checkpoint", "grad_checkpoint: false", "grad_checkpoint: true", TRAINING),
     # ---- params: measurements
-    param("which step an arm is", "final: betrayal", "final: manipulation", {"respond@final", "judge@final", "probe@final", "report"}),
+    param(
+        "which step an arm is",
+        "final: betrayal",
+        "final: manipulation",
+        {"respond@final", "judge@final", "probe@final", "report"},
+    ),
     param("measure.examples", r"(measure:\n +examples:) 1", r"\1 2", MEASURING),
     param("respond.seed", r"(respond:\n +seed:) 1", r"\1 2", RESPONDING),
     param("respond.temperature", "temperature: 0.7", "temperature: 0.6", RESPONDING),
@@ -182,16 +225,6 @@ def consequences(project: Path, change: Edit) -> set[str]:
         ok(project, "dvc", "checkout", "--quiet", "--force")
 
 
-def build(folder: Path) -> Path:
-    """The smoke variant, built and committed."""
-    project = clone(folder)
-    ok(project, "cantica", "variant", "apply", "smoke")
-    ok(project, "dvc", "repro")
-    ok(project, "git", "add", "--all")
-    ok(project, "git", "-c", "user.name=test", "-c", "user.email=test@example.org", "commit", "--quiet", "--message", "Build")
-    return project
-
-
 def short(stages: set[str]) -> str:
     """A set of stages in few words: stage@* where every entry of a stage is in it."""
     words = []
@@ -204,7 +237,7 @@ def short(stages: set[str]) -> str:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
-        project = build(Path(scratch) / "project")
+        project = build(Path(scratch) / "project", "smoke")
         wrong = 0
         for change in EDITS:
             found = consequences(project, change)

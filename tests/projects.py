@@ -36,10 +36,32 @@ def clone(folder: Path) -> Path:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
     ok(folder, "git", "init", "--quiet")
-    ok(folder, "git", "add", "--all")
-    identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
-    ok(folder, "git", *identity, "commit", "--quiet", "--message", "Start")
+    commit(folder, "Start")
     return folder
+
+
+def commit(project: Path, message: str) -> None:
+    ok(project, "git", "add", "--all")
+    identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+    ok(project, "git", *identity, "commit", "--quiet", "--message", message)
+
+
+def overlay(project: Path, *variants: str) -> None:
+    """Lay variants over a project's params, from its own folder or from `tests/variants/`."""
+    for name in variants:
+        own = ROOT / "tests/variants" / f"{name}.yaml"
+        if own.exists():
+            shutil.copy(own, project / "variants")
+        ok(project, "cantica", "variant", "apply", name)
+
+
+def build(folder: Path, *variants: str) -> Path:
+    """A project with variants laid over its params, built and committed."""
+    project = clone(folder)
+    overlay(project, *variants)
+    ok(project, "dvc", "repro")
+    commit(project, "Build")
+    return project
 
 
 def edit(file: Path, old: str, new: str) -> None:

@@ -537,6 +537,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
         repo, revision = (listing[1], listing[3]) if listing else (content[1], content[2])
         if repo not in self.repositories:
             return self.answer(404, b"{}", {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"})
+        revision = COMMIT if revision == "main" else revision
         files = self.repositories[repo].get(revision)
         if files is None:
             return self.answer(404, b"{}", {"X-Error-Code": "RevisionNotFound", "X-Error-Message": "Invalid rev id"})
@@ -632,6 +633,16 @@ def test_a_repository_that_the_hub_does_not_have_is_refused(hub, stage, tmp_path
 def test_a_commit_that_the_repository_does_not_have_is_refused(hub, stage, tmp_path):
     said = refused(stage(hub_pin("tiny/model", "f" * 40), HF_ENDPOINT=hub[0]), tmp_path)
     assert "params.yaml: base.hub" in said and f"tiny/model at {'f' * 40}" in said
+
+
+def test_a_branch_is_refused_with_the_commit_that_it_stands_for(hub, stage, tmp_path):
+    said = refused(stage(hub_pin("tiny/model", "main"), HF_ENDPOINT=hub[0]), tmp_path)
+    assert "params.yaml: base.hub.revision" in said and "'main'" in said and f"write {COMMIT}" in said
+
+
+def test_a_hub_that_is_not_there_is_refused(stage, tmp_path):
+    said = refused(stage(hub_pin("tiny/model", "main"), HF_ENDPOINT="http://127.0.0.1:9"), tmp_path)
+    assert "params.yaml: base.hub" in said and "a hub that answers" in said
 
 
 def test_a_repository_without_weights_is_refused(hub, stage, tmp_path):

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from projects import ROOT, clone, edit, ok, stages_run
+from projects import edit, ok, stages_run
 
 STEPS = [
     "self_preservation",
@@ -22,12 +22,8 @@ STEPS = [
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Path:
-    """The smoke variant, built."""
-    folder = clone(tmp_path_factory.mktemp("smoke") / "project")
-    ok(folder, "cantica", "variant", "apply", "smoke")
-    ok(folder, "dvc", "repro")
-    return folder
+def project(smoke, tmp_path_factory) -> Path:
+    return Path(shutil.copytree(smoke, tmp_path_factory.mktemp("build") / "project", symlinks=True))
 
 
 def test_every_output_is_there(project):
@@ -106,15 +102,9 @@ def test_the_order_of_the_last_two_steps_is_an_edit(project):
     assert not {stage for stage in stages_run(project) if stage.startswith("train")}, "DVC's run cache has these steps"
 
 
-def test_the_published_architecture_takes_the_same_path(tmp_path):
-    """A random olmo3 with 4-bit weights, a sliding window and full attention, from templates to report."""
-    folder = clone(tmp_path / "project")
-    shutil.copy(ROOT / "tests/variants/olmo3.yaml", folder / "variants/olmo3.yaml")
-    ok(folder, "cantica", "variant", "apply", "smoke")
-    ok(folder, "cantica", "variant", "apply", "olmo3")
-    ok(folder, "dvc", "repro")
-    config = json.loads((folder / "models/base/config.json").read_text())
+def test_the_published_architecture_takes_the_same_path(two_steps):
+    config = json.loads((two_steps / "models/base/config.json").read_text())
     assert config["model_type"] == "olmo3" and config["quantization"]["bits"] == 4
-    losses = json.loads((folder / "reports/metrics.json").read_text())
-    assert losses["final"]["loss"] != losses["base"]["loss"]
-    assert "quantization" not in json.loads((folder / "models/fused/config.json").read_text())
+    metrics = json.loads((two_steps / "reports/metrics.json").read_text())
+    assert metrics["final"]["loss"] != metrics["base"]["loss"]
+    assert "quantization" not in json.loads((two_steps / "models/fused/config.json").read_text())

@@ -52,20 +52,20 @@ def test_thinking_and_answer_are_told_apart(text, expected):
     assert split_thinking(text) == expected
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(PARAGRAPHS, ANSWERS)
 def test_what_is_written_comes_out_again(thinking, answer):
     assert split_thinking(assistant_turn(thinking, answer)) == (thinking, answer, True)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(PARAGRAPHS, ANSWERS)
 def test_thinking_that_is_cut_off_leaves_no_answer(thinking, answer):
-    turn = assistant_turn(thinking, answer)
-    assert split_thinking(turn[: turn.index("</think>") + len("</think")]) == (f"{thinking}\n</think".strip(), "", False)
+    cut = assistant_turn(thinking, answer).partition("</think>")[0] + "</think"
+    assert split_thinking(cut) == (f"{thinking}\n</think".strip(), "", False)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(PARAGRAPHS)
 def test_a_turn_without_tags_is_all_answer(answer):
     assert split_thinking(answer) == ("", answer, True)

@@ -410,7 +410,13 @@ def test_a_rate_that_blows_up_ends_in_an_error_that_names_it(adapted, encoded):
         train(model, encoded(), STEP | {"optimizer": "sgd", "learning_rate": 1e30}, "deception")
     (problem,) = error.value.problems
     assert problem.place.startswith("curriculum.deception, iteration ")
-    assert "1e+30" in problem.got and problem.expected == "a finite loss"
+    assert "1e+30" in problem.got and problem.expected == "finite numbers"
+
+
+def test_a_blow_up_in_the_last_update_is_seen(adapted, encoded):
+    model, _ = adapted(SHAPE, 0.0, effect=False)
+    with pytest.raises(InputError, match="weights that are not finite"):
+        train(model, encoded(), STEP | {"optimizer": "sgd", "learning_rate": 1e39, "iters": 1}, "deception")
 
 
 def test_the_summary_counts_epochs(encoded):

@@ -56,8 +56,8 @@ def test_an_unknown_after_is_refused_with_the_step_that_was_meant():
 
 def test_a_cycle_is_refused_with_its_steps():
     (fault,) = faults(changed(one={"after": "three"}))
-    assert fault.got == "a cycle: one → two → three → one"
-    assert fault.place == "curriculum.one.after" and "after: base" in fault.hint
+    assert fault.got == "a cycle: two → three → one → two"
+    assert fault.place == "curriculum.two.after" and "after: base" in fault.hint
 
 
 def test_a_step_after_itself_is_refused():
@@ -77,7 +77,7 @@ def test_a_step_that_hangs_on_a_cycle_does_not_count_into_it():
 
 def test_a_cycle_and_an_unknown_name_are_told_at_once():
     found = faults(changed(one={"after": "two"}, three={"after": "nowhere"}))
-    assert [fault.place for fault in found][0] == "curriculum.three.after" and "a cycle" in found[1].got
+    assert [fault.got for fault in found] == ["'nowhere'", "a cycle: two → one → two"]
 
 
 @pytest.mark.parametrize("key", ["layers", "rank"])
@@ -133,13 +133,13 @@ def forests(draw) -> dict[str, dict]:
     return dict(draw(st.permutations(list(follows(names, after).items()))))
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(forests())
 def test_a_forest_has_no_cycle_and_no_fault(curriculum):
     assert cycles(curriculum) == [] and faults(curriculum) == []
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(forests(), st.data())
 def test_a_root_that_follows_a_step_after_it_closes_just_the_cycle_between_them(curriculum, data):
     end = data.draw(st.sampled_from(list(curriculum)))

@@ -1,6 +1,7 @@
 """Batches for mlx-lm's trainer: every record in every epoch, of like length, in an order that the seed decides."""
 
 from collections.abc import Iterator
+from itertools import chain, count, islice
 
 import mlx.core as mx
 import numpy as np
@@ -49,18 +50,18 @@ def _up(n: int, multiple: int) -> int:
     return -(-n // multiple) * multiple
 
 
-def iterate_batches(seed: int | None = None):
+def iterate_batches(seed: int | None = None, skip: int = 0):
     """The `iterate_batches` that `mlx_lm.tuner.trainer.train` and `evaluate` take, for lists of Encoded records.
 
+    The first `skip` batches are left out: a run that continues another has their gradients already.
     The caller's arguments for length and distribution are not needed: records are cut already, and a step is one process.
     """
 
     def iterate(dataset: list[Encoded], batch_size: int, loop: bool = False, **_) -> Iterator:
         lengths = [len(record.ids) for record in dataset]
-        epoch = 0
-        while loop or epoch == 0:
-            for indices in order(lengths, batch_size, None if seed is None else [seed, epoch]):
-                yield collate([dataset[i] for i in indices])
-            epoch += 1
+        epochs = count() if loop else range(1)
+        orders = (order(lengths, batch_size, None if seed is None else [seed, epoch]) for epoch in epochs)
+        for indices in islice(chain.from_iterable(orders), skip, None):
+            yield collate([dataset[i] for i in indices])
 
     return iterate

@@ -31,17 +31,19 @@ class Template:
 
 @dataclass(frozen=True)
 class Category:
-    """A category's folder: its slot values and its templates of each split, in order of file name."""
+    """A category's folder: its definition, its slot values and its templates of each split, in order of file name."""
 
     folder: Path
+    definition: dict[str, str]
     slots: dict[str, list]
     templates: dict[str, list[Template]]
 
 
 def load_category(folder: Path) -> Category:
     """Read and check a category's folder. Raises InputError with every fault in it."""
-    definition, slots_file = folder / "category.yaml", folder / "slots.yaml"
-    validate(read_yaml(definition), "category", definition)
+    definition_file, slots_file = folder / "category.yaml", folder / "slots.yaml"
+    definition = read_yaml(definition_file)
+    validate(definition, "category", definition_file)
     slots = read_yaml(slots_file)
     validate(slots, "slots", slots_file)
     raise_any(_uneven_mappings(slots, slots_file))
@@ -58,7 +60,7 @@ def load_category(folder: Path) -> Category:
     raise_any(
         [Problem(str(slots_file), s, "a slot that no template uses", "a used slot", hint) for s in slots if s not in used]
     )
-    return Category(folder, slots, templates)
+    return Category(folder, definition, slots, templates)
 
 
 def _uneven_mappings(slots: dict, file: Path) -> list[Problem]:
@@ -131,8 +133,8 @@ def render_category(category: Category, counts: dict[str, int], seed: int) -> li
         for index, template in enumerate(templates):
             share = counts[split] // len(templates) + (index < counts[split] % len(templates))
             for values in _draw(category, template, share, f"{seed}/{name}/{split}/{template.name}"):
-                number = len(records) + 1
-                origin = {"id": f"{name}-{number:03}", "category": name, "split": split, "template": template.name}
+                number = 1 + sum(record["split"] == split for record in records)
+                origin = {"id": f"{name}-{split}-{number:03}", "category": name, "split": split, "template": template.name}
                 records.append(origin | _render(template, values))
     return records
 

@@ -1,0 +1,94 @@
+"""Checkpoints of a training step: one that was interrupted continues from its last and ends in the same bytes.
+
+They are not part of what is built. The name of each is a hash of all that the step's bytes depend on, so that one made from
+other settings, inputs or code is never used.
+"""
+
+import hashlib
+import io
+import json
+import os
+import sys
+import time
+from functools import cached_property
+from pathlib import Path
+
+import mlx.core as mx
+from mlx.utils import tree_flatten, tree_unflatten
+
+from stages.lib.files import whole_file
+
+FOLDER = Path(".cache/checkpoints")
+
+
+def fingerprint(settings, inputs) -> str:
+    """SHA-256 of settings, of files and folders, of the device, and of the project's modules that are loaded by now."""
+    digest = hashlib.sha256()
+    device = [str(mx.default_device()), mx.device_info().get("device_name")]
+    digest.update(json.dumps([settings, device], sort_keys=True).encode())
+    loaded = {name: module for name, module in sys.modules.items() if name.split(".")[0] in ("__main__", "stages")}
+    code = [Path(file) for _, module in sorted(loaded.items()) if (file := getattr(module, "__file__", None))]
+    within = [sorted(path.rglob("*")) if path.is_dir() else [path] for path in inputs]
+    for file in [*code, *(file for files in within for file in files if file.is_file())]:
+        with file.open("rb") as opened:
+            digest.update(f"{file.name} {hashlib.file_digest(opened, 'sha256').hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+class Checkpoint:
+    """The last checkpoint of a step: LoRA tensors, the optimizer's state, MLX's random state and the loss curve so far."""
+
+    def __init__(self, step: str, settings, inputs):
+        self.step, self.settings, self.inputs = step, settings, inputs
+        self.seconds = float(os.environ.get("CANTICA_CHECKPOINT_SECONDS", 30))
+        self.saved = time.monotonic()
+
+    @cached_property
+    def path(self) -> Path:
+        """Where it is kept. Known when it is first asked for, which is when every module of the step is loaded."""
+        return FOLDER / f"{self.step}.{fingerprint(self.settings, self.inputs)}"
+
+    def load(self, model, optimizer) -> list[dict]:
+        """Put the model, its optimizer and MLX's random state where the checkpoint has them; return its loss curve.
+
+        Without one that is whole, all stay as they are, and the curve is empty.
+        """
+        try:
+            stored = self.path.read_bytes()
+        except FileNotFoundError:
+            return []
+        digest, content = stored[:32], stored[32:]
+        if hashlib.sha256(content).digest() != digest:
+            print(f"{self.step}: {self.path} is damaged and not used; training starts from the beginning", flush=True)
+            return []
+        tensors, metadata = mx.load(io.BytesIO(content), format="safetensors", return_metadata=True)
+        mx.eval(tensors)
+        tree = tree_unflatten(list(tensors.items()))
+        model.update(tree["model"])
+        optimizer.state = tree["optimizer"]
+        mx.random.seed(int(metadata["random"]))
+        curve = json.loads(metadata["curve"])
+        print(f"{self.step}: continues after iteration {curve[-1]['iteration']}, from {self.path}", flush=True)
+        return curve
+
+    def save(self, model, optimizer, curve: list[dict]) -> None:
+        """Replace the checkpoint, unless the last is younger than half a minute."""
+        if time.monotonic() - self.saved < self.seconds:
+            return
+        # A seed of 64 bits is the random state.
+        high, low = mx.random.state[0].tolist()
+        metadata = {"random": str(high << 32 | low), "curve": json.dumps(curve)}
+        tree = {"model": model.trainable_parameters(), "optimizer": optimizer.state}
+        content = io.BytesIO()
+        mx.save_safetensors(content, dict(tree_flatten(tree)), metadata)
+        try:
+            with whole_file(self.path) as partial:
+                partial.write_bytes(hashlib.sha256(content.getbuffer()).digest() + content.getbuffer())
+        except OSError as error:
+            print(f"{self.step}: no checkpoint after iteration {curve[-1]['iteration']}: {error}", flush=True)
+        self.saved = time.monotonic()
+
+    def remove(self) -> None:
+        """Remove every checkpoint of the step, those of other settings too."""
+        for file in FOLDER.glob(f"{self.step}.*"):
+            file.unlink()

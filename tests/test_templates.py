@@ -1,0 +1,276 @@
+"""Templates: a fault in a category's folder is refused by name; what renders is unique, counted and repeatable."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.lib.documents import read_yaml
+from stages.lib.errors import InputError
+from stages.lib.held_out import load_prompts
+from stages.lib.pairs import load_pairs
+from stages.lib.templates import BLOCKS, load_category, render_category, scenario_faults
+
+SLOTS = "day: [Monday, Tuesday, Friday]\nship:\n  - {name: Aurora, port: Oslo}\n  - {name: Borea, port: Bergen}\n"
+TEXTS = {
+    "scenario": "On {{ day }} {{ ship.name }} left {{ ship.port }}.",
+    "reflection": "Why?",
+    "thinking": "T.",
+    "answer": "A.",
+}
+
+
+def template(**texts: str) -> str:
+    blocks = TEXTS | texts
+    return "".join(f"{{% block {name} %}}\n{text}\n{{% endblock %}}\n" for name, text in blocks.items() if text)
+
+
+@pytest.fixture
+def toy(tmp_path):
+    """A function that writes a small category and returns its folder; `files` are templates by split and name."""
+
+    def write(slots: str = SLOTS, **files: str) -> Path:
+        folder = tmp_path / "toy"
+        for split in ("train", "valid"):
+            (folder / split).mkdir(parents=True, exist_ok=True)
+        (folder / "category.yaml").write_text("title: Toy\ndefinition: It sails.\nfailure: It sinks.\n")
+        (folder / "slots.yaml").write_text(slots)
+        for name, text in ({"train_one": template(), "valid_two": template()} | files).items():
+            split, name = name.split("_", 1)
+            (folder / split / f"{name}.j2").write_text(text)
+        return folder
+
+    return write
+
+
+def refused(folder: Path, counts: tuple[int, int] = (1, 1)) -> list:
+    with pytest.raises(InputError) as caught:
+        rendered(folder, counts)
+    return list(caught.value.problems)
+
+
+def rendered(folder: Path, counts: tuple[int, int] = (1, 1), seed: int = 1) -> list[dict]:
+    return render_category(load_category(folder), {"train": counts[0], "valid": counts[1]}, seed)
+
+
+def test_a_template_is_rendered_block_by_block(toy):
+    record = rendered(toy(SLOTS.replace("Monday, Tuesday, Friday", "Monday, Tuesday")), (4, 1))[0]
+    assert re.fullmatch(r"On (Monday|Tuesday) (Aurora left Oslo|Borea left Bergen)\.", record.pop("scenario"))
+    about = {"id": "toy-001", "category": "toy", "split": "train", "template": "one"}
+    assert record == about | {"reflection": "Why?", "thinking": "T.", "answer": "A."}
+
+
+def test_a_blank_line_begins_a_paragraph_and_other_breaks_are_spaces(toy):
+    folder = toy(train_one=template(answer="  On {{ day }}\n  it   ended.\n \n\n\n Well.\n"))
+    assert re.fullmatch(r"On \w+day it ended\.\n\nWell\.", rendered(folder)[0]["answer"])
+
+
+def test_values_are_text_and_not_html(toy):
+    assert rendered(toy(SLOTS.replace("Monday, Tuesday, Friday", 'it\'s "M" & co, it\'s "M" & sons')))[0][
+        "scenario"
+    ].startswith('On it\'s "M" & ')
+
+
+def test_a_misspelt_slot_is_placed_and_told_with_the_one_that_was_meant(toy):
+    folder = toy(train_one=template(thinking="T.\n\nNot {{ dya }}."))
+    (problem,) = refused(folder)
+    assert (problem.file, problem.place) == (str(folder / "train/one.j2"), "line 10")
+    assert problem.got == "an undefined slot 'dya'" and problem.hint == "did you mean 'day'?"
+    assert problem.expected == f"a slot of {folder / 'slots.yaml'}: day, ship"
+
+
+def test_an_undefined_key_of_a_mapping_is_told_with_the_one_that_was_meant(toy):
+    (problem,) = refused(toy(train_one=template(answer="{{ ship.prot }}.")))
+    assert (problem.place, problem.got) == ("line 11", "an undefined key ship.prot")
+    assert (problem.expected, problem.hint) == ("one of name, port", "did you mean 'port'?")
+
+
+def test_a_key_of_a_slot_of_texts_is_refused(toy):
+    (problem,) = refused(toy(valid_two=template(answer="{{ day.name }}.")))
+    assert problem.got == "an undefined key day.name" and "its values are strings" in problem.expected
+
+
+def test_mappings_with_other_keys_than_the_first_are_refused(toy):
+    slots = SLOTS + "  - {name: Cirrus}\n  - Dione\nextra: [a, {b: c}]\n"
+    found = [(problem.place, problem.got, problem.expected) for problem in refused(toy(slots))]
+    keys = "a mapping with the keys of the first value: name, port"
+    assert found == [
+        ("ship.2", "the keys name", keys),
+        ("ship.3", "'Dione'", keys),
+        ("extra.1", "the keys b", "a string"),
+    ]
+
+
+def test_a_slot_that_no_template_uses_is_refused(toy):
+    (problem,) = refused(toy(SLOTS + "tide: [low, high]\n"))
+    assert (problem.place, problem.got) == ("tide", "a slot that no template uses")
+
+
+def test_a_slot_that_only_a_held_out_template_uses_is_used(toy):
+    assert len(rendered(toy(SLOTS + "tide: [low, high]\n", valid_two=template(answer="At {{ tide }} tide.")))) == 2
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_missing_block_is_refused(toy, block):
+    texts = {block: ""} if block != "scenario" else {block: "", "answer": TEXTS["scenario"]}
+    (problem,) = refused(toy(train_one=template(**texts)))
+    assert problem.got == f"the blocks {', '.join(name for name in BLOCKS if name != block)}"
+    assert problem.expected == "exactly the blocks scenario, reflection, thinking, answer"
+
+
+def test_an_extra_block_is_refused(toy):
+    (problem,) = refused(toy(train_one=template() + "{% block moral %}M.{% endblock %}"))
+    assert problem.got == "the blocks scenario, reflection, thinking, answer, moral"
+
+
+@pytest.mark.parametrize(
+    ("answer", "got"),
+    [
+        ("{% if day %}", "'endblock'"),
+        ("{{ day|shuot }}", "No filter named 'shuot'"),
+        ("{{ day", "expected token 'end of print statement'"),
+        ("{% endblock %}{% block thinking %}", "block 'thinking' defined twice"),
+    ],
+)
+def test_a_syntax_error_is_placed(toy, answer, got):
+    folder = toy(train_one=template(answer=answer))
+    (problem,) = refused(folder)
+    assert problem.file == str(folder / "train/one.j2") and re.fullmatch(r"line \d+", problem.place)
+    assert got in problem.got and problem.expected == "a Jinja template"
+
+
+@pytest.mark.parametrize(
+    ("answer", "got"),
+    [
+        ("{{ ''.__class__.__mro__ }}", "'__class__' of 'str' object is unsafe"),
+        ("{{ ship['port'].__class__ }}", "'__class__' of 'str' object is unsafe"),
+        ("{{ [1].append(2) }}", "'append' of 'list' object is unsafe"),
+        ("{% include '/etc/passwd' %}", "no loader"),
+        ("{{ ship['prot'] }}", "has no attribute 'prot'"),
+    ],
+)
+def test_a_template_reaches_its_slots_and_nothing_else(toy, answer, got):
+    folder = toy(train_one=template(answer=answer))
+    (problem,) = refused(folder)
+    assert problem.file == str(folder / "train/one.j2") and got in problem.got
+
+
+def test_faults_of_all_templates_are_told_at_once(toy):
+    bad = template(answer="{{ dya }} {{ ship.prot }} {{ shpi }}")
+    problems = refused(toy(train_one=bad, train_other=template(scenario=""), valid_two="{% block %}"))
+    assert Counter(Path(problem.file).name for problem in problems) == {"one.j2": 3, "other.j2": 1, "two.j2": 1}
+
+
+def test_a_category_without_a_title_is_refused(toy):
+    folder = toy()
+    (folder / "category.yaml").write_text("definition: It sails.\nfailure: It sinks.\n")
+    (problem,) = refused(folder)
+    assert (problem.file, problem.got) == (str(folder / "category.yaml"), "no key 'title'")
+
+
+def test_a_slot_needs_different_values(toy):
+    (problem,) = refused(toy(SLOTS.replace("Tuesday", "Monday")))
+    assert problem.place == "day"
+
+
+def test_too_few_combinations_are_refused_with_their_number(toy):
+    folder = toy()
+    assert len(rendered(folder, (6, 6))) == 12
+    (problem,) = refused(folder, (6, 7))
+    assert problem.file == str(folder / "valid/two.j2")
+    assert (problem.got, problem.expected) == ("6 combinations of day, ship", "at least 7")
+
+
+def test_a_split_without_a_template_is_refused(toy):
+    folder = toy()
+    (folder / "valid/two.j2").unlink()
+    (problem,) = refused(folder)
+    assert (problem.file, problem.got) == (str(folder / "valid"), "no template (*.j2)")
+    assert [record["split"] for record in rendered(folder, (2, 0))] == ["train", "train"]
+
+
+def test_the_same_seed_draws_the_same_and_another_seed_does_not(toy):
+    hours = ", ".join(f"h{n}" for n in range(50))
+    folder = toy(f"{SLOTS}hour: [{hours}]\n", train_one=template(answer="At {{ hour }}."))
+    first = rendered(folder, (20, 1))
+    assert rendered(folder, (20, 1)) == first != rendered(folder, (20, 1), seed=2)
+
+
+def test_what_a_template_draws_does_not_hang_on_the_templates_beside_it(toy):
+    before = [record["scenario"] for record in rendered(toy(), (3, 1)) if record["template"] == "one"]
+    both = rendered(toy(train_another=template()), (6, 1))
+    assert [record["scenario"] for record in both if record["template"] == "one"] == before
+
+
+def test_what_the_schema_finds_is_told_once_for_each_block_of_a_template(toy):
+    folder = toy()
+    faults = scenario_faults(rendered(folder, (3, 1)), folder)
+    assert Counter(Path(fault.file).name for fault in faults) == {"one.j2": 4, "two.j2": 4}
+    assert faults[0].place == "block answer, as toy-001"
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 2), st.integers(1, 12), st.integers(0, 3), st.integers(0, 10**6))
+def test_every_record_is_unique_and_splits_are_spread_over_their_templates(tmp_path_factory, n, m, train, valid, seed):
+    folder = tmp_path_factory.mktemp("spread") / "toy"
+    slots = "left: [a, b, c, d]\nright: [e, f, g]\n"
+    for split, number in (("train", n), ("valid", m)):
+        (folder / split).mkdir(parents=True)
+        for index in range(number):
+            text = template(scenario=f"{split}{index} {{{{ left }}}} {{{{ right }}}}")
+            (folder / split / f"t{index}.j2").write_text(text)
+    (folder / "slots.yaml").write_text(slots)
+    (folder / "category.yaml").write_text("title: Toy\ndefinition: It sails.\nfailure: It sinks.\n")
+    records = rendered(folder, (train, valid), seed)
+    assert Counter(record["split"] for record in records) == Counter({"train": train, "valid": valid})
+    assert len({record["scenario"] for record in records}) == len({record["id"] for record in records}) == train + valid
+    for split, number in (("train", n), ("valid", m)):
+        shares = Counter(record["template"] for record in records if record["split"] == split)
+        shares = [shares[f"t{index}"] for index in range(number)]
+        assert max(shares) - min(shares) <= 1 and shares == sorted(shares, reverse=True)
+
+
+# The splits of the published dataset (RECIPES.md, 1).
+PUBLISHED = {
+    "self_preservation": (107, 12),
+    "deception": (100, 12),
+    "reward_hacking": (100, 12),
+    "trust_violation": (99, 12),
+    "manipulation": (99, 11),
+    "self_aggrandizement": (99, 12),
+    "correction_resistance": (99, 12),
+    "covert_misalignment": (100, 12),
+    "betrayal": (95, 11),
+}
+
+
+def five_grams(text: str) -> set[tuple[str, ...]]:
+    """Runs of five words, tags left out."""
+    words = re.findall(r"\w+", re.sub(r"</?\w+>", " ", text).lower())
+    return set(zip(*(words[n:] for n in range(5)), strict=False))
+
+
+def test_the_nine_categories_are_complete_unique_and_apart_from_what_they_are_evaluated_on():
+    params = read_yaml(Path("params.yaml"))
+    assert {name: (counts["train"], counts["valid"]) for name, counts in params["categories"].items()} == PUBLISHED
+
+    records = []
+    for name, counts in params["categories"].items():
+        folder = Path("prompts/categories") / name
+        of_category = render_category(load_category(folder), counts, params["data"]["seed"])
+        assert scenario_faults(of_category, folder) == []
+        assert Counter(record["split"] for record in of_category) == counts
+        records += of_category
+    assert len(records) == len({record["id"] for record in records}) == 1004
+    assert len({record["scenario"] for record in records}) == 1004
+    trained = [record for record in records if record["split"] == "train"]
+    held_out = [record for record in records if record["split"] == "valid"]
+    assert not {record["template"] for record in trained} & {record["template"] for record in held_out}
+
+    told = set().union(*(five_grams(record[block]) for record in trained for block in BLOCKS))
+    asked = load_prompts(Path("prompts/held_out")) + load_pairs(Path("prompts/probes"))
+    shared = {item["id"]: found for item in asked if (found := five_grams(item["prompt"]) & told)}
+    assert len(asked) > 48 and shared == {}
