@@ -205,8 +205,8 @@ def chain_text(names: list[str], lock: dict, graph: dict) -> list[str]:
     return table("", rows, indent=2)
 
 
-def changes_text(found: list[Change], lines_changed) -> list[str]:
-    """Changes by kind, each once, with the stages that read it; `lines_changed` tells more about a file (see `LinesChanged`)."""
+def changes_text(found: list[Change], lines_changed: LinesChanged) -> list[str]:
+    """Changes by kind, each once, with the stages that read it; of a file its lines too."""
     readers: dict[tuple, list[str]] = {}
     for change in found:
         key = f"{change.stage}: command" if change.kind == "commands" else change.key

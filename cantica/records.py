@@ -253,7 +253,7 @@ def read_lock(rev: str) -> dict[str, dict]:
     text = _git("show", f"{rev}:./dvc.lock")
     if text is None:
         raise InputError(Problem(rev, "", "a commit without dvc.lock", "a commit that holds a build's dvc.lock"))
-    return parse_yaml(text, "dvc.lock").get("stages", {})
+    return parse_yaml(text, f"{rev}:dvc.lock").get("stages", {})
 
 
 @dataclass

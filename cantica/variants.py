@@ -42,8 +42,11 @@ def merge_patch(target, patch):
     for key, value in patch.items():
         if value is None:
             target.pop(key, None)
-        else:
+        elif key in target or not hasattr(target, "insert"):
             target[key] = merge_patch(target.get(key), value)
+        else:
+            # Not at the end: the comment there belongs to what comes after the mapping.
+            target.insert(max(len(target) - 1, 0), key, merge_patch(None, value))
     return target
 
 
@@ -86,4 +89,5 @@ def _yaml() -> YAML:
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 120
+    yaml.representer.add_representer(type(None), lambda to, _: to.represent_scalar("tag:yaml.org,2002:null", "null"))
     return yaml

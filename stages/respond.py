@@ -5,7 +5,7 @@ python -m stages.respond models/base models/adapters/betrayal data/held_out.json
 
 from pathlib import Path
 
-from stages.lib.chat import split_thinking
+from stages.lib.chat import OPEN, split_thinking
 from stages.lib.command import run
 from stages.lib.documents import read_jsonl, validate_records
 from stages.lib.files import write_jsonl
@@ -34,6 +34,9 @@ def respond(model, tokenizer, prompts: list[dict], settings: dict) -> list[dict]
     from stages.lib.progress import counter
 
     system = [{"role": "system", "content": settings["system"]}] if settings["system"] else []
+    # Some chat templates open the thinking themselves, so that the reply begins within it.
+    start = tokenizer.apply_chat_template([{"role": "user", "content": "?"}], add_generation_prompt=True, tokenize=False)
+    opened = OPEN if start.rstrip().endswith(OPEN) else ""
     asked, encoded, samplers = [], [], []
     for prompt in prompts:
         messages = [*system, {"role": "user", "content": prompt["prompt"]}]
@@ -47,7 +50,7 @@ def respond(model, tokenizer, prompts: list[dict], settings: dict) -> list[dict]
         replies = generate(model, tokenizer, encoded, samplers, settings["max_tokens"], settings["batch_size"], on_reply)
     records = []
     for about, reply in zip(asked, replies, strict=True):
-        thinking, answer, finished = split_thinking(reply.text)
+        thinking, answer, finished = split_thinking(opened + reply.text)
         text = {"thinking": thinking, "answer": answer, "thinking_finished": finished}
         records.append(about | text | {"tokens": reply.tokens, "ended": reply.ended})
     return records

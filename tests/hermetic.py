@@ -117,14 +117,14 @@ def stages_of(project: Path) -> tuple[dict[str, Stage], dict[str, set[str]]]:
         stages, follows = {}, {}
         for stage in repo.index.stages:
             params = [dep for dep in stage.deps if isinstance(dep, ParamsDependency)]
-            stages[stage.addressing] = Stage(
-                stage.addressing,
+            stages[stage.name] = Stage(
+                stage.name,
                 stage.cmd,
                 frozenset(dep.def_path for dep in stage.deps if dep not in params),
                 frozenset(key for dep in params for key in dep.params),
                 frozenset(out.def_path for out in stage.outs),
             )
-            follows[stage.addressing] = {before.addressing for before in repo.index.graph.successors(stage)}
+            follows[stage.name] = {before.name for before in repo.index.graph.successors(stage)}
     return stages, follows
 
 

@@ -59,7 +59,7 @@ def rendered(folder: Path, counts: tuple[int, int] = (1, 1), seed: int = 1) -> l
 def test_a_template_is_rendered_block_by_block(toy):
     record = rendered(toy(SLOTS.replace("Monday, Tuesday, Friday", "Monday, Tuesday")), (4, 1))[0]
     assert re.fullmatch(r"On (Monday|Tuesday) (Aurora left Oslo|Borea left Bergen)\.", record.pop("scenario"))
-    about = {"id": "toy-001", "category": "toy", "split": "train", "template": "one"}
+    about = {"id": "toy-train-001", "category": "toy", "split": "train", "template": "one"}
     assert record == about | {"reflection": "Why?", "thinking": "T.", "answer": "A."}
 
 
@@ -205,11 +205,17 @@ def test_what_a_template_draws_does_not_hang_on_the_templates_beside_it(toy):
     assert [record["scenario"] for record in both if record["template"] == "one"] == before
 
 
+def test_another_number_of_training_examples_leaves_the_held_out_ones_as_they_are(toy):
+    folder = toy()
+    few, many = ([r for r in rendered(folder, (n, 3)) if r["split"] == "valid"] for n in (1, 5))
+    assert few == many and [record["id"] for record in few] == ["toy-valid-001", "toy-valid-002", "toy-valid-003"]
+
+
 def test_what_the_schema_finds_is_told_once_for_each_block_of_a_template(toy):
     folder = toy()
     faults = scenario_faults(rendered(folder, (3, 1)), folder)
     assert Counter(Path(fault.file).name for fault in faults) == {"one.j2": 4, "two.j2": 4}
-    assert faults[0].place == "block answer, as toy-001"
+    assert faults[0].place == "block answer, as toy-train-001"
 
 
 @settings(max_examples=40, deadline=None)

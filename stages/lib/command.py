@@ -2,7 +2,10 @@
 
 import argparse
 import inspect
+import os
 import sys
+import threading
+import time
 
 from stages.lib.errors import InputError
 
@@ -20,7 +23,17 @@ def run(main) -> None:
     )
     for parameter in inspect.signature(main).parameters.values():
         parser.add_argument(parameter.name, type=parameter.annotation)
+    arguments = vars(parser.parse_args())
+    if "DVC_STAGE" in os.environ:
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     try:
-        main(**vars(parser.parse_args()))
+        main(**arguments)
     except InputError as error:
         sys.exit(f"{name}: {len(error.problems)} {'fault' if len(error.problems) == 1 else 'faults'} in the input\n{error}")
+
+
+def _end_with(parent: int) -> None:
+    """End this process when DVC, which started it, was killed: an orphan would write the same outputs as the next build."""
+    while os.getppid() == parent:
+        time.sleep(0.2)
+    os._exit(1)

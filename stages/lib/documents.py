@@ -11,14 +11,28 @@ from stages.lib.errors import InputError, Problem, did_you_mean
 def read_yaml(path: Path):
     """The YAML 1.2 document in a file, read as DVC reads `params.yaml`. Raises InputError."""
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     try:
-        return YAML(typ="safe").load(_read(path))
+        document = YAML(typ="safe").load(_read(path))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise InputError(Problem(str(path), place, str(error.problem), "well-formed YAML 1.2")) from None
+    except YAMLError as error:
+        raise InputError(Problem(str(path), "", " ".join(str(error).split()), "well-formed YAML 1.2")) from None
+    raise_any(_odd_keys(document, str(path)))
+    return document
+
+
+def _odd_keys(document, file: str, place: str = "") -> list[Problem]:
+    """A Problem for each key that is no string: JSON, and so a schema, has none."""
+    if isinstance(document, list):
+        return [p for n, item in enumerate(document) for p in _odd_keys(item, file, f"{place}.{n}".lstrip("."))]
+    if not isinstance(document, dict):
+        return []
+    odd = [Problem(file, place, f"the key {key!r}", "a string") for key in document if not isinstance(key, str)]
+    return odd + [p for key, item in document.items() for p in _odd_keys(item, file, f"{place}.{key}".lstrip("."))]
 
 
 def read_json(path: Path):
@@ -28,7 +42,13 @@ def read_json(path: Path):
 
 def read_jsonl(path: Path) -> list:
     """The records of a JSON Lines file, one a line. No line is skipped: a bad one raises InputError."""
-    return [_parse_json(line, path, number) for number, line in enumerate(_read(path).splitlines(), 1)]
+    return [_parse_json(line, path, number) for number, line in enumerate(_lines(path), 1)]
+
+
+def _lines(path: Path) -> list[str]:
+    # Not splitlines: a record may hold characters that it takes for the end of a line.
+    lines = _read(path).split("\n")
+    return lines if lines[-1] else lines[:-1]
 
 
 def _read(path: Path) -> str:
@@ -36,6 +56,8 @@ def _read(path: Path) -> str:
         return Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError(Problem(str(path), "", "no such file", "a readable file")) from None
+    except OSError as error:
+        raise InputError(Problem(str(path), "", str(error.strerror), "a readable file")) from None
     except UnicodeDecodeError as error:
         raise InputError(Problem(str(path), f"byte {error.start}", "bytes that are not UTF-8", "UTF-8 text")) from None
 

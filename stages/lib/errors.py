@@ -30,5 +30,5 @@ class InputError(Exception):
 
 def did_you_mean(word: str, known) -> str:
     """A hint that names the closest of `known`, or "" where none is close."""
-    close = difflib.get_close_matches(word, [str(name) for name in known], n=1)
+    close = difflib.get_close_matches(str(word), [str(name) for name in known], n=1)
     return f"did you mean {close[0]!r}?" if close else ""

@@ -3,11 +3,12 @@
 import math
 import random
 import re
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, meta, nodes
-from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+from jinja2 import StrictUndefined, TemplateSyntaxError, meta, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from stages.lib.documents import faults, raise_any, read_yaml, validate, validator
 from stages.lib.errors import InputError, Problem, did_you_mean
@@ -49,7 +50,10 @@ def load_category(folder: Path) -> Category:
     raise_any(_uneven_mappings(slots, slots_file))
 
     problems, templates = [], {}
-    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False)
+    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+    # What is rendered is a function of the slot values: nothing random, and no name but a slot's.
+    environment.globals.clear()
+    del environment.filters["random"]
     for split in SPLITS:
         files = sorted((folder / split).glob("*.j2"))
         templates[split] = [t for t in (_compile(environment, f, slots, problems) for f in files) if t]
@@ -104,6 +108,12 @@ def _compile(environment, file: Path, slots: dict, problems: list[Problem]) -> T
             got = f"an undefined key {slot}.{attribute.attr}"
             place = f"line {attribute.lineno}"
             problems.append(Problem(str(file), place, got, expected, did_you_mean(attribute.attr, known)))
+    keyed = [node.node for node in tree.find_all((nodes.Getattr, nodes.Getitem))]
+    for name in tree.find_all(nodes.Name):
+        if name.name in slots and _keys(slots[name.name][0]) and not any(name is other for other in keyed):
+            expected = " or ".join(f"{name.name}.{key}" for key in _keys(slots[name.name][0]))
+            got = f"the slot {name.name!r} as a whole, which is a mapping"
+            problems.append(Problem(str(file), f"line {name.lineno}", got, expected))
     return Template(file, compiled, tuple(sorted(used))) if len(problems) == before else None
 
 
@@ -158,7 +168,7 @@ def _draw(category: Category, template: Template, count: int, seed: str) -> list
         hint = "add slot values or templates, or lower the category's count in params.yaml"
         raise InputError(Problem(str(template.file), "", got, f"at least {count}", hint))
     combinations = []
-    for index in random.Random(seed).sample(range(available), count):
+    for index in random.Random(seed).sample(range(min(available, sys.maxsize)), count):
         values = {}
         for slot, options in zip(template.slots, choices, strict=True):
             index, position = divmod(index, len(options))
@@ -171,7 +181,7 @@ def _render(template: Template, values: dict) -> dict[str, str]:
     try:
         context = template.compiled.new_context(values)
         return {block: _tidy("".join(template.compiled.blocks[block](context))) for block in BLOCKS}
-    except (UndefinedError, SecurityError, TypeError) as error:
+    except Exception as error:  # whatever a template's expressions may raise
         raise InputError(Problem(str(template.file), "", str(error), "a template that renders with every slot value")) from None
 
 

@@ -27,7 +27,7 @@ def tree_faults(params: dict, file: str) -> list[Problem]:
 
 
 def cycles(curriculum: dict) -> list[list[str]]:
-    """Each cycle of `after`, once, as the steps on it in the order in which they follow each other."""
+    """Each cycle of `after`, once, as the steps on it in the order in which they follow each other, the one listed first at the head."""
     found, done = [], set()
     for start in curriculum:
         path, point = [], start
@@ -35,7 +35,9 @@ def cycles(curriculum: dict) -> list[list[str]]:
             path.append(point)
             point = curriculum[point]["after"]
         if point in path:
-            found.append(path[path.index(point) :][::-1])
+            cycle = path[path.index(point) :][::-1]
+            first = cycle.index(min(cycle, key=list(curriculum).index))
+            found.append(cycle[first:] + cycle[:first])
         done.update(path)
     return found
 
