@@ -1,5 +1,6 @@
 """What a stage declares in dvc.yaml is what it reads: every stage runs under audit hooks, and planted faults are found."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -11,10 +12,6 @@ from projects import clone, edit, overlay
 ACCEPTED = {
     "base declares the param base.random and of it does not look at base.random.model, base.random.license": (
         "a key of the section may be absent (quantization), and DVC refuses to list an absent one"
-    ),
-    "report declares the dep prompts/categories and does not read 16 of its files: "
-    "prompts/categories/deception/slots.yaml, prompts/categories/deception/train/april_summary.j2, …": (
-        "it reads each category's title; deps cannot be listed for each category"
     ),
 }
 
@@ -40,12 +37,19 @@ def runs(project) -> list:
 @pytest.fixture
 def copy(project, runs, tmp_path) -> Path:
     """A copy of the built project, to plant a fault in."""
-    return shutil.copytree(project, tmp_path / "project", ignore=shutil.ignore_patterns("__pycache__", "models"))
+    return shutil.copytree(project, tmp_path / "project", ignore=shutil.ignore_patterns("__pycache__", "models", ".git"))
 
 
 def faults_of(project: Path, name: str) -> list[str]:
     """The faults of one stage, run alone."""
     return faults([run_stage(project, stages_of(project)[0][name])])
+
+
+def plant(file: Path, code: str) -> None:
+    """Put a line at the start of what a stage does."""
+    text = file.read_text()
+    before = re.search(r"def main\(.*\) -> None:\n", text)[0]
+    edit(file, before, f"{before}    {code}\n")
 
 
 def from_gguf_file(project: Path, folder: Path):
@@ -69,32 +73,25 @@ def test_every_stage_reads_what_it_declares_and_declares_what_it_reads(project, 
 
 
 def test_an_undeclared_file_is_named(copy):
-    edit(
-        copy / "stages/dataset.py",
-        "    records = read_jsonl",
-        '    Path("prompts/judge/rules.yaml").read_text()\n    records = read_jsonl',
-    )
-    assert faults_of(copy, "dataset@deception") == [
-        "dataset@deception reads prompts/judge/rules.yaml, which is not among its deps"
-    ]
+    plant(copy / "stages/dataset.py", 'Path("prompts/judge/rules.yaml").read_text()')
+    found = faults_of(copy, "dataset@deception")
+    assert found == ["dataset@deception reads prompts/judge/rules.yaml, which is not among its deps"]
 
 
 def test_a_listed_folder_is_named(copy):
-    edit(
-        copy / "stages/dataset.py", "    records = read_jsonl", '    list(Path("prompts").glob("*"))\n    records = read_jsonl'
-    )
+    plant(copy / "stages/dataset.py", 'list(Path("prompts").glob("*"))')
     assert faults_of(copy, "dataset@deception") == ["dataset@deception reads prompts, which is not among its deps"]
 
 
 def test_params_that_are_read_past_read_params_are_named(copy):
-    edit(copy / "stages/render.py", "    records = render", '    Path("params.yaml").read_text()\n    records = render')
+    plant(copy / "stages/render.py", 'Path("params.yaml").read_text()')
     assert faults_of(copy, "render@deception") == ["render@deception reads params.yaml, which is not among its deps"]
 
 
 @pytest.mark.parametrize("module", ["stages.lib.metrics", "stages.check", "cantica.plan"])
 def test_an_undeclared_import_is_named(copy, module):
-    """Inside a function too, where it runs only when the stage does, and compiled or not."""
-    edit(copy / "stages/dataset.py", "    records = read_jsonl", f"    import {module}  # noqa\n    records = read_jsonl")
+    """Inside a function too; the second time the module is there compiled."""
+    plant(copy / "stages/dataset.py", f"import {module}")
     expected = f"dataset@deception imports {module.replace('.', '/')}.py, which is not among its deps"
     assert expected in faults_of(copy, "dataset@deception")
     assert expected in faults_of(copy, "dataset@deception")
@@ -102,28 +99,27 @@ def test_an_undeclared_import_is_named(copy, module):
 
 def test_code_in_a_package_is_named(copy):
     (copy / "stages/__init__.py").write_text("SEED = 1\n")
-    assert faults_of(copy, "dataset@deception") == ["dataset@deception imports stages/__init__.py, which is not among its deps"]
+    found = faults_of(copy, "dataset@deception")
+    assert found == ["dataset@deception imports stages/__init__.py, which is not among its deps"]
 
 
 def test_an_undeclared_key_is_named(copy):
-    edit(copy / "stages/render.py", '"data.seed", ', '"data.seed", "train.seed", ')
-    assert faults_of(copy, "render@deception") == ["render@deception reads the key train.seed, which is not among its params"]
+    plant(copy / "stages/render.py", 'read_params("train.seed")')
+    found = faults_of(copy, "render@deception")
+    assert found == ["render@deception reads the key train.seed, which is not among its params"]
 
 
-def test_an_undeclared_key_is_named_in_a_stage_that_reads_none(copy):
-    planted = '    from stages.lib.params import read_params\n    read_params("data")\n    records = read_jsonl'
-    edit(copy / "stages/dataset.py", "    records = read_jsonl", planted)
-    found = faults_of(copy, "dataset@deception")
-    assert "dataset@deception reads the key data, which is not among its params" in found
-    assert "dataset@deception imports stages/lib/params.py, which is not among its deps" in found
+def test_an_undeclared_key_is_named_in_a_stage_that_declares_none(copy):
+    plant(copy / "stages/dataset.py", 'from stages.lib.params import read_params; read_params("data")')
+    assert faults_of(copy, "dataset@deception") == [
+        "dataset@deception imports stages/lib/params.py, which is not among its deps",
+        "dataset@deception reads the key data, which is not among its params",
+    ]
 
 
 def test_a_dep_that_is_never_read_is_named(copy):
-    edit(
-        copy / "dvc.yaml",
-        "        - stages/dataset.py\n",
-        "        - stages/dataset.py\n        - README.md\n        - prompts\n",
-    )
+    own = "        - stages/dataset.py\n"
+    edit(copy / "dvc.yaml", own, f"{own}        - README.md\n        - prompts\n")
     assert faults_of(copy, "dataset@deception") == [
         "dataset declares the dep README.md and does not read it",
         "dataset declares the dep prompts and does not read it",
@@ -132,8 +128,10 @@ def test_a_dep_that_is_never_read_is_named(copy):
 
 def test_a_file_of_a_folder_that_is_never_read_is_named(copy):
     (copy / "prompts/held_out/notes.txt").write_text("for nobody")
-    found = faults_of(copy, "judge@final")
-    assert found == ["judge declares the dep prompts/held_out and does not read 1 of its files: prompts/held_out/notes.txt"]
+    name = next(name for name, stage in stages_of(copy)[0].items() if "prompts/held_out" in stage.deps)
+    group = name.split("@")[0]
+    expected = f"{group} declares the dep prompts/held_out and does not read 1 of its files: prompts/held_out/notes.txt"
+    assert faults_of(copy, name) == [expected]
 
 
 def test_a_param_that_is_never_looked_at_is_named(copy):
@@ -144,43 +142,42 @@ def test_a_param_that_is_never_looked_at_is_named(copy):
     ]
 
 
-def test_a_section_of_which_one_value_is_looked_at_is_named(copy):
+@pytest.mark.parametrize(
+    "code",
+    ['read_params("measure")["measure"]["examples"]', '(read_params("measure")["measure"] | {"x": 1}).get("examples")'],
+    ids=["as it is", "laid over another"],
+)
+def test_a_section_of_which_one_value_is_looked_at_is_named(copy, code):
     edit(copy / "dvc.yaml", "        - data.seed\n", "        - data.seed\n        - measure\n")
-    planted = '    settings = read_params("measure")["measure"] | {"x": 1}\n    settings["examples"]\n    records = render'
-    edit(copy / "stages/render.py", "    records = render", planted)
+    plant(copy / "stages/render.py", code)
     assert faults_of(copy, "render@deception") == [
         "render declares the param measure and of it does not look at measure.batch_size, measure.max_seq_length"
     ]
 
 
-def test_an_output_that_is_not_declared_is_named(copy):
-    edit(
-        copy / "stages/dataset.py",
-        "    records = read_jsonl",
-        '    Path("data/notes.txt").write_text("x")\n    records = read_jsonl',
-    )
-    assert faults_of(copy, "dataset@deception") == ["dataset@deception writes data/notes.txt, which is not among its outs"]
+def test_a_file_that_is_written_and_not_declared_is_named(copy):
+    plant(copy / "stages/dataset.py", 'Path("data/notes.txt").write_text("x")')
+    found = faults_of(copy, "dataset@deception")
+    assert found == ["dataset@deception writes data/notes.txt, which is not among its outs"]
+
+
+CONNECT = "import socket; socket.socket().connect_ex(('127.0.0.1', 9))"
 
 
 @pytest.mark.parametrize(
-    ("planted", "address"),
+    ("code", "address"),
     [
-        ("import socket; socket.socket().connect_ex(('127.0.0.1', 9))", "127.0.0.1:9"),
-        ("import socket; socket.getaddrinfo('127.0.0.1', 9)", "127.0.0.1"),
-        (
-            "import subprocess, sys; "
-            "subprocess.run([sys.executable, '-c', 'import socket; socket.socket().connect_ex((\"127.0.0.1\", 9))'])",
-            "127.0.0.1:9",
-        ),
+        (CONNECT, "127.0.0.1:9"),
+        ("import socket; socket.getaddrinfo('localhost', 9)", "localhost"),
+        (f"import subprocess, sys; subprocess.run([sys.executable, '-c', {CONNECT!r}])", "127.0.0.1:9"),
     ],
-    ids=["a connection", "a name", "in a process of its own"],
+    ids=["connection", "name", "connection of a process of its own"],
 )
-def test_the_network_is_named(copy, planted, address):
-    edit(copy / "stages/dataset.py", "    records = read_jsonl", f"    {planted}\n    records = read_jsonl")
+def test_the_network_is_named(copy, code, address):
+    plant(copy / "stages/dataset.py", code)
     assert faults_of(copy, "dataset@deception") == [f"dataset@deception connects to {address}"]
 
 
 def test_a_program_that_cannot_be_seen_into_is_named(copy):
-    planted = "    import subprocess; subprocess.run(['cat', 'README.md'], capture_output=True)\n    records = read_jsonl"
-    edit(copy / "stages/dataset.py", "    records = read_jsonl", planted)
+    plant(copy / "stages/dataset.py", "import subprocess; subprocess.run(['cat', 'LICENSE'], capture_output=True)")
     assert faults_of(copy, "dataset@deception") == ["dataset@deception starts cat, and what that reads is not seen"]
