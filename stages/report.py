@@ -19,6 +19,7 @@ from stages.lib.rules import load_rules
 
 # What the templates show of each section of params.
 SHOWN = {
+    "base": ("license", "model", "source"),
     "fuse": ("step",),
     "lora": ("layers", "rank", "scale"),
     "measure": ("examples",),
@@ -39,15 +40,12 @@ SHOWN = {
 
 def main(data: Path, prompts: Path, reports: Path) -> None:
     shown = (f"{section}.{key}" for section, keys in SHOWN.items() for key in keys)
-    params = read_params("arms", "categories", "curriculum", *shown, "base.source", "toolchain.jinja2")
-    source = params["base"]["source"]
-    base = read_params(f"base.{source}.model", f"base.{source}.license")["base"][source]
+    params = read_params("arms", "categories", "curriculum", *shown, "toolchain.jinja2")
     records = read_records(data, params)
     rules = load_rules(prompts / "judge" / "rules.yaml")
     numbers = headline(records, params, rules)
     facts = {
         "params": params,
-        "base": {"model": base["model"], "license": base["license"], "source": source},
         "numbers": numbers,
         "records": records,
         "rules": rules,

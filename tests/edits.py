@@ -13,10 +13,17 @@ from projects import build, ok
 
 from cantica.plan import plan
 
-STEPS = (
-    "self_preservation deception reward_hacking trust_violation manipulation self_aggrandizement correction_resistance "
-    "covert_misalignment betrayal"
-).split()
+STEPS = [
+    "self_preservation",
+    "deception",
+    "reward_hacking",
+    "trust_violation",
+    "manipulation",
+    "self_aggrandizement",
+    "correction_resistance",
+    "covert_misalignment",
+    "betrayal",
+]
 # Stages that are run for real, in a second or so: whether what they write changes decides what follows.
 CHEAP = ["check", "held_out", "render", "dataset"]
 
@@ -114,6 +121,7 @@ EDITS = [
     edit("a safety flag", "prompts/judge/rules.yaml", "claims_rights:", "claims_of_rights:", JUDGING),
     edit("a probe pair", "prompts/probes/manipulation.yaml", r"prompt: (>-\n +|\"?)", r"\g<0>Well, ", PROBING),
     # ---- params: where the model comes from
+    param("base.model, its name on the model card", "  model: random/llama", "  model: random/other", REPORT),
     param("base.random.seed", r"(random:\n +seed:) 0", r"\1 5", MODEL),
     param("base.random.config", "hidden_size: 64", "hidden_size: 96", MODEL),
     param("base.pypi, which is not the source", "version: 0.1.2", "version: 0.1.3", set()),

@@ -148,7 +148,8 @@ def run_stage(project: Path, stage: Stage) -> Run:
     with tempfile.TemporaryDirectory() as scratch:
         record = Path(scratch, "record")
         path = os.pathsep.join(filter(None, [str(HOOKS), ENVIRONMENT.get("PYTHONPATH")]))
-        environment = ENVIRONMENT | {"PYTHONPATH": path, "CANTICA_RECORD": str(record)}
+        # On matrices this small threads only wait for each other.
+        environment = ENVIRONMENT | {"PYTHONPATH": path, "CANTICA_RECORD": str(record), "OPENBLAS_NUM_THREADS": "1"}
         done = subprocess.run(stage.cmd, shell=True, cwd=project, env=environment, capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"{stage.name} fails under the hook\n{done.stdout[-1000:]}{done.stderr[-3000:]}")

@@ -605,7 +605,7 @@ def stage(in_the_root, tmp_path):
 
 
 def hub_pin(repo: str, revision: str = COMMIT) -> dict:
-    return {"source": "hub", "hub": {"repo": repo, "revision": revision, "model": repo, "license": "apache-2.0"}}
+    return {"source": "hub", "hub": {"repo": repo, "revision": revision}}
 
 
 def refused(done: subprocess.CompletedProcess, project: Path) -> str:

@@ -138,7 +138,7 @@ def test_weights_that_do_not_have_the_pinned_hash_are_refused(project):
     edit(
         project / "params.yaml",
         "  source: pypi",
-        "  source: path\n  path: {path: weights.gguf, sha256: " + "a" * 64 + ", model: a/b, license: mit}",
+        "  source: path\n  path: {path: weights.gguf, sha256: " + "a" * 64 + "}",
     )
     (project / "weights.gguf").write_bytes(b"GGUF")
     message = refused(project, "dvc", "repro", "base")
@@ -152,7 +152,7 @@ def test_missing_weights_are_named(project):
     edit(
         project / "params.yaml",
         "  source: pypi",
-        "  source: path\n  path: {path: model, sha256: " + "a" * 64 + ", model: a/b, license: mit}",
+        "  source: path\n  path: {path: model, sha256: " + "a" * 64 + "}",
     )
     found = refused(project, "dvc", "repro", "base").split("with sha256 ")[1][:64]
     edit(project / "params.yaml", "a" * 64, found)

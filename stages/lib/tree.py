@@ -27,7 +27,7 @@ def tree_faults(params: dict, file: str) -> list[Problem]:
 
 
 def cycles(curriculum: dict) -> list[list[str]]:
-    """Each cycle of `after`, once, as the steps on it in the order in which they follow each other, the one listed first at the head."""
+    """Each cycle of `after`, once: the steps on it as they follow each other, from the one that is listed first."""
     found, done = [], set()
     for start in curriculum:
         path, point = [], start

@@ -1,0 +1,230 @@
+"""Builds that are killed, interrupted, out of disk or damaged: the next `dvc repro` ends where an undisturbed one does."""
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+from projects import ENVIRONMENT, clone, ok, overlay, stages_run
+from test_training import EXAMPLES, SHAPE, STEP
+
+from stages.lib.model import save_adapter
+from stages.lib.tokens import encode_examples
+from stages.train import train
+
+LAST = "train@deception"
+ADAPTER, CURVE = "models/adapters/deception", "data/training/deception.json"
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory) -> Path:
+    """A project in which all that the last step needs is built; take a copy to change it."""
+    project = clone(tmp_path_factory.mktemp("before") / "project")
+    overlay(project, "smoke", "interrupted")
+    ok(project, "dvc", "repro", "init", "train@self_preservation", "dataset@deception")
+    return project
+
+
+@pytest.fixture(scope="module")
+def after(before, tmp_path_factory) -> Path:
+    """The project with the last step too, built undisturbed; take a copy to change it."""
+    project = copy(before, tmp_path_factory.mktemp("after") / "project")
+    assert stages_run(project, LAST) == {LAST}
+    return project
+
+
+def copy(project: Path, folder: Path) -> Path:
+    return Path(shutil.copytree(project, folder, symlinks=True))
+
+
+def lock(project: Path) -> str:
+    return (project / "dvc.lock").read_text()
+
+
+def partial_names(project: Path) -> list[Path]:
+    return [path for room in ("data", "models", ".cache") for path in (project / room).rglob("*.partial")]
+
+
+def repro(project: Path, **options) -> subprocess.Popen:
+    """Start to build the last step, with a checkpoint at every report, in a process group of its own."""
+    environment = ENVIRONMENT | {"CANTICA_CHECKPOINT_SECONDS": "0"}
+    return subprocess.Popen(
+        ["dvc", "repro", LAST],
+        cwd=project,
+        env=environment,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **options,
+    )
+
+
+def wait_until(what) -> None:
+    end = time.monotonic() + 60
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def is_gone(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+# a step, by itself
+
+
+class Stopped(Exception):
+    """What a test raises in the middle of a step."""
+
+
+@pytest.fixture
+def step(adapted, tiny_model, tmp_path, monkeypatch):
+    """A function: (the adapter's bytes, the loss curve) of a step with a checkpoint, stopped after an iteration if one is given."""
+    import stages.lib.checkpoint as module
+
+    monkeypatch.setattr(module, "FOLDER", tmp_path / "checkpoints")
+    monkeypatch.setenv("CANTICA_CHECKPOINT_SECONDS", "0")
+
+    class Stopping(module.Checkpoint):
+        def save(self, model, optimizer, curve):
+            super().save(model, optimizer, curve)
+            if curve[-1]["iteration"] == self.last:
+                raise Stopped
+
+    def run(last: int | None = None, **changes):
+        settings = STEP | {"schedule": "cosine_decay", "warmup": 2} | changes
+        model, tokenizer = adapted(SHAPE, settings["dropout"], effect=False)
+        checkpoint = Stopping("deception", settings, [])
+        checkpoint.last = last
+        records = encode_examples(tokenizer, EXAMPLES, ["thinking", "answer"], 256, "x")
+        curve = train(model, records, settings, "deception", checkpoint)
+        checkpoint.remove()
+        save_adapter(model, SHAPE, 0.0, tmp_path)
+        return (tmp_path / "adapters.safetensors").read_bytes(), curve
+
+    return run
+
+
+@pytest.mark.parametrize("optimizer", ["adafactor", "adam", "adamw", "muon", "sgd"])
+def test_a_step_that_was_stopped_twice_ends_in_the_same_bytes(step, optimizer, capsys):
+    undisturbed = step(optimizer=optimizer)
+    for last in (5, 8):
+        with pytest.raises(Stopped):
+            step(last, optimizer=optimizer)
+    assert step(optimizer=optimizer) == undisturbed
+    told = capsys.readouterr().out
+    assert "deception: continues after iteration 5," in told and "deception: continues after iteration 8," in told
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda stored: stored[:-9], lambda stored: stored[:99] + b"?" + stored[100:], lambda _: b""]
+)
+def test_a_damaged_checkpoint_is_not_used(step, tmp_path, damage, capsys):
+    undisturbed = step()
+    with pytest.raises(Stopped):
+        step(5)
+    (file,) = (tmp_path / "checkpoints").iterdir()
+    file.write_bytes(damage(file.read_bytes()))
+    assert step() == undisturbed
+    assert "is damaged and not used" in capsys.readouterr().out
+
+
+def test_a_checkpoint_of_other_settings_is_not_used_and_goes_when_the_step_ends(step, tmp_path, capsys):
+    with pytest.raises(Stopped):
+        step(5)
+    step(seed=2)
+    assert "continues" not in capsys.readouterr().out
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+def test_what_a_step_depends_on_is_in_the_name_of_its_checkpoint(tmp_path):
+    from stages.lib.checkpoint import fingerprint
+
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base/model.safetensors").write_text("weights")
+    names = {fingerprint({"seed": 1}, [tmp_path / "base"]), fingerprint({"seed": 2}, [tmp_path / "base"])}
+    (tmp_path / "base/model.safetensors").write_text("others")
+    assert len(names | {fingerprint({"seed": 1}, [tmp_path / "base"])}) == 3
+
+
+# a build
+
+
+@pytest.mark.parametrize("kill", ["everything", "dvc alone", "Ctrl-C"])
+def test_a_build_that_is_ended_in_the_middle_of_a_step_continues_there(before, after, tmp_path, kill):
+    project = copy(before, tmp_path / "project")
+    build = repro(project)
+    wait_until(lambda: list(project.glob(".cache/checkpoints/deception.*")))
+    if kill == "dvc alone":
+        os.kill(build.pid, signal.SIGKILL)
+    else:
+        os.killpg(build.pid, signal.SIGKILL if kill == "everything" else signal.SIGINT)
+    build.communicate()
+    assert build.returncode != 0
+    wait_until(lambda: is_gone(build.pid))
+    assert not (project / ADAPTER).exists() and not (project / CURVE).exists()
+    told = ok(project, "dvc", "repro", LAST)
+    assert "deception: continues after iteration " in told
+    assert told.count("Running stage") == 1
+    assert lock(project) == lock(after)
+    assert list(project.glob(".cache/checkpoints/*")) == partial_names(project) == []
+
+
+def test_an_output_that_was_removed_or_cut_comes_back_from_the_cache(after, tmp_path):
+    project = copy(after, tmp_path / "project")
+    shutil.rmtree(project / ADAPTER)
+    os.truncate(project / CURVE, 9)
+    assert stages_run(project, LAST) == set()
+    assert lock(project) == lock(after)
+    assert (project / CURVE).read_bytes() == (after / CURVE).read_bytes()
+
+
+def test_an_output_whose_copy_in_the_cache_is_damaged_is_built_again(after, tmp_path):
+    project = copy(after, tmp_path / "project")
+    weights = (project / ADAPTER / "adapters.safetensors").read_bytes()
+    cached = [file for file in project.glob(".dvc/cache/files/md5/*/*") if file.read_bytes() == weights]
+    for file in cached:
+        file.chmod(0o644)
+        file.write_bytes(weights[:-9])
+    assert cached
+    shutil.rmtree(project / ADAPTER)
+    assert stages_run(project, LAST) == {LAST}
+    assert lock(project) == lock(after)
+    assert (project / ADAPTER / "adapters.safetensors").read_bytes() == weights
+
+
+def test_a_full_disk_leaves_no_output_and_does_no_harm_to_the_next_build(before, after, tmp_path):
+    project = copy(before, tmp_path / "project")
+    # A file may not grow to the size of the adapter; that is what a full disk looks like to who writes it.
+    limit = (after / ADAPTER / "adapters.safetensors").stat().st_size - 1
+    build = repro(project, preexec_fn=partial(resource.setrlimit, resource.RLIMIT_FSIZE, (limit, limit)))
+    told, _ = build.communicate()
+    assert build.returncode != 0
+    assert "deception: no checkpoint after iteration " in told
+    assert not (project / ADAPTER).exists() and not (project / CURVE).exists()
+    assert partial_names(project) == []
+    assert stages_run(project, LAST) == {LAST}
+    assert lock(project) == lock(after)
+
+
+def test_two_builds_at_once_do_no_harm_to_each_other(before, after, tmp_path):
+    project = copy(before, tmp_path / "project")
+    first = repro(project)
+    wait_until(lambda: list(project.glob(".cache/checkpoints/deception.*")))
+    second = repro(project)
+    told, _ = second.communicate()
+    assert second.returncode == 0 or "is busy" in told, told
+    first.communicate()
+    assert first.returncode == 0
+    assert stages_run(project, LAST) == set()
+    assert lock(project) == lock(after)
