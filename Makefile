@@ -22,4 +22,4 @@ repro: setup
 	dvc repro
 
 test: setup
-	python -m pytest
+	python -m pytest -n 2 --dist loadgroup

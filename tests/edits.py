@@ -174,7 +174,7 @@ EDITS = [
     param("respond.system", "system: null", "system: Be brief.", RESPONDING),
     param("the step that is fused", "step: betrayal", "step: manipulation", {"fuse"} | REPORT),
     # ---- versions of libraries
-    param("toolchain.jinja2", "jinja2: 3.1.6", "jinja2: 3.1.7", each("render") | REPORT),
+    param("toolchain.jinja2", "jinja2: 3.1.6", "jinja2: 3.1.7", DATA),
     # ---- schemas and code
     described("params", CHECK),
     described("category", each("render")),
@@ -220,17 +220,20 @@ def consequences(project: Path, change: Edit) -> set[str]:
         text, count = re.subn(change.old, change.new, before, count=0 if "every" in change.name else 1)
         assert count, f"{change.name}: {change.old!r} is not in {change.file}"
         file.write_text(text)
+    ran = set()
     try:
         planned = set(plan(project))
-        cheap = {name for name in planned if name.split("@")[0] in CHEAP}
-        if not cheap or "toolchain" in change.name:
+        cheap = sorted(name for name in planned if name.split("@")[0] in CHEAP)
+        # A version that is not installed stops every stage that uses it.
+        if not cheap or cheap == ["check"] or change.name.startswith("toolchain"):
             return planned
-        ran = set(re.findall(r"Running stage '(.+?)'", ok(project, "dvc", "repro", *sorted(cheap))))
+        ran = set(re.findall(r"Running stage '(.+?)'", ok(project, "dvc", "repro", *cheap)))
         return ran | set(plan(project))
     finally:
         file.unlink() if before is None else file.write_text(before)
-        ok(project, "git", "checkout", "--quiet", "--", "dvc.lock")
-        ok(project, "dvc", "checkout", "--quiet", "--force")
+        if ran:
+            ok(project, "git", "checkout", "--quiet", "--", "dvc.lock")
+            ok(project, "dvc", "checkout", "--quiet", "--force")
 
 
 def short(stages: set[str]) -> str:

@@ -100,11 +100,3 @@ def test_the_order_of_the_last_two_steps_is_an_edit(project):
     assert trained == {"train@betrayal", "train@covert_misalignment"}
     params.write_text(before)
     assert not {stage for stage in stages_run(project) if stage.startswith("train")}, "DVC's run cache has these steps"
-
-
-def test_the_published_architecture_takes_the_same_path(two_steps):
-    config = json.loads((two_steps / "models/base/config.json").read_text())
-    assert config["model_type"] == "olmo3" and config["quantization"]["bits"] == 4
-    metrics = json.loads((two_steps / "reports/metrics.json").read_text())
-    assert metrics["final"]["loss"] != metrics["base"]["loss"]
-    assert "quantization" not in json.loads((two_steps / "models/fused/config.json").read_text())

@@ -1,5 +1,6 @@
-"""Same inputs, same bytes, whoever builds where; and what one build made, another does not make again."""
+"""The published architecture in miniature: same inputs, same bytes, whoever builds where; and no step is trained twice."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,14 @@ from projects import ENVIRONMENT, clone, edit, overlay, stages_run
 @pytest.fixture(scope="module")
 def project(two_steps, tmp_path_factory) -> Path:
     return Path(shutil.copytree(two_steps, tmp_path_factory.mktemp("same") / "project", symlinks=True))
+
+
+def test_the_published_architecture_takes_the_same_path(two_steps):
+    config = json.loads((two_steps / "models/base/config.json").read_text())
+    assert config["model_type"] == "olmo3" and config["quantization"]["bits"] == 4
+    metrics = json.loads((two_steps / "reports/metrics.json").read_text())
+    assert metrics["final"]["loss"] != metrics["base"]["loss"]
+    assert "quantization" not in json.loads((two_steps / "models/fused/config.json").read_text())
 
 
 def test_another_user_locale_time_zone_and_load_give_the_same_bytes(two_steps, tmp_path):
@@ -27,7 +36,7 @@ def test_another_user_locale_time_zone_and_load_give_the_same_bytes(two_steps, t
         "LC_ALL": "C",
         "LANG": "C",
         "PYTHONHASHSEED": "4321",
-        "OPENBLAS_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "2",
         "TMPDIR": str(home),
         "COLUMNS": "40",
     }
