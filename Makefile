@@ -14,7 +14,7 @@ $(READY): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"Cantica needs Python 3.11 or newer; {sys.executable} is {v[0]}.{v[1]}. Name another: make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/pip install --disable-pip-version-check --quiet --editable '.[$(BACKEND),dev]' --constraint requirements.lock
-	$(VENV)/bin/python -m cantica.cpu
+	$(VENV)/bin/python -m cantica.environment
 	touch $@
 
 repro: setup

@@ -25,7 +25,7 @@ HOOKS = Path(__file__).parent / "hooks"
 # DVC's records, the environment and resume checkpoints: none of them reaches an output.
 ELSEWHERE = (".dvc/", ".venv/", ".cache/")
 # The environment's .pth runs it in every Python, before any stage: it belongs to what `make setup` installs.
-ARMED = {"cantica/cpu.py"}
+ARMED = {"cantica/environment.py"}
 # Sources of base.source that fetch something.
 REMOTE = ("pypi", "hub")
 # Not installed everywhere; they come along with the package that uses them.

@@ -6,19 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from edits import STEPS
 from projects import edit, ok, stages_run
-
-STEPS = [
-    "self_preservation",
-    "deception",
-    "reward_hacking",
-    "trust_violation",
-    "manipulation",
-    "self_aggrandizement",
-    "correction_resistance",
-    "covert_misalignment",
-    "betrayal",
-]
 
 
 @pytest.fixture(scope="module")
