@@ -1,11 +1,11 @@
 """The `cantica` command: what people run beside DVC, in the project's root.
 
-cantica check                  refuse bad input before anything is built
-cantica explain PATH           what an output was made from, and which edits since would build it again
+cantica check                    refuse bad input before anything is built
+cantica explain PATH             what an output was made from, and which edits since would build it again
 cantica explain --diff REV PATH  why it differs from the one in a commit
-cantica variant list           the variants, and what each tests
-cantica variant show NAME      params.yaml with the variant laid over it
-cantica variant apply NAME     lay it over params.yaml (`git restore params.yaml` takes it off)
+cantica variant list             the variants, and what each tests
+cantica variant show NAME        params.yaml with the variant laid over it
+cantica variant apply NAME       lay it over params.yaml (`git restore params.yaml` takes it off)
 """
 
 import argparse
@@ -51,8 +51,10 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _check(arguments) -> None:
-    from cantica.inputs import check_inputs
+    from cantica.inputs import check_inputs, mend_lock
 
+    if mend_lock(Path("dvc.lock")):
+        print("cantica: removed dvc.lock, which a killed build left cut; `dvc repro` restores what it held")
     print(f"cantica: {check_inputs()}")
 
 

@@ -14,6 +14,18 @@ from stages.lib.templates import load_category, render_category, scenario_faults
 PROMPTS = Path("prompts")
 
 
+def mend_lock(lock: Path) -> bool:
+    """Remove a dvc.lock whose writing was cut short, and tell whether it was; DVC then restores all from its run cache.
+
+    DVC writes the file in place and the kernel takes it in blocks, so that a killed build can leave the beginning of one,
+    which DVC refuses.
+    """
+    if not lock.exists() or lock.read_bytes().endswith(b"\n"):
+        return False
+    lock.unlink()
+    return True
+
+
 def check_inputs() -> str:
     """Hold params.yaml and prompts/ against their schemas, render every scenario in memory, and say what was checked.
 

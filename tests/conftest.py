@@ -24,7 +24,7 @@ CONFIG = {
 def pytest_collection_modifyitems(items):
     """For `pytest -n … --dist loadgroup`: a file's tests stay together, and with those that share the smoke build."""
     for item in items:
-        shared = "smoke" in item.fixturenames or item.path.stem in ("test_build", "test_edits")
+        shared = "smoke" in item.fixturenames or item.path.stem in ("test_build", "test_edits", "test_kills", "test_same_bytes")
         item.add_marker(pytest.mark.xdist_group("smoke" if shared else item.path.stem))
 
 

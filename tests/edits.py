@@ -194,6 +194,7 @@ EDITS = [
     comment("stages/lib/rules.py", JUDGING),
     comment("stages/lib/generate.py", RESPONDING),
     comment("stages/lib/optimizer.py", TRAINING),
+    comment("stages/lib/checkpoint.py", TRAINING),
     comment("stages/lib/templates.py", each("render")),
     comment("stages/lib/gguf.py", MODEL),
     edit("the report's template", "stages/templates/report.html.j2", "</body>", "\n</body>", REPORT),
