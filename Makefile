@@ -1,10 +1,10 @@
 # make repro   set up and build everything      make test   set up and run the tests
 # make setup   .venv/ with everything           make setup BACKEND=cuda13 (or cuda12) on Linux with an NVIDIA GPU
 PYTHON ?= python3
-VENV := $(CURDIR)/.venv
+VENV := .venv
 # What is there already stays; a new environment is for the CPU (on macOS that includes Metal).
 BACKEND ?= $(or $(patsubst $(VENV)/.ready-%,%,$(wildcard $(VENV)/.ready-*)),cpu)
-export PATH := $(VENV)/bin:$(PATH)
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 READY := $(VENV)/.ready-$(BACKEND)
 
 .PHONY: setup repro test
@@ -13,7 +13,7 @@ setup: $(READY)
 $(READY): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"Cantica needs Python 3.11 or newer; {sys.executable} is {v[0]}.{v[1]}. Name another: make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv --clear $(VENV)
-	$(VENV)/bin/pip install --disable-pip-version-check --quiet --editable '.[$(BACKEND),dev]' --constraint requirements.lock
+	$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet --editable '.[$(BACKEND),dev]' --constraint requirements.lock
 	$(VENV)/bin/python -m cantica.environment
 	touch $@
 
