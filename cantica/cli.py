@@ -1,6 +1,7 @@
 """The `cantica` command: what people run beside DVC, in the project's root.
 
 cantica check                    refuse bad input before anything is built
+cantica plan                     what `dvc repro` would run, and why
 cantica explain PATH             what an output was made from, and which edits since would build it again
 cantica explain --diff REV PATH  why it differs from the one in a commit
 cantica variant list             the variants, and what each tests
@@ -26,6 +27,8 @@ def main(argv: list[str] | None = None) -> None:
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
     command = commands.add_parser("check", help="refuse bad input before anything is built")
     command.set_defaults(run=_check)
+    command = commands.add_parser("plan", help="what `dvc repro` would run, and why")
+    command.set_defaults(run=_plan)
     command = commands.add_parser("explain", help="what an output was made from, and which edits since would build it again")
     command.add_argument("path", metavar="PATH", help="an output, a file inside one, or an input")
     command.add_argument("--diff", metavar="REV", help="tell instead why it differs from the one in this commit")
@@ -56,6 +59,14 @@ def _check(arguments) -> None:
     if mend_lock(Path("dvc.lock")):
         print("cantica: removed dvc.lock, which a killed build left cut; `dvc repro` restores what it held")
     print(f"cantica: {check_inputs()}")
+
+
+def _plan(arguments) -> None:
+    from cantica.plan import plan
+
+    reasons = plan(Path.cwd())
+    width = max(map(len, reasons), default=0)
+    print("\n".join(f"{stage:{width}}  {reason}" for stage, reason in reasons.items()) or "everything is up to date")
 
 
 def _explain(arguments) -> None:

@@ -43,6 +43,16 @@ def test_a_wrong_dependency_makes_the_table_fail(project, tmp_path, old, new):
     assert any(consequences(wrong, table[name]) != table[name].runs for name in names)
 
 
+def test_the_plan_is_a_command(project):
+    assert ok(project, "cantica", "plan") == "everything is up to date\n"
+    before = (project / "prompts/judge/rules.yaml").read_text()
+    edit(project / "prompts/judge/rules.yaml", "words: 25", "words: 26")
+    lines = [line.split(maxsplit=1) for line in ok(project, "cantica", "plan").splitlines()]
+    (project / "prompts/judge/rules.yaml").write_text(before)
+    changed = "changed deps: prompts/judge/rules.yaml"
+    assert lines == [["judge@base", changed], ["judge@final", changed], ["report", changed]]
+
+
 def test_out_of_date_stages_are_those_changed_and_all_that_follow():
     follows = {"a": set(), "b": {"a"}, "c": {"b"}, "d": {"a"}, "e": set()}
     assert out_of_date({"b": "changed deps: x"}, follows) == {"b": "changed deps: x", "c": "follows b"}

@@ -101,7 +101,14 @@ def test_the_readme_names_every_stage_command_and_variant():
     missing = [name for name in STAGES if f"`{name}`" not in text]
     missing += [
         name
-        for name in ("cantica check", "cantica variant list", "cantica variant show", "cantica variant apply")
+        for name in (
+            "cantica check",
+            "cantica plan",
+            "cantica explain",
+            "cantica variant list",
+            "cantica variant show",
+            "cantica variant apply",
+        )
         if name not in text
     ]
     missing += [path.stem for path in (ROOT / "variants").glob("*.yaml") if path.stem not in text]
