@@ -21,6 +21,7 @@ CONFIG = {
 }
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
 def pytest_collection_modifyitems(items):
     """For `pytest -n … --dist loadgroup`: a file's tests stay together, and with those that share the smoke build."""
     for item in items:
