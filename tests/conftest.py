@@ -21,14 +21,6 @@ CONFIG = {
 }
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
-def pytest_collection_modifyitems(items):
-    """For `pytest -n … --dist loadgroup`: a file's tests stay together, and with those that share the smoke build."""
-    for item in items:
-        shared = "smoke" in item.fixturenames or item.path.stem in ("test_build", "test_edits", "test_kills", "test_same_bytes")
-        item.add_marker(pytest.mark.xdist_group("smoke" if shared else item.path.stem))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def in_the_root():
     """Schemas and the licence's text are read relative to the project's root."""

@@ -226,7 +226,7 @@ def consequences(project: Path, change: Edit) -> set[str]:
         planned = set(plan(project))
         cheap = sorted(name for name in planned if name.split("@")[0] in CHEAP)
         # A version that is not installed stops every stage that uses it.
-        if not cheap or cheap == ["check"] or change.name.startswith("toolchain"):
+        if not cheap or change.name.startswith("toolchain"):
             return planned
         ran = set(re.findall(r"Running stage '(.+?)'", ok(project, "dvc", "repro", *cheap)))
         return ran | set(plan(project))
@@ -234,6 +234,7 @@ def consequences(project: Path, change: Edit) -> set[str]:
         file.unlink() if before is None else file.write_text(before)
         if ran:
             ok(project, "git", "checkout", "--quiet", "--", "dvc.lock")
+        if ran - {"check"}:
             ok(project, "dvc", "checkout", "--quiet", "--force")
 
 
