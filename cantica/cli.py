@@ -54,10 +54,10 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _check(arguments) -> None:
-    from cantica.inputs import check_inputs, mend_lock
+    from cantica.inputs import check_inputs, mend_locks
 
-    if mend_lock(Path("dvc.lock")):
-        print("cantica: removed dvc.lock, which a killed build left cut; `dvc repro` restores what it held")
+    for name in mend_locks(Path.cwd()):
+        print(f"cantica: removed {name}, which a killed build left cut; `dvc repro` restores what it held")
     print(f"cantica: {check_inputs()}")
 
 

@@ -14,16 +14,18 @@ from stages.lib.templates import load_category, render_category, scenario_faults
 PROMPTS = Path("prompts")
 
 
-def mend_lock(lock: Path) -> bool:
-    """Remove a dvc.lock whose writing was cut short, and tell whether it was; DVC then restores all from its run cache.
+def mend_locks(root: Path) -> list[str]:
+    """Remove the lock files whose writing was cut short, and return their names; DVC then restores all from its run cache.
 
-    DVC writes the file in place and the kernel takes it in blocks, so that a killed build can leave the beginning of one,
-    which DVC refuses.
+    DVC writes dvc.lock and .dvc/tmp/rwlock in place, so that a killed build can leave the beginning of one, which DVC
+    refuses. The first ends in a line end, the second in a bracket.
     """
-    if not lock.exists() or lock.read_bytes().endswith(b"\n"):
-        return False
-    lock.unlink()
-    return True
+    cut = []
+    for name, end in (("dvc.lock", b"\n"), (".dvc/tmp/rwlock", b"}")):
+        if (root / name).exists() and not (root / name).read_bytes().endswith(end):
+            (root / name).unlink()
+            cut.append(name)
+    return cut
 
 
 def check_inputs() -> str:

@@ -9,13 +9,18 @@ def plan(root: Path) -> dict[str, str]:
     A stage is out of date when DVC finds one of its own inputs, its command or its outputs changed, or when a stage that
     makes one of its inputs is: that one's output may come out the same, and then the later stage does not run.
     """
+    return out_of_date(*state(root))
+
+
+def state(root: Path) -> tuple[dict[str, str], dict[str, set[str]]]:
+    """(stages that DVC finds changed by themselves, with why; every stage, in order, with those that it depends on)."""
     from dvc.repo import Repo
 
     with Repo(str(root)) as repo:
         # Keys are names of stages, after the path of a dvc.yaml that is not in the current folder.
         changed = {key.split(":")[-1]: _reasons(changes) for key, changes in repo.status().items()}
         follows = {stage.name: {s.name for s in repo.index.graph.successors(stage)} for stage in repo.index.stages}
-    return out_of_date(changed, follows)
+    return changed, follows
 
 
 def out_of_date(changed: dict[str, str], follows: dict[str, set[str]]) -> dict[str, str]:
