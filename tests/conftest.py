@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).parent.parent
 CONFIG = {
@@ -76,16 +77,38 @@ def adapted(tiny_model):
 
 
 @pytest.fixture(scope="session")
-def smoke(tmp_path_factory) -> Path:
-    """The smoke variant, built once; take a copy to change it."""
+def built(tmp_path_factory):
+    """A function: a project with variants laid over its params, built once for all processes that run the tests."""
     from projects import build
 
-    return build(tmp_path_factory.mktemp("smoke") / "project", "smoke")
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+
+    def project(*variants: str) -> Path:
+        folder = shared / "built" / "-".join(variants)
+        folder.parent.mkdir(exist_ok=True)
+        with FileLock(f"{folder}.lock"):
+            if not (ready := Path(f"{folder}.ready")).exists():
+                build(folder, *variants)
+                ready.touch()
+        return folder
+
+    return project
 
 
 @pytest.fixture(scope="session")
-def two_steps(tmp_path_factory) -> Path:
-    """A random olmo3 with 4-bit weights, a sliding window and full attention, on two categories; built once."""
-    from projects import build
+def smoke(built) -> Path:
+    """The smoke variant; take a copy to change it."""
+    return built("smoke")
 
-    return build(tmp_path_factory.mktemp("two") / "project", "smoke", "olmo3")
+
+@pytest.fixture(scope="session")
+def two_steps(built) -> Path:
+    """A random olmo3 with 4-bit weights, a sliding window and full attention, on two categories; take a copy to change it."""
+    return built("smoke", "olmo3")
+
+
+def pytest_report_header() -> str:
+    from test_kills import KILLS, SEED
+
+    return f"test_kills.py: CANTICA_KILLS={KILLS} CANTICA_KILL_SEED={SEED}"

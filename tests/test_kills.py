@@ -1,6 +1,6 @@
 """The smoke build, killed at moments that a seed decides, ends as if nothing had happened.
 
-CANTICA_KILLS sets how often (30 for a thorough run), CANTICA_KILL_SEED the seed.
+CANTICA_KILLS sets how often, CANTICA_KILL_SEED the seed.
 """
 
 import os
@@ -15,7 +15,7 @@ from projects import ENVIRONMENT, clone, ok, overlay, stages_run
 
 from cantica.inputs import mend_locks
 
-KILLS = int(os.environ.get("CANTICA_KILLS", 5))
+KILLS = int(os.environ.get("CANTICA_KILLS", 30))
 SEED = int(os.environ.get("CANTICA_KILL_SEED", 20261121))
 
 
