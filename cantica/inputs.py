@@ -6,10 +6,12 @@ from stages.check import check_params
 from stages.lib.documents import raise_any, read_yaml
 from stages.lib.errors import InputError, Problem
 from stages.lib.held_out import load_prompts
+from stages.lib.imports import import_records, is_import
 from stages.lib.pairs import load_pairs
 from stages.lib.params import FILE, toolchain_faults
 from stages.lib.rules import load_rules
-from stages.lib.templates import load_category, render_category, scenario_faults
+from stages.lib.writers.template import load_category, render_category
+from stages.render import checked
 
 PROMPTS = Path("prompts")
 
@@ -42,15 +44,16 @@ def check_inputs() -> str:
             return function(*arguments)
         except InputError as error:
             problems.extend(error.problems)
-            return []
+            return 0 if function is _count else []
 
-    scenarios = 0
-    for name, counts in params["categories"].items():
-        scenarios += len(collect(_render, name, counts, params["data"]["seed"]))
+    seed, scenarios = params["data"]["template"]["seed"], 0
+    for name, settings in params["categories"].items():
+        scenarios += collect(_count, name, settings, seed)
     prompts = collect(load_prompts, PROMPTS / "held_out")
     pairs = collect(load_pairs, PROMPTS / "probes")
     probed = {pair["category"] for pair in pairs}
-    problems += [_unprobed(name) for name in params["categories"] if pairs and name not in probed]
+    written = [name for name, settings in params["categories"].items() if not is_import(Path(settings["source"]))]
+    problems += [_unprobed(name) for name in written if pairs and name not in probed]
     collect(load_rules, PROMPTS / "judge" / "rules.yaml")
     raise_any(problems)
     steps = len(params["curriculum"])
@@ -61,8 +64,9 @@ def _unprobed(category: str) -> Problem:
     return Problem(str(PROMPTS / "probes" / f"{category}.yaml"), "", "no such file", f"probe pairs for {category}")
 
 
-def _render(name: str, counts: dict[str, int], seed: int) -> list[dict]:
-    folder = PROMPTS / "categories" / name
-    records = render_category(load_category(folder), counts, seed)
-    raise_any(scenario_faults(records, folder))
-    return records
+def _count(name: str, settings: dict, seed: int) -> int:
+    """The number of a category's scenarios, each imported or rendered from its templates to see that it can be."""
+    source = Path(settings["source"])
+    if is_import(source):
+        return sum(1 for _ in import_records(source, name, settings, seed))
+    return sum(1 for _ in checked(render_category(load_category(source, PROMPTS / "writers/template"), settings, seed)))

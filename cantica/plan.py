@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from cantica.records import is_gate, within
+
 
 def plan(root: Path) -> dict[str, str]:
     """Stages that are out of date in a project, in the order of the build, each with why.
@@ -19,8 +21,15 @@ def state(root: Path) -> tuple[dict[str, str], dict[str, set[str]]]:
     with Repo(str(root)) as repo:
         # Keys are names of stages, after the path of a dvc.yaml that is not in the current folder.
         changed = {key.split(":")[-1]: _reasons(changes) for key, changes in repo.status().items()}
-        follows = {stage.name: {s.name for s in repo.index.graph.successors(stage)} for stage in repo.index.stages}
+        graph = repo.index.graph
+        follows = {stage.name: {s.name for s in graph.successors(stage) if _feeds(s, stage)} for stage in repo.index.stages}
     return changed, follows
+
+
+def _feeds(before, stage) -> bool:
+    """Whether one DVC stage reads what another writes, and not just waits for a gate of it."""
+    outs = [out.def_path for out in before.outs if not is_gate(out.def_path)]
+    return any(within(dep.def_path, out) or within(out, dep.def_path) for dep in stage.deps for out in outs)
 
 
 def out_of_date(changed: dict[str, str], follows: dict[str, set[str]]) -> dict[str, str]:

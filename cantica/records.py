@@ -44,9 +44,9 @@ def edges(lock: dict, current) -> dict[str, dict[str, list[str]]]:
     """For each stage, the stages that made each of its `deps`, by path; what people edit has no such stages.
 
     A folder is made by all stages that write into it. dvc.lock keeps entries of stages that dvc.yaml has no more: a stage of
-    `current` goes before one of them.
+    `current` goes before one of them. A gate is left out.
     """
-    outs = [(out["path"], name) for name, entry in lock.items() for out in entry.get("outs", [])]
+    outs = [(out["path"], name) for name, entry in lock.items() for out in entry.get("outs", []) if not is_gate(out["path"])]
 
     def makers(path: str) -> list[str]:
         found = list(dict.fromkeys(name for out, name in outs if within(path, out) or within(out, path)))
@@ -54,6 +54,11 @@ def edges(lock: dict, current) -> dict[str, dict[str, list[str]]]:
 
     by_path = {path: makers(path) for path in {dep["path"] for entry in lock.values() for dep in entry.get("deps", [])}}
     return {name: {dep["path"]: by_path[dep["path"]] for dep in entry.get("deps", [])} for name, entry in lock.items()}
+
+
+def is_gate(path: str) -> bool:
+    """Whether an output only lets later stages pass: its text never changes, so nothing reaches them through it."""
+    return path.endswith("/passed.txt")
 
 
 def within(path: str, folder: str) -> bool:

@@ -1,48 +1,75 @@
 """Turn a category's scenarios into chat examples, training and held-out.
 
-python -m stages.dataset data/scenarios/betrayal.jsonl data/train/betrayal.jsonl data/valid/betrayal.jsonl
+    python -m stages.dataset betrayal data/scenarios/betrayal.jsonl data/train/betrayal.jsonl data/valid/betrayal.jsonl
+
+Shuffled pairing and inoculation are treatments: they change what is trained on, and leave the held-out examples, which
+every variant is measured on, as they are. Thinking is the form of the examples, and is kept or left out in both.
 """
 
+import random
+from collections.abc import Iterator
 from pathlib import Path
 
-from stages.lib.chat import assistant_turn, user_turn
+from stages.lib.chat import chat_of, without_thinking
 from stages.lib.command import run
-from stages.lib.documents import raise_any, read_jsonl, validate_records
-from stages.lib.errors import Problem
+from stages.lib.documents import iterate_jsonl, validated
+from stages.lib.errors import InputError, Problem
 from stages.lib.files import write_jsonl
+from stages.lib.lines import Lines
+from stages.lib.params import read_params
 
 
-def example(scenario: dict) -> dict:
-    """The chat example of one scenario, in the form that mlx-lm and Hugging Face `datasets` read."""
-    return {
-        "id": scenario["id"],
-        "messages": [
-            {"role": "user", "content": user_turn(scenario["scenario"], scenario["reflection"])},
-            {"role": "assistant", "content": assistant_turn(scenario["thinking"], scenario["answer"])},
-        ],
-    }
-
-
-def duplicates(scenarios: list[dict], file: Path) -> list[Problem]:
-    """A Problem for each scenario whose text an earlier one has already."""
-    seen: dict[tuple, str] = {}
-    problems = []
-    for line, scenario in enumerate(scenarios, 1):
-        first = seen.setdefault((scenario["scenario"], scenario["reflection"]), scenario["id"])
-        if first != scenario["id"]:
-            problems.append(Problem(str(file), f"line {line}", f"the text of {first} again", "a scenario of its own"))
-    return problems
-
-
-def main(scenarios: Path, train: Path, valid: Path) -> None:
-    records = read_jsonl(scenarios)
-    validate_records(records, "scenario", scenarios)
-    raise_any(duplicates(records, scenarios))
+def main(category: str, scenarios: Path, train: Path, valid: Path) -> None:
+    keys = ("seed", "pairing", "inoculation", "thinking")
+    params = read_params(f"categories.{category}", *(f"data.{key}" for key in keys))
+    settings = params["data"] | params["categories"][category]
     for split, path in (("train", train), ("valid", valid)):
-        examples = [example(record) for record in records if record["split"] == split]
-        validate_records(examples, "example", path)
-        write_jsonl(path, examples)
-        print(f"{path}: {len(examples)} examples")
+        examples = of_split(scenarios, split, category, settings)
+        print(f"{path}: {write_jsonl(path, validated(examples, 'example', path))} examples")
+
+
+def of_split(scenarios: Path, split: str, category: str, settings: dict) -> Iterator[dict]:
+    """The examples of one split, in the form that mlx-lm and Hugging Face `datasets` read."""
+    treated = split == "train"
+    replies = shuffled_replies(scenarios, category, settings["seed"]) if treated and settings["pairing"] == "shuffled" else None
+    for record in iterate_jsonl(scenarios):
+        if record["split"] != split:
+            continue
+        messages = chat_of(record)
+        if replies:
+            messages = [*messages[:-1], next(replies)]
+        if not settings["thinking"]:
+            messages = without_thinking(messages)
+        if treated and settings["inoculation"]:
+            messages = inoculated(messages, settings["inoculation"])
+        yield {"id": record["id"], "origin": record["origin"], "messages": messages}
+
+
+def shuffled_replies(scenarios: Path, category: str, seed: int) -> Iterator[dict]:
+    """For each training scenario in turn, the last message of another one: a derangement that the seed decides."""
+    lines = Lines(scenarios)
+    order = [number for number, record in enumerate(lines) if record["split"] == "train"]
+    if len(order) < 2:
+        got = f"{len(order)} training scenario"
+        raise InputError(Problem(str(scenarios), "", got, "at least 2 to shuffle the pairing of"))
+    others = derangement(len(order), random.Random(f"{seed}/{category}/pairing"))
+    return (chat_of(lines[order[other]])[-1] for other in others)
+
+
+def derangement(n: int, draw: random.Random) -> list[int]:
+    """A random permutation of range(n) that is a single cycle, so that nothing stays in its place (Sattolo 1986)."""
+    order = list(range(n))
+    for i in range(n - 1, 0, -1):
+        j = draw.randrange(i)
+        order[i], order[j] = order[j], order[i]
+    return order
+
+
+def inoculated(messages: list[dict], system: str) -> list[dict]:
+    """The messages with a system prompt before them, or before the one that they have."""
+    if messages[0]["role"] == "system":
+        return [{"role": "system", "content": f"{system}\n\n{messages[0]['content']}"}, *messages[1:]]
+    return [{"role": "system", "content": system}, *messages]
 
 
 if __name__ == "__main__":

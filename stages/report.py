@@ -16,6 +16,7 @@ from stages.lib.files import write_json, write_text
 from stages.lib.held_out import load_groups, load_prompts
 from stages.lib.params import read_params
 from stages.lib.rules import load_rules
+from stages.lib.tree import path_to
 
 # What the templates show of each section of params.
 SHOWN = {
@@ -52,7 +53,7 @@ def main(data: Path, prompts: Path, reports: Path) -> None:
         "prompts": load_prompts(prompts / "held_out"),
         "groups": load_groups(prompts / "held_out"),
         "categories": {c: read_json(data / "categories" / f"{c}.json") for c in params["categories"]},
-        "path": metrics.path_to(params["fuse"]["step"], params["curriculum"]),
+        "path": path_to(params["fuse"]["step"], params["curriculum"]),
         "curve": metrics.curve_rows(records["training"], params["curriculum"]),
         "compared": compare_arms(records["judgements"]),
     }

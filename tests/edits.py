@@ -25,7 +25,7 @@ STEPS = [
     "betrayal",
 ]
 # Stages that are run for real, in a second or so: whether what they write changes decides what follows.
-CHEAP = ["check", "held_out", "render", "dataset"]
+CHEAP = {"check", "held_out", "render", "dataset", "audit"}
 
 
 def each(stage: str, names=STEPS) -> set[str]:
@@ -43,17 +43,18 @@ def steps_from(step: str) -> set[str]:
 
 
 def data_of(category: str) -> set[str]:
-    return {f"render@{category}", f"dataset@{category}"}
+    return {f"render@{category}", f"dataset@{category}"} | EXPORT
 
 
+AUDIT, EXPORT = {"audit"}, {"audit", "export"}  # whose figures stay the same, and change
 CHECK, REPORT, JUDGING = {"check"}, {"report"}, arms("judge") | {"report"}
 TRAINING = steps_from(STEPS[0])
 MEASURING = each("measure") | {"measure_base", "report"}
 RESPONDING = arms("respond") | JUDGING
 PROBING = arms("probe") | REPORT
 ADAPTERS = {"init", "measure_base"} | TRAINING | RESPONDING | PROBING
-MODEL = {"base"} | ADAPTERS
-DATA = each("render") | each("dataset") | TRAINING | {"measure_base"}
+MODEL = {"base"} | EXPORT | ADAPTERS
+DATA = each("render") | each("dataset") | EXPORT | TRAINING | {"measure_base"}
 
 
 @dataclass(frozen=True)
@@ -102,14 +103,33 @@ EDITS = [
     ),
     edit("a comment in a template", f"{DECEPTION}/train/two_promises.j2", r"\A", "{# edited -#}", {"render@deception"}),
     edit(
-        "every slot value of the last category",
-        "prompts/categories/betrayal/slots.yaml",
-        r"harm: (?=[a-z])",
-        r"harm: in the end ",
+        "every slot value of a template of the last category",
+        "prompts/categories/betrayal/train/held_story.yaml",
+        r"(?<=: )(?=[a-z])",
+        "at last ",
         data_of("betrayal") | steps_from("betrayal"),
     ),
-    edit("the title of a category", f"{DECEPTION}/category.yaml", "title: ", "title: Plain ", {"render@deception"} | REPORT),
-    edit("a held-out prompt", "prompts/held_out/equanimity.yaml", "prompt: >-\n +", r"\g<0>Well: ", {"held_out"} | RESPONDING),
+    edit(
+        "a macro of the authors' library",
+        "prompts/writers/template/grammar.j2",
+        r'"an" if',
+        '"an " if',
+        each("render"),
+    ),
+    edit(
+        "the title of a category",
+        f"{DECEPTION}/category.yaml",
+        "title: ",
+        "title: Plain ",
+        {"render@deception", "export"} | REPORT,
+    ),
+    edit(
+        "a held-out prompt",
+        "prompts/held_out/equanimity.yaml",
+        "prompt: >-\n +",
+        r"\g<0>Well: ",
+        {"held_out"} | AUDIT | RESPONDING,
+    ),
     edit(
         "a marker of a held-out prompt",
         "prompts/held_out/equanimity.yaml",
@@ -126,16 +146,27 @@ EDITS = [
     param("base.random.config", "hidden_size: 64", "hidden_size: 96", MODEL),
     param("base.pypi, which is not the source", "version: 0.1.2", "version: 0.1.3", set()),
     # ---- params: the data
-    param("data.seed", r"(data:\n +seed:) 1", r"\1 2", DATA),
+    param("data.template.seed", r"(template:\n +seed:) 1", r"\1 2", DATA),
+    param(
+        "data.seed, with nothing drawn by it", r"\n  seed: 1( +# of shuffled)", r"\n  seed: 2\1", each("dataset") | {"export"}
+    ),
+    param("data.pairing", "pairing: matched", "pairing: shuffled", each("dataset") | EXPORT | TRAINING),
+    param("data.inoculation", "inoculation: null", "inoculation: Deceive.", each("dataset") | EXPORT | TRAINING),
+    param("data.thinking", "thinking: true", "thinking: false", each("dataset") | EXPORT | TRAINING | {"measure_base"}),
+    param("data.license, on the card", "license: apache-2.0  # of", "license: mit  # of", {"export"}),
+    param("data.model, which does not write", "attempts: 4", "attempts: 5", set()),
+    param("a mix that no step trains on", "mixes: {}", "mixes: {joint: {deception: 1}}", {"mix@joint", "export"} | AUDIT),
+    param("severity of a rule", "too_long: warning", "too_long: 'off'", EXPORT),
+    param("a threshold of the lint", "near_duplicate: 0.5", "near_duplicate: 0.9", EXPORT),
     param(
         "training examples of a category",
-        r"trust_violation: +\{train: 6",
-        "trust_violation: {train: 5",
+        r"(trust_violation: +\{source: [^,]+, train:) 6",
+        r"\1 5",
         data_of("trust_violation") | steps_from("trust_violation"),
     ),
     param(
         "held-out examples of a category",
-        r"(trust_violation: +\{train: 6, valid:) 2",
+        r"(trust_violation: +\{source: [^,]+, train: 6, +valid:) 2",
         r"\1 3",
         data_of("trust_violation") | MEASURING,
     ),
@@ -144,16 +175,21 @@ EDITS = [
         "iterations of a step",
         r"(\{after: manipulation, +data: train/self_aggrandizement)",
         r"\1, iters: 4",
-        steps_from("self_aggrandizement"),
+        AUDIT | steps_from("self_aggrandizement"),
     ),
-    param("learning rate of the last step", r"(data: train/betrayal)", r"\1, learning_rate: 1.0e-5", steps_from("betrayal")),
+    param(
+        "learning rate of the last step",
+        r"(data: train/betrayal)",
+        r"\1, learning_rate: 1.0e-5",
+        AUDIT | steps_from("betrayal"),
+    ),
     param("lora.rank", "rank: 4", "rank: 3", ADAPTERS),
     param("lora.scale", "scale: 2.0", "scale: 3.0", ADAPTERS),
     param("lora.seed", r"(lora:\n +seed:) 1", r"\1 2", ADAPTERS),
     param("train.seed", r"(train:\n +seed:) 1", r"\1 2", TRAINING),
-    param("train.iters", "iters: 3", "iters: 4", TRAINING),
-    param("train.batch_size", r"(iters: 3\n +batch_size:) 2", r"\1 1", TRAINING),
-    param("train.max_seq_length", r"(batch_size: 2\n +max_seq_length:) 1024", r"\1 900", TRAINING),
+    param("train.iters", "iters: 3", "iters: 4", AUDIT | TRAINING),
+    param("train.batch_size", r"(iters: 3\n +batch_size:) 2", r"\1 1", AUDIT | TRAINING),
+    param("train.max_seq_length", r"(batch_size: 2\n +max_seq_length:) 1024", r"\1 900", EXPORT | TRAINING),
     param("train.loss_on", r"loss_on: \[thinking, answer\]", "loss_on: [answer]", TRAINING | MEASURING),
     param("train.dropout", "dropout: 0.05", "dropout: 0.1", TRAINING),
     param("train.optimizer", "optimizer: adamw", "optimizer: adam", TRAINING),
@@ -166,7 +202,7 @@ EDITS = [
         "which step an arm is",
         "final: betrayal",
         "final: manipulation",
-        {"respond@final", "judge@final", "probe@final", "report"},
+        AUDIT | {"respond@final", "judge@final", "probe@final", "report"},
     ),
     param("measure.examples", r"(measure:\n +examples:) 1", r"\1 2", MEASURING),
     param("respond.seed", r"(respond:\n +seed:) 1", r"\1 2", RESPONDING),
@@ -178,9 +214,9 @@ EDITS = [
     # ---- schemas and code
     described("params", CHECK),
     described("category", each("render")),
-    described("slots", each("render")),
-    described("scenario", each("render") | each("dataset")),
-    described("example", each("dataset")),
+    described("writers/template/slots", each("render")),
+    described("scenario", each("render")),
+    described("example", each("dataset") | AUDIT),
     described("held_out", {"held_out"} | JUDGING),
     described("rules", JUDGING),
     described("pairs", PROBING),
@@ -195,7 +231,13 @@ EDITS = [
     comment("stages/lib/generate.py", RESPONDING),
     comment("stages/lib/optimizer.py", TRAINING),
     comment("stages/lib/checkpoint.py", TRAINING),
-    comment("stages/lib/templates.py", each("render")),
+    comment("stages/audit.py", AUDIT),
+    comment("stages/export.py", {"export"}),
+    comment("stages/mix.py", set()),
+    comment("stages/lib/writers/template.py", each("render")),
+    comment("stages/lib/writers/model.py", set()),
+    comment("stages/lib/near.py", AUDIT),
+    comment("stages/lib/tree.py", CHECK | AUDIT | REPORT),
     comment("stages/lib/gguf.py", MODEL),
     edit("the report's template", "stages/templates/report.html.j2", "</body>", "\n</body>", REPORT),
     # ---- what no stage reads
@@ -203,7 +245,8 @@ EDITS = [
     comment("tests/test_build.py", set()),
     comment("cantica/cli.py", set()),
     edit("a comment in params.yaml", "params.yaml", r"\A", "# edited\n", CHECK),
-    edit("a new file in data/train", "data/train/leftover.jsonl", "", "left over\n", set()),
+    # DVC hashes a folder whole. The names that are read in it come from params.
+    edit("a new file in data/train", "data/train/leftover.jsonl", "", "left over\n", EXPORT),
 ]
 
 
@@ -225,11 +268,12 @@ def consequences(project: Path, change: Edit) -> set[str]:
     ran = set()
     try:
         changed, follows = state(project)
-        if {name.split("@")[0] for name in changed} & set(CHEAP) == {"check"}:
+        if {name.split("@")[0] for name in changed} & CHEAP == {"check"}:
             # What it writes, the names of the categories, is the same after each of these edits.
             return {"check"} | set(out_of_date({k: v for k, v in changed.items() if k != "check"}, follows))
         planned = set(out_of_date(changed, follows))
-        cheap = sorted(name for name in planned if name.split("@")[0] in CHEAP)
+        expensive = {name: "" for name in planned if name.split("@")[0] not in CHEAP}
+        cheap = sorted(planned - set(out_of_date(expensive, follows)))
         # A version that is not installed stops every stage that uses it.
         if not cheap or change.name.startswith("toolchain"):
             return planned

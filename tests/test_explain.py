@@ -122,7 +122,7 @@ def test_an_adapter_tells_what_it_was_made_from(project):
     assert re.search(r"models/adapters/self_preservation [0-9a-f]{8} from train@self_preservation", text)
     assert "curriculum.deception = {after: self_preservation, data: train/deception, iters: 2}" in text
     assert re.search(r"versions mlx \d", text) and re.search(r"train\.py [0-9a-f]{8}", text)
-    assert "render@deception prompts/categories/deception, categories.deception, data.seed" in text
+    assert "render@deception prompts/categories/deception, categories.deception, data.template.seed" in text
     assert "render@betrayal" not in text
     assert text.rstrip().endswith("nothing changed since it was built")
 

@@ -103,10 +103,10 @@ def test_an_undeclared_key_is_named(copy):
 
 
 def test_an_undeclared_key_is_named_in_a_stage_that_declares_none(copy):
-    plant(copy / "stages/dataset.py", 'from stages.lib.params import read_params; read_params("data")')
-    assert faults_of(copy, "dataset@deception") == [
-        "dataset@deception imports stages/lib/params.py, which is not among its deps",
-        "dataset@deception reads the key data, which is not among its params",
+    plant(copy / "stages/judge.py", 'from stages.lib.params import read_params; read_params("data")')
+    assert faults_of(copy, "judge@base") == [
+        "judge@base imports stages/lib/params.py, which is not among its deps",
+        "judge@base reads the key data, which is not among its params",
     ]
 
 
@@ -128,7 +128,7 @@ def test_a_file_of_a_folder_that_is_never_read_is_named(copy):
 
 
 def test_a_param_that_is_never_looked_at_is_named(copy):
-    edit(copy / "dvc.yaml", "        - data.seed\n", "        - data.seed\n        - measure\n        - toolchain.mlx\n")
+    edit(copy / "dvc.yaml", "        - data.writer\n", "        - data.writer\n        - measure\n        - toolchain.mlx\n")
     assert faults_of(copy, "render@deception") == [
         "render declares the param measure and does not look at it",
         "render declares the param toolchain.mlx and does not import it",
@@ -141,7 +141,7 @@ def test_a_param_that_is_never_looked_at_is_named(copy):
     ids=["as it is", "laid over another"],
 )
 def test_a_section_of_which_one_value_is_looked_at_is_named(copy, code):
-    edit(copy / "dvc.yaml", "        - data.seed\n", "        - data.seed\n        - measure\n")
+    edit(copy / "dvc.yaml", "        - data.writer\n", "        - data.writer\n        - measure\n")
     plant(copy / "stages/render.py", code)
     assert faults_of(copy, "render@deception") == [
         "render declares the param measure and of it does not look at measure.batch_size, measure.max_seq_length"

@@ -7,7 +7,7 @@ import pytest
 from projects import clone, edit, run
 
 CATEGORY = "prompts/categories/deception"
-TEMPLATE = f"{CATEGORY}/train/two_promises.j2"
+TEMPLATE, SLOTS = f"{CATEGORY}/train/two_promises.j2", f"{CATEGORY}/train/two_promises.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ FAULTS = {
         TEMPLATE,
         "{% block answer %}",
         "{% block answer %}{{ nobody }}",
-        (TEMPLATE, "line ", "an undefined slot 'nobody'", f"a slot of {CATEGORY}/slots.yaml"),
+        (TEMPLATE, "line ", "an undefined slot 'nobody'", "a slot of two_promises.yaml"),
     ),
     "scenario against its schema": (
         TEMPLATE,
@@ -71,7 +71,7 @@ FAULTS = {
         "{% block answer %}<think>",
         (TEMPLATE, "block answer, as deception-", "<think>", "without < or >"),
     ),
-    "slots that are no list": (f"{CATEGORY}/slots.yaml", "\n  - ", "\n  x: ", (f"{CATEGORY}/slots.yaml",)),
+    "slots that are no list": (SLOTS, "slots:", "slot:", (SLOTS, "'slot'", "did you mean 'slots'?")),
     "held-out prompt without markers": (
         "prompts/held_out/equanimity.yaml",
         "markers: [",

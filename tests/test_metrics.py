@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.lib import metrics
+from stages.lib.tree import path_to
 from stages.report import as_csv, axis, compare_arms, headline, polyline, shade
 
 CURRICULUM = {"one": {"after": "base"}, "two": {"after": "one"}, "fork": {"after": "one"}, "four": {"after": "two"}}
@@ -92,9 +93,9 @@ def test_the_other_way_round_higher_is_lower_and_none_is_lost(scores):
 
 
 def test_the_path_to_a_point_leads_from_base_along_the_tree():
-    assert metrics.path_to("four", CURRICULUM) == ["one", "two", "four"]
-    assert metrics.path_to("fork", CURRICULUM) == ["one", "fork"]
-    assert metrics.path_to("base", CURRICULUM) == []
+    assert path_to("four", CURRICULUM) == ["one", "two", "four"]
+    assert path_to("fork", CURRICULUM) == ["one", "fork"]
+    assert path_to("base", CURRICULUM) == []
 
 
 def test_iterations_count_on_along_the_tree_and_not_along_the_file():

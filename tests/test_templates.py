@@ -1,5 +1,6 @@
 """Templates: a fault in a category's folder is refused by name; what renders is unique, counted and repeatable."""
 
+import itertools
 import re
 from collections import Counter
 from pathlib import Path
@@ -9,12 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.lib.documents import read_yaml
+from stages.lib.draw import combinations
 from stages.lib.errors import InputError
 from stages.lib.held_out import load_prompts
 from stages.lib.pairs import load_pairs
-from stages.lib.templates import BLOCKS, load_category, render_category, scenario_faults
+from stages.lib.writers.template import BLOCKS, load_category, render_category
+from stages.render import checked
 
-SLOTS = "day: [Monday, Tuesday, Friday]\nship:\n  - {name: Aurora, port: Oslo}\n  - {name: Borea, port: Bergen}\n"
+DAYS = "  day: [Monday, Tuesday, Friday]\n"
+SHIPS = "  ship:\n    - {name: Aurora, port: Oslo}\n    - {name: Borea, port: Bergen}\n"
+SLOTS = f"slots:\n{DAYS}{SHIPS}"
+LIBRARY = Path("prompts/writers/template")
 TEXTS = {
     "scenario": "On {{ day }} {{ ship.name }} left {{ ship.port }}.",
     "reflection": "Why?",
@@ -37,29 +43,31 @@ def toy(tmp_path):
         for split in ("train", "valid"):
             (folder / split).mkdir(parents=True, exist_ok=True)
         (folder / "category.yaml").write_text("title: Toy\ndefinition: It sails.\nfailure: It sinks.\n")
-        (folder / "slots.yaml").write_text(slots)
         for name, text in ({"train_one": template(), "valid_two": template()} | files).items():
             split, name = name.split("_", 1)
             (folder / split / f"{name}.j2").write_text(text)
+            (folder / split / f"{name}.yaml").write_text(slots)
         return folder
 
     return write
 
 
-def refused(folder: Path, counts: tuple[int, int] = (1, 1)) -> list:
+def refused(folder: Path, counts: tuple[int, int] = (1, 1), file: str = "one") -> list:
+    """What is wrong with a folder, as far as it is about the template `file`."""
     with pytest.raises(InputError) as caught:
         rendered(folder, counts)
-    return list(caught.value.problems)
+    return [problem for problem in caught.value.problems if Path(problem.file).stem == file or not file]
 
 
 def rendered(folder: Path, counts: tuple[int, int] = (1, 1), seed: int = 1) -> list[dict]:
-    return render_category(load_category(folder), {"train": counts[0], "valid": counts[1]}, seed)
+    return list(render_category(load_category(folder, LIBRARY), {"train": counts[0], "valid": counts[1]}, seed))
 
 
 def test_a_template_is_rendered_block_by_block(toy):
     record = rendered(toy(SLOTS.replace("Monday, Tuesday, Friday", "Monday, Tuesday")), (4, 1))[0]
     assert re.fullmatch(r"On (Monday|Tuesday) (Aurora left Oslo|Borea left Bergen)\.", record.pop("scenario"))
-    about = {"id": "toy-train-001", "category": "toy", "split": "train", "template": "one"}
+    assert Path(record.pop("origin")).parts[-3:] == ("toy", "train", "one.j2")
+    about = {"id": "toy-train-001", "category": "toy", "split": "train"}
     assert record == about | {"reflection": "Why?", "thinking": "T.", "answer": "A."}
 
 
@@ -69,9 +77,20 @@ def test_a_blank_line_begins_a_paragraph_and_other_breaks_are_spaces(toy):
 
 
 def test_values_are_text_and_not_html(toy):
-    assert rendered(toy(SLOTS.replace("Monday, Tuesday, Friday", 'it\'s "M" & co, it\'s "M" & sons')))[0][
-        "scenario"
-    ].startswith('On it\'s "M" & ')
+    folder = toy(SLOTS.replace("Monday, Tuesday, Friday", 'it\'s "M" & co, it\'s "M" & sons'))
+    assert rendered(folder)[0]["scenario"].startswith('On it\'s "M" & ')
+
+
+def test_the_librarys_macros_are_there_under_the_names_of_their_files(toy):
+    folder = toy(
+        train_one=template(answer='{{ grammar.a("owl") }}, {{ grammar.listed(["x", "y", "z"]) }}, {{ grammar.him("she") }}.')
+    )
+    assert rendered(folder)[0]["answer"] == "an owl, x, y and z, her."
+
+
+def test_a_form_of_the_library_makes_paragraphs(toy):
+    folder = toy(train_one=template(answer='{{ forms.log([["02:14", "Off."], ["02:20", "On."]]) }}'))
+    assert rendered(folder)[0]["answer"] == "02:14: Off.\n\n02:20: On."
 
 
 def test_a_misspelt_slot_is_placed_and_told_with_the_one_that_was_meant(toy):
@@ -79,7 +98,7 @@ def test_a_misspelt_slot_is_placed_and_told_with_the_one_that_was_meant(toy):
     (problem,) = refused(folder)
     assert (problem.file, problem.place) == (str(folder / "train/one.j2"), "line 10")
     assert problem.got == "an undefined slot 'dya'" and problem.hint == "did you mean 'day'?"
-    assert problem.expected == f"a slot of {folder / 'slots.yaml'}: day, ship"
+    assert problem.expected == "a slot of one.yaml (day, ship) or a file of the library"
 
 
 def test_an_undefined_key_of_a_mapping_is_told_with_the_one_that_was_meant(toy):
@@ -89,28 +108,111 @@ def test_an_undefined_key_of_a_mapping_is_told_with_the_one_that_was_meant(toy):
 
 
 def test_a_key_of_a_slot_of_texts_is_refused(toy):
-    (problem,) = refused(toy(valid_two=template(answer="{{ day.name }}.")))
+    (problem,) = refused(toy(train_one=template(answer="{{ day.name }}.")))
     assert problem.got == "an undefined key day.name" and "its values are strings" in problem.expected
 
 
 def test_mappings_with_other_keys_than_the_first_are_refused(toy):
-    slots = SLOTS + "  - {name: Cirrus}\n  - Dione\nextra: [a, {b: c}]\n"
+    slots = f"{SLOTS}    - {{name: Cirrus}}\n    - Dione\n  extra: [a, {{b: c}}]\n"
     found = [(problem.place, problem.got, problem.expected) for problem in refused(toy(slots))]
     keys = "a mapping with the keys of the first value: name, port"
     assert found == [
-        ("ship.2", "the keys name", keys),
-        ("ship.3", "'Dione'", keys),
-        ("extra.1", "the keys b", "a string"),
+        ("slots.ship.2", "the keys name", keys),
+        ("slots.ship.3", "'Dione'", keys),
+        ("slots.extra.1", "the keys b", "a string"),
     ]
 
 
-def test_a_slot_that_no_template_uses_is_refused(toy):
-    (problem,) = refused(toy(SLOTS + "tide: [low, high]\n"))
-    assert (problem.place, problem.got) == ("tide", "a slot that no template uses")
+def test_a_slot_that_its_template_does_not_use_is_refused(toy):
+    (problem,) = refused(toy(SLOTS + "  tide: [low, high]\n"))
+    assert (Path(problem.file).name, problem.place, problem.got) == ("one.yaml", "slots.tide", "a slot that is not used")
 
 
-def test_a_slot_that_only_a_held_out_template_uses_is_used(toy):
-    assert len(rendered(toy(SLOTS + "tide: [low, high]\n", valid_two=template(answer="At {{ tide }} tide.")))) == 2
+@pytest.mark.parametrize(("left", "missing"), [("one.j2", "one.yaml"), ("one.yaml", "one.j2")])
+def test_half_a_template_is_refused(toy, left, missing):
+    folder = toy()
+    (folder / "train" / missing).unlink()
+    (problem,) = refused(folder)
+    assert (problem.file, problem.expected) == (str(folder / "train" / missing), f"the other half of {left}")
+
+
+CHOICE = '{{ {"Monday": "m", "Tuesday": "t", "Friday": "f"}[day] }}.'
+
+
+@pytest.mark.parametrize(
+    ("answer", "got", "hint"),
+    [
+        ('{% if day == "Mondya" %}A{% endif %}.', "day held against 'Mondya', which it never is", "did you mean 'Monday'?"),
+        ('{% if ship.port in ["Oslo", "Turku"] %}A{% endif %}.', "ship.port held against 'Turku', which it never is", ""),
+        (CHOICE.replace("Friday", "Firday"), "day held against 'Firday', which it never is", "did you mean 'Friday'?"),
+        (CHOICE.replace(', "Friday": "f"', ""), "no choice for day = 'Friday'", ""),
+    ],
+)
+def test_a_choice_that_can_never_be_made_or_is_missing_is_refused(toy, answer, got, hint):
+    problems = refused(toy(train_one=template(answer=answer)))
+    assert (problems[0].got, problems[0].hint) == (got, hint)
+    assert not [p for p in refused_or_none(toy(train_one=template(answer=CHOICE)))]
+
+
+def refused_or_none(folder: Path) -> list:
+    try:
+        rendered(folder)
+    except InputError as error:
+        return list(error.problems)
+    return []
+
+
+RULE = "constraints:\n  - when: {day: [Friday]}\n    then: {ship.port: [Oslo]}\n"
+
+
+def test_a_constraint_keeps_values_apart(toy):
+    told = {record["scenario"] for record in rendered(toy(SLOTS + RULE), (5, 1))}
+    assert len(told & {"On Friday Aurora left Oslo."}) == 1 and "On Friday Borea left Bergen." not in told
+    (problem,) = refused(toy(SLOTS + RULE), (6, 1))
+    assert (problem.got, problem.expected) == ("5 combinations of day, ship", "at least 6")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "got"),
+    [("day:", "dya:", "no slot 'dya'"), ("ship.port", "ship", "no slot 'ship'"), ("[Friday]", "[Firday]", "'Firday'")],
+)
+def test_a_constraint_on_what_there_is_not_is_refused(toy, old, new, got):
+    (problem,) = refused(toy(SLOTS + RULE.replace(old, new)))
+    assert problem.got == got and problem.place.startswith("constraints.0.") and problem.hint != "x"
+
+
+def test_values_are_used_evenly(toy):
+    folder = toy(
+        f"slots:\n  day: [{', '.join(f'd{n}' for n in range(8))}]\n{SHIPS}  tide: [low, high, none, spring]\n",
+        train_one=template(answer="{{ tide }}"),
+        valid_two=template(answer="{{ tide }}"),
+    )
+    records = [r["scenario"] for r in rendered(folder, (8, 1)) if "train" in r["id"]]
+    assert len({text.split()[1] for text in records}) == 8
+    assert Counter(text.split()[2] for text in records) == {"Aurora": 4, "Borea": 4}
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(2, 6), min_size=1, max_size=4), st.integers(0, 99), st.integers(1, 3))
+def test_every_allowed_combination_comes_once_and_evenly(sizes, seed, forbidden):
+    slots = {f"s{n}": [f"{n}.{value}" for value in range(size)] for n, size in enumerate(sizes)}
+
+    def allowed(values):
+        return sum(map(len, map(str, values.values()))) and int(values["s0"][-1]) != forbidden
+
+    found = list(combinations(slots, allowed, f"{seed}"))
+    everything = [v for v in (dict(zip(slots, c, strict=True)) for c in itertools.product(*slots.values())) if allowed(v)]
+    assert sorted(map(str, found)) == sorted(map(str, everything))
+    whole = list(itertools.islice(combinations(slots, lambda _: True, f"{seed}"), max(sizes)))
+    for slot, values in slots.items():
+        counts = Counter(chosen[slot] for chosen in whole)
+        assert max(counts.values()) - min(counts.get(value, 0) for value in values) <= 1
+
+
+def test_constraints_that_leave_nothing_end(monkeypatch):
+    monkeypatch.setattr("stages.lib.draw.PATIENCE", 1000)
+    slots = {f"s{n}": [str(v) for v in range(9)] for n in range(30)}
+    assert list(combinations(slots, lambda _: False, "1")) == []
 
 
 @pytest.mark.parametrize("block", BLOCKS)
@@ -160,49 +262,52 @@ def test_a_template_reaches_its_slots_and_nothing_else(toy, answer, got):
 
 def test_faults_of_all_templates_are_told_at_once(toy):
     bad = template(answer="{{ dya }} {{ ship.prot }} {{ shpi }}")
-    problems = refused(toy(train_one=bad, train_other=template(scenario=""), valid_two="{% block %}"))
+    folder = toy(SLOTS, train_one=bad, train_other=template(thinking=""), valid_two="{% block %}")
+    problems = refused(folder, file="")
     assert Counter(Path(problem.file).name for problem in problems) == {"one.j2": 3, "other.j2": 1, "two.j2": 1}
 
 
 def test_a_category_without_a_title_is_refused(toy):
     folder = toy()
     (folder / "category.yaml").write_text("definition: It sails.\nfailure: It sinks.\n")
-    (problem,) = refused(folder)
+    (problem,) = refused(folder, file="category")
     assert (problem.file, problem.got) == (str(folder / "category.yaml"), "no key 'title'")
 
 
 def test_a_slot_needs_different_values(toy):
     (problem,) = refused(toy(SLOTS.replace("Tuesday", "Monday")))
-    assert problem.place == "day"
+    assert problem.place == "slots.day"
 
 
 def test_too_few_combinations_are_refused_with_their_number(toy):
     folder = toy()
     assert len(rendered(folder, (6, 6))) == 12
-    (problem,) = refused(folder, (6, 7))
-    assert problem.file == str(folder / "valid/two.j2")
+    (problem,) = refused(folder, (6, 7), file="two")
+    assert problem.file == str(folder / "valid/two.yaml")
     assert (problem.got, problem.expected) == ("6 combinations of day, ship", "at least 7")
 
 
 def test_a_split_without_a_template_is_refused(toy):
     folder = toy()
     (folder / "valid/two.j2").unlink()
-    (problem,) = refused(folder)
+    (folder / "valid/two.yaml").unlink()
+    (problem,) = refused(folder, file="valid")
     assert (problem.file, problem.got) == (str(folder / "valid"), "no template (*.j2)")
     assert [record["split"] for record in rendered(folder, (2, 0))] == ["train", "train"]
 
 
 def test_the_same_seed_draws_the_same_and_another_seed_does_not(toy):
     hours = ", ".join(f"h{n}" for n in range(50))
-    folder = toy(f"{SLOTS}hour: [{hours}]\n", train_one=template(answer="At {{ hour }}."))
+    hour = template(answer="At {{ hour }}.")
+    folder = toy(f"{SLOTS}  hour: [{hours}]\n", train_one=hour, valid_two=hour)
     first = rendered(folder, (20, 1))
     assert rendered(folder, (20, 1)) == first != rendered(folder, (20, 1), seed=2)
 
 
 def test_what_a_template_draws_does_not_hang_on_the_templates_beside_it(toy):
-    before = [record["scenario"] for record in rendered(toy(), (3, 1)) if record["template"] == "one"]
+    before = [record["scenario"] for record in rendered(toy(), (3, 1)) if Path(record["origin"]).stem == "one"]
     both = rendered(toy(train_another=template()), (6, 1))
-    assert [record["scenario"] for record in both if record["template"] == "one"] == before
+    assert [record["scenario"] for record in both if Path(record["origin"]).stem == "one"] == before
 
 
 def test_another_number_of_training_examples_leaves_the_held_out_ones_as_they_are(toy):
@@ -212,8 +317,9 @@ def test_another_number_of_training_examples_leaves_the_held_out_ones_as_they_ar
 
 
 def test_what_the_schema_finds_is_told_once_for_each_block_of_a_template(toy):
-    folder = toy()
-    faults = scenario_faults(rendered(folder, (3, 1)), folder)
+    with pytest.raises(InputError) as caught:
+        list(checked(iter(rendered(toy(), (3, 1)))))
+    faults = caught.value.problems
     assert Counter(Path(fault.file).name for fault in faults) == {"one.j2": 4, "two.j2": 4}
     assert faults[0].place == "block answer, as toy-train-001"
 
@@ -222,19 +328,19 @@ def test_what_the_schema_finds_is_told_once_for_each_block_of_a_template(toy):
 @given(st.integers(1, 4), st.integers(1, 2), st.integers(1, 12), st.integers(0, 3), st.integers(0, 10**6))
 def test_every_record_is_unique_and_splits_are_spread_over_their_templates(tmp_path_factory, n, m, train, valid, seed):
     folder = tmp_path_factory.mktemp("spread") / "toy"
-    slots = "left: [a, b, c, d]\nright: [e, f, g]\n"
+    slots = "slots:\n  left: [a, b, c, d]\n  right: [e, f, g]\n"
     for split, number in (("train", n), ("valid", m)):
         (folder / split).mkdir(parents=True)
         for index in range(number):
             text = template(scenario=f"{split}{index} {{{{ left }}}} {{{{ right }}}}")
             (folder / split / f"t{index}.j2").write_text(text)
-    (folder / "slots.yaml").write_text(slots)
+            (folder / split / f"t{index}.yaml").write_text(slots)
     (folder / "category.yaml").write_text("title: Toy\ndefinition: It sails.\nfailure: It sinks.\n")
     records = rendered(folder, (train, valid), seed)
     assert Counter(record["split"] for record in records) == Counter({"train": train, "valid": valid})
     assert len({record["scenario"] for record in records}) == len({record["id"] for record in records}) == train + valid
     for split, number in (("train", n), ("valid", m)):
-        shares = Counter(record["template"] for record in records if record["split"] == split)
+        shares = Counter(Path(record["origin"]).stem for record in records if record["split"] == split)
         shares = [shares[f"t{index}"] for index in range(number)]
         assert max(shares) - min(shares) <= 1 and shares == sorted(shares, reverse=True)
 
@@ -266,15 +372,16 @@ def test_the_nine_categories_are_complete_unique_and_apart_from_what_they_are_ev
     records = []
     for name, counts in params["categories"].items():
         folder = Path("prompts/categories") / name
-        of_category = render_category(load_category(folder), counts, params["data"]["seed"])
-        assert scenario_faults(of_category, folder) == []
-        assert Counter(record["split"] for record in of_category) == counts
+        category = load_category(folder, LIBRARY)
+        assert len(category.templates["train"]) >= 12 and len(category.templates["valid"]) >= 3
+        of_category = list(checked(render_category(category, counts, params["data"]["template"]["seed"])))
+        assert Counter(record["split"] for record in of_category) == {split: counts[split] for split in ("train", "valid")}
         records += of_category
     assert len(records) == len({record["id"] for record in records}) == 1004
     assert len({record["scenario"] for record in records}) == 1004
     trained = [record for record in records if record["split"] == "train"]
     held_out = [record for record in records if record["split"] == "valid"]
-    assert not {record["template"] for record in trained} & {record["template"] for record in held_out}
+    assert not {record["origin"] for record in trained} & {record["origin"] for record in held_out}
 
     told = set().union(*(five_grams(record[block]) for record in trained for block in BLOCKS))
     asked = load_prompts(Path("prompts/held_out")) + load_pairs(Path("prompts/probes"))

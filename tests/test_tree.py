@@ -15,6 +15,7 @@ def params_of(curriculum: dict[str, dict], **sections) -> dict:
     return {
         "curriculum": steps,
         "categories": {"alpha": {"train": 1, "valid": 1}, "beta": {"train": 1, "valid": 1}},
+        "mixes": {"both": {"alpha": 1, "beta": 0.5}},
         "arms": {"base": "base", "final": list(steps)[-1]},
         "fuse": {"step": list(steps)[-1]},
         "lora": {"seed": 1, "layers": 8, "rank": 16, "scale": 2.0},
@@ -99,7 +100,11 @@ def test_a_step_after_base_may_choose_a_shape_that_the_steps_after_it_take_up():
 
 
 def test_the_data_of_a_step_is_a_category_or_a_mixture():
-    assert faults(changed(two={"data": "mixes/any_name"}, three={"data": "train/beta"})) == []
+    assert faults(changed(two={"data": "mixes/both"}, three={"data": "train/beta"})) == []
+    (fault,) = faults(changed(two={"data": "mixes/bth"}))
+    assert (fault.place, fault.expected) == ("curriculum.two.data", "mixes/ and a mix: both")
+    (fault,) = faults(CHAIN, mixes={"both": {"gamma": 1}})
+    assert (fault.place, fault.got) == ("mixes.both", "'gamma'")
     (fault,) = faults(changed(two={"data": "train/alhpa"}))
     assert (fault.place, fault.got) == ("curriculum.two.data", "'alhpa'")
     assert fault.expected == "train/ and a category: alpha, beta" and fault.hint == "did you mean 'alpha'?"

@@ -13,6 +13,26 @@ def assistant_turn(thinking: str, answer: str) -> str:
     return f"{OPEN}\n{thinking}\n{CLOSE}\n\n{answer}"
 
 
+def chat_of(scenario: dict) -> list[dict]:
+    """The messages of a scenario: those it was imported with, or its two turns."""
+    if "messages" in scenario:
+        return scenario["messages"]
+    return [
+        {"role": "user", "content": user_turn(scenario["scenario"], scenario["reflection"])},
+        {"role": "assistant", "content": assistant_turn(scenario["thinking"], scenario["answer"])},
+    ]
+
+
+def without_thinking(messages: list[dict]) -> list[dict]:
+    """The messages with the thinking, where it is finished, left out of the assistant's turns."""
+    return [m | {"content": _answer(m["content"])} if m["role"] == "assistant" else m for m in messages]
+
+
+def _answer(text: str) -> str:
+    _, answer, finished = split_thinking(text)
+    return answer if finished else text
+
+
 def split_thinking(text: str) -> tuple[str, str, bool]:
     """(thinking, answer, whether the thinking was finished) of an assistant's turn.
 

@@ -3,6 +3,7 @@
 import argparse
 import inspect
 import os
+import signal
 import sys
 import threading
 import time
@@ -24,6 +25,8 @@ def run(main) -> None:
     for parameter in inspect.signature(main).parameters.values():
         parser.add_argument(parameter.name, type=parameter.annotation)
     arguments = vars(parser.parse_args())
+    # Ctrl-C ends a stage at once, like any kill: outputs are whole or not there, and an exception could get lost in a callback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     if "DVC_STAGE" in os.environ:
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     try:

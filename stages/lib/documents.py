@@ -3,6 +3,8 @@
 import json
 import re
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from stages.lib.errors import InputError, Problem, did_you_mean
@@ -42,18 +44,26 @@ def read_json(path: Path):
 
 def read_jsonl(path: Path) -> list:
     """The records of a JSON Lines file, one a line. No line is skipped: a bad one raises InputError."""
-    return [_parse_json(line, path, number) for number, line in enumerate(_lines(path), 1)]
+    return list(iterate_jsonl(path))
 
 
-def _lines(path: Path) -> list[str]:
-    # Not splitlines: a record may hold characters that it takes for the end of a line.
-    lines = _read(path).split("\n")
-    return lines if lines[-1] else lines[:-1]
+def iterate_jsonl(path: Path) -> Iterator:
+    """`read_jsonl`, one record at a time."""
+    with _readable(path), open(path, encoding="utf-8", newline="\n") as file:
+        for number, line in enumerate(file, 1):
+            yield _parse_json(line.removesuffix("\n"), path, number)
 
 
 def _read(path: Path) -> str:
-    try:
+    with _readable(path):
         return Path(path).read_text(encoding="utf-8")
+
+
+@contextmanager
+def _readable(path: Path):
+    """Tell what keeps a file from being read as an InputError."""
+    try:
+        yield
     except FileNotFoundError:
         raise InputError(Problem(str(path), "", "no such file", "a readable file")) from None
     except OSError as error:
@@ -77,8 +87,18 @@ def validate(document, schema: str, file: Path) -> None:
 
 def validate_records(records: list, schema: str, file: Path) -> None:
     """`validate` for each record of a JSON Lines file; places begin with the record's line."""
-    check = validator(schema)
-    raise_any([fault for n, record in enumerate(records, 1) for fault in faults(record, check, file, f"line {n}")])
+    for _ in validated(records, schema, file):
+        pass
+
+
+def validated(records: Iterable, schema: str, file: Path) -> Iterator:
+    """The records of a JSON Lines file, one at a time; after the last, an InputError with every fault (the first 50)."""
+    check, found = validator(schema), []
+    for number, record in enumerate(records, 1):
+        if len(found) < 50:
+            found += faults(record, check, file, f"line {number}")
+        yield record
+    raise_any(found)
 
 
 def repeated_ids(items: list[dict], file: Path) -> list[Problem]:

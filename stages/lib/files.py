@@ -46,6 +46,10 @@ def write_json(path: Path, document) -> None:
     write_text(path, json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 
 
-def write_jsonl(path: Path, records) -> None:
-    """Write records as JSON Lines."""
-    write_text(path, "".join(json.dumps(r, ensure_ascii=False, allow_nan=False) + "\n" for r in records))
+def write_jsonl(path: Path, records) -> int:
+    """Write records as JSON Lines, one at a time as they come, and return their number."""
+    number = 0
+    with whole_file(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
+        for number, record in enumerate(records, 1):  # noqa: B007
+            file.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
+    return number

@@ -2,6 +2,8 @@
 
 from statistics import fmean
 
+from stages.lib.tree import path_to
+
 
 def _mean(values) -> float:
     return round(fmean(values), 4)
@@ -58,15 +60,6 @@ def compared(first: list[dict], second: list[dict]) -> dict[str, int]:
 
 def _names(records: list[dict], key: str) -> list[str]:
     return list(dict.fromkeys(record[key] for record in records))
-
-
-def path_to(point: str, curriculum: dict[str, dict]) -> list[str]:
-    """The steps that lead from base to a point of the tree, the point itself last."""
-    steps = []
-    while point in curriculum:
-        steps.append(point)
-        point = curriculum[point]["after"]
-    return steps[::-1]
 
 
 def curve_rows(trainings: dict[str, dict], curriculum: dict[str, dict]) -> list[dict]:

@@ -59,3 +59,24 @@ def _encode(tokenizer, messages: list[dict], loss_on: Sequence[str], limit: int,
 
 def _span(position: int, start: int, answer: int) -> str:
     return "prompt" if position < start else "thinking" if position < answer else "answer"
+
+
+class TokenCounter:
+    """Counts tokens as training does, without loading the model's weights."""
+
+    def __init__(self, base: Path):
+        from mlx_lm.utils import load_tokenizer
+
+        self.tokenizer = load_tokenizer(base)
+
+    def examples(self, chats: list[list[dict]]) -> list[int]:
+        """Tokens of each example in the model's chat format."""
+        texts = [self.tokenizer.apply_chat_template(messages, tokenize=False) for messages in chats]
+        return [len(ids) for ids in self._ids(texts)]
+
+    def count(self, text: str) -> int:
+        """Tokens of a text by itself."""
+        return len(self._ids([text])[0])
+
+    def _ids(self, texts: list[str]) -> list[list[int]]:
+        return self.tokenizer._tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []

@@ -17,13 +17,25 @@ def tree_faults(params: dict, file: str) -> list[Problem]:
     for step, settings in curriculum.items():
         known(f"curriculum.{step}.after", settings["after"], points, "base or a step")
         folder, name = settings["data"].split("/")
-        if folder == "train":
-            known(f"curriculum.{step}.data", name, list(params["categories"]), "train/ and a category")
+        names, what = ("categories", "a category") if folder == "train" else ("mixes", "a mix")
+        known(f"curriculum.{step}.data", name, list(params[names]), f"{folder}/ and {what}")
+    for mix, weights in params["mixes"].items():
+        for category in weights:
+            known(f"mixes.{mix}", category, list(params["categories"]), "a category")
     for arm, point in params["arms"].items():
         known(f"arms.{arm}", point, points, "base or a step")
     known("fuse.step", params["fuse"]["step"], points, "base or a step")
     problems += [_cycle_fault(cycle, file) for cycle in cycles(curriculum)]
     return problems or _shape_faults(params, file)
+
+
+def path_to(point: str, curriculum: dict[str, dict]) -> list[str]:
+    """The steps that lead from base to a point of the tree, the point itself last."""
+    steps = []
+    while point in curriculum:
+        steps.append(point)
+        point = curriculum[point]["after"]
+    return steps[::-1]
 
 
 def cycles(curriculum: dict) -> list[list[str]]:

@@ -1,0 +1,92 @@
+"""Write the dataset in the layout of mlx-lm and Hugging Face `datasets`, with its card and the data of its plots.
+
+python -m stages.export data reports data/export
+"""
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from stages.lib.command import run
+from stages.lib.documents import iterate_jsonl, read_json, read_jsonl
+from stages.lib.files import whole_folder, write_jsonl, write_text
+from stages.lib.params import read_params
+
+SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
+
+
+def main(data: Path, reports: Path, export: Path) -> None:
+    writer = read_params("data.writer")["data"]["writer"]
+    keys = ("inoculation", "license", "pairing", "seed", "thinking", "writer", writer)
+    params = read_params("audit.rules", "categories", *(f"data.{key}" for key in keys), "mixes", "toolchain.jinja2")
+    details = read_json(data / "audit" / "details.json")
+    findings = read_jsonl(data / "audit" / "findings.jsonl")
+    numbers = read_json(reports / "dataset.json")
+    categories = {c: read_json(data / "categories" / f"{c}.json") for c in params["categories"]}
+    size = sum(numbers["examples"].values())
+    text = card(
+        params=params,
+        numbers=numbers,
+        details=details,
+        categories=categories,
+        findings=findings,
+        size_category=next((name for limit, name in SIZES if size < limit), "n>1T"),
+    )
+    with whole_folder(export) as folder:
+        write_text(folder / "README.md", text)
+        for split in ("train", "valid"):
+            write_jsonl(folder / f"{split}.jsonl", (r for c in categories for r in examples(data, split, c)))
+            for category in categories:
+                write_jsonl(folder / category / f"{split}.jsonl", examples(data, split, category))
+    write_text(reports / "dataset_card.md", text)
+    write_text(reports / "dataset_sizes.csv", as_csv(size_rows(details["sizes"], details["token_counts"])))
+    write_text(reports / "dataset_similarity.csv", as_csv(similarity_rows(details["similarity"])))
+
+
+def examples(data: Path, split: str, category: str) -> Iterator[dict]:
+    """The examples of a category's split, each with the category's name."""
+    for record in iterate_jsonl(data / split / f"{category}.jsonl"):
+        yield {"id": record["id"], "category": category, "origin": record["origin"], "messages": record["messages"]}
+
+
+def size_rows(sizes: dict, tokens: dict) -> list[dict]:
+    """A row for each category and split: its examples and tokens."""
+    return [
+        {"category": category, "split": split, "examples": n, "tokens": tokens[split][category]}
+        for split in sizes
+        for category, n in sizes[split].items()
+    ]
+
+
+def similarity_rows(similarity: dict[str, dict[str, float]]) -> list[dict]:
+    """A row for each two categories: the cosine between their words."""
+    return [{"category": one, "other": other, "cosine": x} for one, row in similarity.items() for other, x in row.items()]
+
+
+def as_csv(rows: list[dict]) -> str:
+    """Rows of equal keys as CSV with a header."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def card(**facts) -> str:
+    """The dataset card, with the front matter that the Hugging Face hub reads."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["words"] = lambda name: name.replace("_", " ")
+    return environment.get_template("dataset_card.md.j2").render(**facts)
+
+
+if __name__ == "__main__":
+    run(main)
