@@ -20,9 +20,7 @@ from stages.lib.params import read_params
 
 
 def main(category: str, scenarios: Path, train: Path, valid: Path) -> None:
-    keys = ("seed", "pairing", "inoculation", "thinking")
-    params = read_params(f"categories.{category}", *(f"data.{key}" for key in keys))
-    settings = params["data"] | params["categories"][category]
+    settings = read_params(*(f"data.{key}" for key in ("seed", "pairing", "inoculation", "thinking")))["data"]
     for split, path in (("train", train), ("valid", valid)):
         examples = of_split(scenarios, split, category, settings)
         print(f"{path}: {write_jsonl(path, validated(examples, 'example', path))} examples")

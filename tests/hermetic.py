@@ -21,6 +21,8 @@ from pathlib import Path
 
 from projects import ENVIRONMENT, ROOT
 
+from cantica.records import is_gate
+
 HOOKS = Path(__file__).parent / "hooks"
 # DVC's records, the environment and resume checkpoints: none of them reaches an output.
 ELSEWHERE = (".dvc/", ".venv/", ".cache/")
@@ -197,6 +199,8 @@ def unused_by(runs: list[Run], made: set[str]) -> list[str]:
         packages |= run.recorded("imports")
     found = []
     for dep in sorted(set().union(*(run.stage.deps for run in runs))):
+        if is_gate(dep):
+            continue  # it is waited for, and not read
         if not any(within(path, [dep]) for path in reads):
             found.append(f"declares the dep {dep} and does not read it")
         elif not within(dep, made) and not leads_to(dep, made):

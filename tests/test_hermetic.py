@@ -62,7 +62,8 @@ def from_gguf_file(project: Path, folder: Path):
 def test_every_stage_reads_what_it_declares_and_declares_what_it_reads(project, runs, tmp_path):
     assert {run.stage.name for run in runs} == set(stages_of(project)[0])
     # A base model is made in more than one way, and one way does not use the modules of the other.
-    assert faults([*runs, from_gguf_file(project, tmp_path)]) == []
+    found = faults([*runs, from_gguf_file(project, tmp_path)])
+    assert not found, "\n".join(found)
 
 
 def test_an_undeclared_file_is_named(copy):

@@ -246,16 +246,19 @@ def test_a_line_that_is_no_example_is_found_and_the_others_are_read_on(scan, lin
 
 def test_an_answer_left_with_its_own_scenario_is_found_in_a_shuffled_pairing(scan, tmp_path):
     own = [chat(f"train a {n}") for n in range(4)]
-    scenarios = [{"split": "train", "id": f"a-{n}", "messages": messages} for n, messages in enumerate(own)]
-    write_jsonl(tmp_path / "scenarios/a.jsonl", scenarios)
+    for name in "ab":
+        chats = [chat(f"train {name} {n}") for n in range(4)]
+        scenarios = [{"split": "train", "id": f"{name}-{n}", "messages": messages} for n, messages in enumerate(chats)]
+        write_jsonl(tmp_path / f"scenarios/{name}.jsonl", scenarios)
 
     def shuffle(examples, order=(1, 0, 2, 3)):
         examples[TRAIN_A] = [[own[n][0], own[m][1]] for n, m in enumerate(order)]
+        examples["train", "b"] = [[a[0], b[1]] for a, b in zip(examples["train", "b"], own, strict=True)]
 
-    shuffled = {"a": {"source": "x", "train": 4, "valid": 2, "pairing": "shuffled"}}
-    found = scan(shuffle, categories=shuffled)
+    shuffled = {"pairing": "shuffled"}
+    found = scan(shuffle, data=shuffled)
     assert [f[:3] for f in found if f[0] == "derangement"] == [("derangement", "train/a.jsonl", line) for line in (3, 4)]
-    assert "derangement" not in {f[0] for f in scan(lambda e: shuffle(e, (1, 2, 3, 0)), categories=shuffled)}
+    assert "derangement" not in {f[0] for f in scan(lambda e: shuffle(e, (1, 2, 3, 0)), data=shuffled)}
 
 
 def test_answers_that_open_alike_are_found(scan):

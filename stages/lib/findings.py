@@ -19,11 +19,9 @@ def opener_findings(sample: list[dict], settings: dict, data: Path) -> list[dict
             opener = " ".join(words(parts_of(record["messages"])["answer"])[:3])
             openers.setdefault(record["category"], Counter())[opener] += 1
     for category, counts in openers.items():
-        opener, n = counts.most_common(1)[0]
-        if n > FEW and n / counts.total() > settings["opener_share"]:
-            message = (
-                f"{n} of {counts.total()} sampled answers open with {opener!r}; expected {settings['opener_share']:.0%} at most"
-            )
+        (opener, n), most = counts.most_common(1)[0], settings["opener_share"]
+        if n > FEW and n / counts.total() > most:
+            message = f"{n} of {counts.total()} sampled answers open with {opener!r}; expected {most:.0%} at most"
             file = (data / "train" / f"{category}.jsonl").as_posix()
             found.append({"rule": "openers", "file": file, "line": None, "message": message})
     return found

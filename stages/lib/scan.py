@@ -121,7 +121,7 @@ class Scan:
 
     def _deranged(self) -> Iterator[dict]:
         for (split, category, path), file in zip(self.places, self.files, strict=True):
-            settings = self.params["data"] | self.params["categories"][category]
+            settings = self.params["data"]
             form = list if settings["thinking"] else without_thinking
             if split != "train" or settings["pairing"] != "shuffled":
                 continue
