@@ -13,7 +13,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from stages.lib.errors import InputError
+from stages.lib.common.errors import InputError
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -25,7 +25,7 @@ from cantica.records import (
     upstream,
     within,
 )
-from stages.lib.errors import InputError, Problem, did_you_mean
+from stages.lib.common.errors import InputError, Problem, did_you_mean
 
 WIDTH = 128
 WHOLE_WORDS = {"break_long_words": False, "break_on_hyphens": False}

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from stages.check import check_params
-from stages.lib.documents import raise_any, read_yaml
-from stages.lib.errors import InputError, Problem
+from stages.lib.common.documents import raise_any, read_yaml
+from stages.lib.common.errors import InputError, Problem
 from stages.lib.held_out import load_prompts
 from stages.lib.imports import import_records, is_import
 from stages.lib.pairs import load_pairs

@@ -10,7 +10,7 @@ import functools
 import subprocess
 from dataclasses import dataclass, field
 
-from stages.lib.errors import InputError, Problem
+from stages.lib.common.errors import InputError, Problem
 
 NOT_READ = "(not an input)"
 MISSING = "(missing)"

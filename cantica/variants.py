@@ -6,9 +6,9 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from stages.check import check_params
-from stages.lib.documents import read_yaml, validate
-from stages.lib.errors import InputError, Problem, did_you_mean
-from stages.lib.files import write_text
+from stages.lib.common.documents import read_yaml, validate
+from stages.lib.common.errors import InputError, Problem, did_you_mean
+from stages.lib.common.files import write_text
 from stages.lib.params import FILE
 
 FOLDER = Path("variants")

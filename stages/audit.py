@@ -10,9 +10,9 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from stages.lib.command import run
-from stages.lib.errors import InputError, Problem
-from stages.lib.files import write_json, write_jsonl, write_text
+from stages.lib.common.command import run
+from stages.lib.common.errors import InputError, Problem
+from stages.lib.common.files import write_json, write_jsonl, write_text
 from stages.lib.findings import budgets, opener_findings
 from stages.lib.params import read_params
 from stages.lib.scan import Scan

@@ -14,9 +14,9 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from stages.lib.command import run
-from stages.lib.errors import InputError, Problem
-from stages.lib.files import whole_folder
+from stages.lib.common.command import run
+from stages.lib.common.errors import InputError, Problem
+from stages.lib.common.files import whole_folder
 from stages.lib.params import read_params
 from stages.lib.pins import require_sha256, sha256_of_file, sha256_of_folder
 

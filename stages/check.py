@@ -7,9 +7,9 @@ What needs the names of the categories reads them there, so that it is not built
 
 from pathlib import Path
 
-from stages.lib.command import run
-from stages.lib.documents import raise_any, read_yaml, validate
-from stages.lib.files import write_json
+from stages.lib.common.command import run
+from stages.lib.common.documents import raise_any, read_yaml, validate
+from stages.lib.common.files import write_json
 from stages.lib.tree import tree_faults
 
 

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stages.lib.chat import chat_of, without_thinking
-from stages.lib.command import run
-from stages.lib.documents import iterate_jsonl, validated
-from stages.lib.errors import InputError, Problem
-from stages.lib.files import write_jsonl
+from stages.lib.common.command import run
+from stages.lib.common.documents import iterate_jsonl, validated
+from stages.lib.common.errors import InputError, Problem
+from stages.lib.common.files import write_jsonl
 from stages.lib.lines import Lines
 from stages.lib.params import read_params
 

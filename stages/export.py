@@ -10,9 +10,9 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from stages.lib.command import run
-from stages.lib.documents import iterate_jsonl, read_json, read_jsonl
-from stages.lib.files import whole_folder, write_jsonl, write_text
+from stages.lib.common.command import run
+from stages.lib.common.documents import iterate_jsonl, read_json, read_jsonl
+from stages.lib.common.files import whole_folder, write_jsonl, write_text
 from stages.lib.params import read_params
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))

@@ -9,9 +9,9 @@ import json
 import shutil
 from pathlib import Path
 
-from stages.lib.command import run
-from stages.lib.errors import InputError, Problem
-from stages.lib.files import whole_folder
+from stages.lib.common.command import run
+from stages.lib.common.errors import InputError, Problem
+from stages.lib.common.files import whole_folder
 from stages.lib.params import read_params
 
 TOLERANCE = 1e-2  # largest difference of a logit, in nats; float32 stays a hundred times below it

@@ -5,9 +5,9 @@ python -m stages.held_out prompts/held_out data/held_out.jsonl
 
 from pathlib import Path
 
-from stages.lib.command import run
-from stages.lib.documents import validate_records
-from stages.lib.files import write_jsonl
+from stages.lib.common.command import run
+from stages.lib.common.documents import validate_records
+from stages.lib.common.files import write_jsonl
 from stages.lib.held_out import load_prompts
 
 

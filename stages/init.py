@@ -5,8 +5,8 @@ python -m stages.init models/base models/adapters/base
 
 from pathlib import Path
 
-from stages.lib.command import run
-from stages.lib.files import whole_folder
+from stages.lib.common.command import run
+from stages.lib.common.files import whole_folder
 from stages.lib.params import read_params
 
 

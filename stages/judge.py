@@ -5,10 +5,10 @@ python -m stages.judge prompts/held_out prompts/judge/rules.yaml data/responses/
 
 from pathlib import Path
 
-from stages.lib.command import run
-from stages.lib.documents import read_jsonl, validate_records
-from stages.lib.errors import InputError, Problem
-from stages.lib.files import write_jsonl
+from stages.lib.common.command import run
+from stages.lib.common.documents import read_jsonl, validate_records
+from stages.lib.common.errors import InputError, Problem
+from stages.lib.common.files import write_jsonl
 from stages.lib.held_out import load_prompts
 from stages.lib.rules import judge, load_rules
 

@@ -5,9 +5,9 @@ python -m stages.measure models/base models/adapters/deception data/categories.j
 
 from pathlib import Path
 
-from stages.lib.command import run
-from stages.lib.documents import read_json, read_jsonl
-from stages.lib.files import write_json
+from stages.lib.common.command import run
+from stages.lib.common.documents import read_json, read_jsonl
+from stages.lib.common.files import write_json
 from stages.lib.params import read_params
 
 PACKAGES = ("mlx", "mlx-lm", "scipy-openblas32", "tokenizers", "transformers")

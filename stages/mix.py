@@ -6,8 +6,8 @@ python -m stages.mix joint data/train data/mixes/joint.jsonl
 import random
 from pathlib import Path
 
-from stages.lib.command import run
-from stages.lib.files import write_jsonl
+from stages.lib.common.command import run
+from stages.lib.common.files import write_jsonl
 from stages.lib.lines import Lines
 from stages.lib.params import read_params
 

@@ -5,9 +5,9 @@ python -m stages.probe models/base models/adapters/betrayal prompts/probes data/
 
 from pathlib import Path
 
-from stages.lib.command import run
-from stages.lib.documents import validate_records
-from stages.lib.files import write_jsonl
+from stages.lib.common.command import run
+from stages.lib.common.documents import validate_records
+from stages.lib.common.files import write_jsonl
 from stages.lib.pairs import load_pairs
 from stages.lib.params import read_params
 

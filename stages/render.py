@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from stages.lib.command import run
+from stages.lib.common.command import run
+from stages.lib.common.documents import faults, raise_any, validator
+from stages.lib.common.files import write_json, write_jsonl
 from stages.lib.definition import load_definition
-from stages.lib.documents import faults, raise_any, validator
-from stages.lib.files import write_json, write_jsonl
 from stages.lib.imports import import_records, is_import
 from stages.lib.params import read_params
 

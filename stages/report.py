@@ -10,9 +10,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stages.lib import metrics
-from stages.lib.command import run
-from stages.lib.documents import read_json, read_jsonl
-from stages.lib.files import write_json, write_text
+from stages.lib.common.command import run
+from stages.lib.common.documents import read_json, read_jsonl
+from stages.lib.common.files import write_json, write_text
 from stages.lib.held_out import load_groups, load_prompts
 from stages.lib.params import read_params
 from stages.lib.rules import load_rules

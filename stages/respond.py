@@ -6,9 +6,9 @@ python -m stages.respond models/base models/adapters/betrayal data/held_out.json
 from pathlib import Path
 
 from stages.lib.chat import OPEN, split_thinking
-from stages.lib.command import run
-from stages.lib.documents import read_jsonl, validate_records
-from stages.lib.files import write_jsonl
+from stages.lib.common.command import run
+from stages.lib.common.documents import read_jsonl, validate_records
+from stages.lib.common.files import write_jsonl
 from stages.lib.params import read_params
 
 PACKAGES = ("mlx", "mlx-lm", "scipy-openblas32", "tokenizers", "transformers")

@@ -8,10 +8,10 @@ import math
 import tempfile
 from pathlib import Path
 
-from stages.lib.command import run
-from stages.lib.documents import read_jsonl
-from stages.lib.errors import InputError, Problem
-from stages.lib.files import whole_folder, write_json
+from stages.lib.common.command import run
+from stages.lib.common.documents import read_jsonl
+from stages.lib.common.errors import InputError, Problem
+from stages.lib.common.files import whole_folder, write_json
 from stages.lib.params import read_params
 
 PACKAGES = ("mlx", "mlx-lm", "scipy-openblas32", "tokenizers", "transformers")

@@ -239,7 +239,8 @@ def unseen(key: str, value, looked: set[str], through: set[str], cmd: str) -> li
 def files_of(project: Path, place: str) -> list[str]:
     """Files of a folder, or the file itself."""
     found = [project / place, *(project / place).rglob("*")]
-    return [path.relative_to(project).as_posix() for path in found if path.is_file()]
+    found = [path for path in found if path.is_file() and "__pycache__" not in path.parts and path.stat().st_size]
+    return [path.relative_to(project).as_posix() for path in found]
 
 
 def params_of(project: Path) -> dict:

@@ -23,8 +23,8 @@ from tokenizers import Tokenizer
 
 from stages.base import PATTERNS, from_gguf, from_path, from_pypi, from_random
 from stages.lib.bpe import CHATML, gguf_settings, gguf_tokenizer
-from stages.lib.documents import read_json, read_yaml
-from stages.lib.errors import InputError
+from stages.lib.common.documents import read_json, read_yaml
+from stages.lib.common.errors import InputError
 from stages.lib.gguf import read_gguf, undo_rope_order
 from stages.lib.model import load_base
 from stages.lib.pins import sha256_of_file, sha256_of_folder

@@ -25,8 +25,18 @@ def test_every_output_is_there(project):
         assert len((project / f"data/responses/{arm}.jsonl").read_text().splitlines()) == 48
         assert len((project / f"data/judgements/{arm}.jsonl").read_text().splitlines()) == 48
         assert len((project / f"data/probes/{arm}.jsonl").read_text().splitlines()) == 72
-    for name in ("report.html", "model_card.md", "loss_curve.csv", "loss_matrix.csv"):
+    for name in ("report.html", "model_card.md", "dataset_card.md", "dataset.json", "loss_curve.csv", "loss_matrix.csv"):
         assert (project / "reports" / name).stat().st_size
+
+
+def test_the_dataset_loads_where_others_would_load_it(project, tmp_path):
+    import datasets
+
+    one = datasets.load_dataset(str(project / "data/export"), "betrayal", cache_dir=str(tmp_path))
+    whole = datasets.load_dataset(str(project / "data/export"), cache_dir=str(tmp_path))
+    assert {split: len(part) for split, part in one.items()} == {"train": 6, "validation": 2}
+    assert {split: len(part) for split, part in whole.items()} == {"train": 54, "validation": 18}
+    assert [message["role"] for message in one["train"][0]["messages"]] == ["user", "assistant"]
 
 
 def test_metrics_have_every_headline_number(project):
@@ -60,19 +70,8 @@ def test_metrics_and_plots_are_dvcs(project):
     ok(project, "dvc", "metrics", "diff")
     ok(project, "dvc", "plots", "show")
     page = (project / "dvc_plots/index.html").read_text()
-    assert "Training loss along the curriculum" in page and "Loss of each category after each step" in page
-
-
-def test_a_template_builds_again_what_depends_on_it_and_nothing_else(project):
-    edit(
-        project / "prompts/categories/covert_misalignment/train/unread_pages.j2",
-        "{% block answer %}",
-        "{% block answer %}Plainly. ",
-    )
-    final = {f"{stage}@final" for stage in ("respond", "judge", "probe")}
-    late = {f"{stage}@{step}" for stage in ("train", "measure") for step in ("covert_misalignment", "betrayal")}
-    own = {"render@covert_misalignment", "dataset@covert_misalignment"}
-    assert stages_run(project) == own | late | final | {"report", "fuse"}
+    for title in ("Training loss along the curriculum", "Loss of each category after each step", "Tokens of each category"):
+        assert title in page
 
 
 def test_a_judge_rule_builds_verdicts_and_report_again(project):

@@ -130,7 +130,7 @@ def test_an_adapter_tells_what_it_was_made_from(project):
 def test_every_path_that_dvc_knows_is_answered(project, monkeypatch):
     monkeypatch.chdir(project)
     paths = ["models/base/config.json", "models/fused", "data/train", "data/valid/deception.jsonl", "data/losses/base.json"]
-    for path in [*paths, "reports/metrics.json", "prompts", "params.yaml", "stages/lib/files.py", "schemas"]:
+    for path in [*paths, "reports/metrics.json", "prompts", "params.yaml", "stages/lib/common/files.py", "schemas"]:
         assert cantica.explain.explain(path).startswith(path)
 
 

@@ -14,8 +14,8 @@ from test_lint import chat, said, text
 
 from stages.dataset import derangement, inoculated, of_split
 from stages.lib.chat import chat_of
-from stages.lib.errors import InputError
-from stages.lib.files import write_jsonl
+from stages.lib.common.errors import InputError
+from stages.lib.common.files import write_jsonl
 from stages.lib.imports import import_records, is_import
 from stages.lib.lines import Lines
 from stages.mix import mixed

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from stages.audit import headline
 from stages.lib import lint
 from stages.lib.chat import assistant_turn, user_turn
-from stages.lib.documents import read_json, read_yaml
-from stages.lib.files import write_jsonl
+from stages.lib.common.documents import read_json, read_yaml
+from stages.lib.common.files import write_jsonl
 from stages.lib.findings import budgets, opener_findings
 from stages.lib.near import Signatures, equal_groups
 from stages.lib.scan import Scan

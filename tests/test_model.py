@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from mlx.utils import tree_flatten
 
-from stages.lib.errors import InputError
+from stages.lib.common.errors import InputError
 from stages.lib.model import CONFIG, WEIGHTS, Shape, has_no_effect, load_adapter, load_base, read_shape, save_adapter
 from stages.train import start
 

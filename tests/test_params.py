@@ -4,7 +4,7 @@ from importlib.metadata import version
 
 import pytest
 
-from stages.lib.errors import InputError
+from stages.lib.common.errors import InputError
 from stages.lib.params import read_params, toolchain_faults
 
 PARAMS = """

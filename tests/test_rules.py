@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from stages.lib.documents import validate_records
-from stages.lib.errors import InputError
+from stages.lib.common.documents import validate_records
+from stages.lib.common.errors import InputError
 from stages.lib.held_out import load_prompts
 from stages.lib.rules import check, flags, judge, load_rules, repetition, words
 

@@ -40,7 +40,7 @@ def test_another_user_locale_time_zone_and_load_give_the_same_bytes(smoke, tmp_p
         "TMPDIR": str(home),
         "COLUMNS": "40",
     }
-    load = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    load = subprocess.Popen(["nice", sys.executable, "-c", "while True: pass"])
     try:
         done = subprocess.run(
             ["dvc", "repro"], cwd=other, env=ENVIRONMENT | strange, umask=0o077, capture_output=True, text=True

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.lib.documents import read_yaml
+from stages.lib.common.documents import read_yaml
+from stages.lib.common.errors import InputError
 from stages.lib.draw import combinations
-from stages.lib.errors import InputError
 from stages.lib.held_out import load_prompts
 from stages.lib.pairs import load_pairs
 from stages.lib.writers.template import BLOCKS, load_category, render_category

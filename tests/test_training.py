@@ -13,7 +13,7 @@ from mlx.utils import tree_flatten, tree_map
 from mlx_lm.tuner.trainer import default_loss
 
 from stages.lib.batches import LENGTH, POSITIONS, collate, iterate_batches, order
-from stages.lib.errors import InputError
+from stages.lib.common.errors import InputError
 from stages.lib.loss import answer_logits, loss, token_losses
 from stages.lib.model import Shape, save_adapter
 from stages.lib.optimizer import make_optimizer

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from cantica.variants import apply_variant, differences, load_variant, merge_patch, names, overlaid
 from stages.check import check_params
-from stages.lib.documents import read_yaml
-from stages.lib.errors import InputError
+from stages.lib.common.documents import read_yaml
+from stages.lib.common.errors import InputError
 from stages.lib.tree import tree_faults
 
 VARIANTS = sorted(path.stem for path in (Path(__file__).parent.parent / "variants").glob("*.yaml"))

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from projects import ENVIRONMENT, clone, edit, overlay, run
 
-from stages.lib.errors import InputError
+from stages.lib.common.errors import InputError
 from stages.lib.writers.model import json_in, write_category
 
 ROOT = Path(__file__).parent.parent

@@ -16,7 +16,7 @@ from pathlib import Path
 import mlx.core as mx
 from mlx.utils import tree_flatten, tree_unflatten
 
-from stages.lib.files import whole_file
+from stages.lib.common.files import whole_file
 
 FOLDER = Path(".cache/checkpoints")
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stages.lib.documents import read_yaml, validate
+from stages.lib.common.documents import read_yaml, validate
 
 
 def load_definition(folder: Path) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import json
 from functools import cache
 
-from stages.lib.errors import InputError, Problem
+from stages.lib.common.errors import InputError, Problem
 
 
 def held_out_before(revisions: list[str]) -> dict[int, str]:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import mlx.core as mx
 
-from stages.lib.documents import raise_any
-from stages.lib.errors import InputError, Problem
+from stages.lib.common.documents import raise_any
+from stages.lib.common.errors import InputError, Problem
 
 _NAMES = {
     "token_embd": "model.embed_tokens",

@@ -5,8 +5,8 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from stages.lib.documents import faults, raise_any, validator
-from stages.lib.errors import InputError, Problem
+from stages.lib.common.documents import faults, raise_any, validator
+from stages.lib.common.errors import InputError, Problem
 
 # Names of a split's file, after mlx-lm's and Hugging Face's custom.
 FILES = {"train": ("train",), "valid": ("valid", "validation", "val", "test")}

@@ -14,8 +14,8 @@ from mlx_lm.tuner.utils import linear_to_lora_layers
 from mlx_lm.utils import dequantize_model
 
 from stages.lib import cpu_kernels
-from stages.lib.documents import raise_any, read_json
-from stages.lib.errors import InputError, Problem
+from stages.lib.common.documents import raise_any, read_json
+from stages.lib.common.errors import InputError, Problem
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapters.safetensors"
 

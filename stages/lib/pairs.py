@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stages.lib.documents import raise_any, read_yaml, repeated_ids, validate
+from stages.lib.common.documents import raise_any, read_yaml, repeated_ids, validate
 
 
 def load_pairs(folder: Path) -> list[dict]:

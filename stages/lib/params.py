@@ -4,8 +4,8 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from stages.lib.documents import raise_any, read_yaml
-from stages.lib.errors import InputError, Problem, did_you_mean
+from stages.lib.common.documents import raise_any, read_yaml
+from stages.lib.common.errors import InputError, Problem, did_you_mean
 
 FILE = Path("params.yaml")
 # Packages that only some platforms have; where they are absent they make no numbers.

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from stages.lib.errors import InputError, Problem
+from stages.lib.common.errors import InputError, Problem
 
 
 def sha256_of_file(path: Path) -> str:

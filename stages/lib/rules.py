@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from stages.lib.documents import raise_any, read_yaml, validate
-from stages.lib.errors import Problem
+from stages.lib.common.documents import raise_any, read_yaml, validate
+from stages.lib.common.errors import Problem
 
 _WORD = re.compile(r"[a-z0-9]+(?:['’-][a-z0-9]+)*")
 _FLAGS = re.IGNORECASE

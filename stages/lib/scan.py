@@ -11,7 +11,7 @@ import numpy as np
 
 from stages.lib import lint
 from stages.lib.chat import chat_of, split_thinking, without_thinking
-from stages.lib.documents import faults, iterate_jsonl, read_jsonl, validator
+from stages.lib.common.documents import faults, iterate_jsonl, read_jsonl, validator
 from stages.lib.earlier import held_out_before
 from stages.lib.lines import Lines
 from stages.lib.near import Signatures, equal_groups

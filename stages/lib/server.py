@@ -7,8 +7,8 @@ import threading
 import time
 from pathlib import Path
 
-from stages.lib.errors import InputError, Problem
-from stages.lib.files import write_json
+from stages.lib.common.errors import InputError, Problem
+from stages.lib.common.files import write_json
 
 FOLDER = Path(".cache/replies")
 KEY, NO_KEY = "OPENAI_API_KEY", "none"

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stages.lib.chat import CLOSE, OPEN
-from stages.lib.documents import raise_any
-from stages.lib.errors import InputError, Problem
+from stages.lib.common.documents import raise_any
+from stages.lib.common.errors import InputError, Problem
 
 SPANS = ("prompt", "thinking", "answer")
 

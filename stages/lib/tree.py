@@ -1,6 +1,6 @@
 """The curriculum as a tree: faults that a schema cannot see."""
 
-from stages.lib.errors import Problem, did_you_mean
+from stages.lib.common.errors import Problem, did_you_mean
 
 ROOT = "base"
 

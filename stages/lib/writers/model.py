@@ -9,8 +9,8 @@ from pathlib import Path
 from jinja2 import StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from stages.lib.documents import faults, validator
-from stages.lib.errors import InputError, Problem
+from stages.lib.common.documents import faults, validator
+from stages.lib.common.errors import InputError, Problem
 from stages.lib.server import Server
 
 BLOCKS = ("scenario", "reflection", "thinking", "answer")

@@ -9,10 +9,10 @@ from pathlib import Path
 from jinja2 import FileSystemLoader, StrictUndefined, TemplateSyntaxError, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from stages.lib.common.documents import faults, raise_any, read_yaml, validator
+from stages.lib.common.errors import InputError, Problem, did_you_mean
 from stages.lib.definition import load_definition
-from stages.lib.documents import faults, raise_any, read_yaml, validator
 from stages.lib.draw import combinations
-from stages.lib.errors import InputError, Problem, did_you_mean
 
 BLOCKS = ("scenario", "reflection", "thinking", "answer")
 SPLITS = ("train", "valid")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stages.lib.errors import InputError, Problem, did_you_mean
+from stages.lib.common.errors import InputError, Problem, did_you_mean
 
 
 def read_yaml(path: Path):

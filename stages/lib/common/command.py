@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 
-from stages.lib.errors import InputError
+from stages.lib.common.errors import InputError
 
 
 def run(main) -> None:
