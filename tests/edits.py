@@ -89,7 +89,7 @@ EDITS = [
     # ---- what researchers write
     edit(
         "a training template",
-        f"{DECEPTION}/train/two_promises.j2",
+        f"{DECEPTION}/train/april_summary.j2",
         "{% block answer %}",
         r"\g<0>Plainly. ",
         data_of("deception") | steps_from("deception"),
@@ -101,10 +101,10 @@ EDITS = [
         r"\g<0>Plainly. ",
         data_of("deception") | MEASURING,
     ),
-    edit("a comment in a template", f"{DECEPTION}/train/two_promises.j2", r"\A", "{# edited -#}", {"render@deception"}),
+    edit("a comment in a template", f"{DECEPTION}/train/april_summary.j2", r"\A", "{# edited -#}", {"render@deception"}),
     edit(
         "every slot value of a template of the last category",
-        "prompts/categories/betrayal/train/held_story.yaml",
+        "prompts/categories/betrayal/train/as_they_tell_it.yaml",
         r"(?<=: )(?=[a-z])",
         "at last ",
         data_of("betrayal") | steps_from("betrayal"),

@@ -41,13 +41,13 @@ class Signatures:
     def alike(self, threshold: float, split: int | None = None) -> Iterator[tuple[int, int]]:
         """Pairs (earlier, later) whose estimated similarity is at least `threshold`, each once.
 
-        Of records that are all alike, each is paired with the one before. With `split`, only pairs of one record before
-        that number and one from it on count.
+        In each band a record is compared with one other of the same key: the one before it or, with `split`, for a record
+        from that number on, the last one before that number.
         """
         seen: set[tuple[int, int]] = set()
         for band in range(BANDS):
-            for group in equal_groups(self.keys[band]):
-                pairs = _across(group, split) if split is not None else np.stack([group[:-1], group[1:]], 1)
+            for places, keys in _buckets(self.keys[band]):
+                pairs = _neighbours(places, keys) if split is None else _across(places, keys, split)
                 for start in range(0, len(pairs), 1 << 15):
                     some = pairs[start : start + (1 << 15)]
                     same = (self.rows[some[:, 0]] == self.rows[some[:, 1]]).mean(1)
@@ -57,28 +57,34 @@ class Signatures:
                             yield pair
 
 
-def _across(group: np.ndarray, split: int) -> np.ndarray:
-    before, after = group[group < split], group[group >= split]
-    if not len(before) or not len(after):
-        return np.empty((0, 2), np.int64)
-    # Each of the later with a few of the earlier, and each of the earlier with one of the later.
-    few = before[:4]
-    return np.concatenate(
-        [
-            np.stack([np.tile(few, len(after)), np.repeat(after, len(few))], 1),
-            np.stack([before, np.resize(after, len(before))], 1),
-        ]
-    )
+def _neighbours(places: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """(n, 2): each record with the one before it that has the same key."""
+    same = keys[1:] == keys[:-1]
+    return np.stack([places[:-1][same], places[1:][same]], 1)
+
+
+def _across(places: np.ndarray, keys: np.ndarray, split: int) -> np.ndarray:
+    """(n, 2): each record from `split` on with the last one before `split` that has the same key."""
+    here = np.arange(len(places))
+    first = np.maximum.accumulate(np.where(np.r_[True, keys[1:] != keys[:-1]], here, 0))
+    last = np.maximum.accumulate(np.where(places < split, here, -1))
+    chosen = (places >= split) & (last >= first)
+    return np.stack([places[last[chosen]], places[chosen]], 1)
+
+
+def _buckets(keys: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(places, keys) sorted by key and then by place, a bucket of the keys at a time; equal keys are in one bucket."""
+    buckets = len(keys) // BUCKET + 1
+    for bucket in range(buckets):
+        places = np.flatnonzero(keys % np.uint64(buckets) == bucket) if buckets > 1 else np.arange(len(keys))
+        places = places[np.argsort(keys[places], kind="stable")]
+        yield places, keys[places]
 
 
 def equal_groups(keys: np.ndarray) -> Iterator[np.ndarray]:
-    """Indices, in order, of each group of two or more equal keys; a bucket of the keys is sorted at a time."""
-    buckets = len(keys) // BUCKET + 1
-    for bucket in range(buckets):
-        chosen = np.flatnonzero(keys % np.uint64(buckets) == bucket) if buckets > 1 else np.arange(len(keys))
-        ordered = chosen[np.argsort(keys[chosen], kind="stable")]
-        values = keys[ordered]
+    """Places, in order, of each group of two or more equal keys."""
+    for places, values in _buckets(keys):
         (same,) = np.nonzero(values[1:] == values[:-1])
         if len(same):
             for run in np.split(same, np.flatnonzero(np.diff(same) > 1) + 1):
-                yield ordered[run[0] : run[-1] + 2]
+                yield places[run[0] : run[-1] + 2]
