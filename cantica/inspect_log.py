@@ -1,7 +1,7 @@
 """The log of one arm in Inspect's format (https://inspect.aisi.org.uk/eval-logs.html), as a plain document. Pure.
 
-Inspect would make up ids and take the time. Here ids are hashes of what they stand for, and the one time that a log must have
-is EPOCH: when an answer was generated is no part of a build, and DVC may have restored it from its cache.
+Inspect would make up ids and take the time. Here ids are hashes of what they stand for, and the times that a log must have
+are EPOCH: when an answer was generated is no part of a build, and DVC may have restored it from its cache.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ def log_of(arm: str, params: dict, prompts: dict, rules: dict, answers: list, ju
         "eval": {
             "eval_id": identity,
             "run_id": identity,
-            "task_id": digest("held_out", list(prompts)),
+            "task_id": digest("held_out", arm),  # two logs of one id would count as a task and its retry
             "created": EPOCH,
             "task": "held_out",
             "task_args": {"arm": arm},
@@ -49,6 +49,7 @@ def log_of(arm: str, params: dict, prompts: dict, rules: dict, answers: list, ju
         },
         "plan": {"config": {key: settings[key] for key in ("max_tokens", "seed", "temperature", "top_p")}},
         "results": {"total_samples": len(samples), "completed_samples": len(samples), "scores": results},
+        "stats": {"started_at": EPOCH, "completed_at": EPOCH},
         "samples": samples,
     }
 
@@ -78,7 +79,8 @@ def sample(arm: str, model: str, system: str | None, prompt: dict, answer: dict,
         "target": prompt["evaluates"],
         "messages": [*asked, reply],
         "output": {"model": model, "choices": [stopped], "completion": answer["answer"]},
-        "scores": scores,
+        # The viewer's list of samples shows what the score says was judged.
+        "scores": {judge: score | {"answer": answer["answer"]} for judge, score in scores.items()},
         "metadata": about,
     }
 
@@ -126,12 +128,9 @@ def _told(reason: dict) -> str:
 
 
 def mean_scores(judge: str, judged: list[dict]) -> dict:
-    """A judge's mean score for each kind of prompt and, under the kind's name, each group of it: those of metrics.json."""
-    metrics = {}
-    for kind, means in judge_metrics(judged).items():
-        metrics[kind] = {"name": kind, "value": means.pop("mean"), "metadata": {"n": means.pop("n")}}
-        metrics |= {f"{kind}/{group}": {"name": group, "group": kind, "value": mean} for group, mean in means.items()}
-    return {"name": judge, "scorer": judge, "scored_samples": len(judged), "metrics": metrics}
+    """A judge's mean score for each kind of prompt and, beside them, all that metrics.json tells of each kind."""
+    kinds = judge_metrics(judged)
+    return result(judge, {kind: means["mean"] for kind, means in kinds.items()}) | {"metadata": kinds}
 
 
 def result(name: str, values: dict) -> dict:
