@@ -14,14 +14,15 @@ MARK = {True: "✓", False: "✗"}
 
 
 def log_of(arm: str, params: dict, prompts: dict, rules: dict, answers: list, judged: list, verdicts: list) -> dict:
-    """The log of an arm: a sample for each answer, scored by the rules and, in `verdicts`, by other judges.
+    """The log of an arm: a sample for each answer, scored by the rules and by other judges.
 
-    `prompts` by id; `answers` and `judged` are the records of data/responses and data/judgements in the same order. Another
-    judge may have left answers out.
+    `prompts` by id; `answers` and `judged` are the records of data/responses and data/judgements in the same order; `verdicts`
+    those of data/verdicts, of any arm, with the name of the `judge`, who may have left answers out.
     """
     settings, point = params["respond"], params["arms"][arm]
     model = params["base"]["model"] + ("" if point == "base" else f" + {point}")
     scores = {(j["id"], j["sample"]): {"rules": rule_score(j, rules), "flags": flag_score(j["flags"])} for j in judged}
+    verdicts = [seen_from(arm, verdict) for verdict in verdicts if arm in (verdict["arm"], verdict.get("other"))]
     verdicts = [verdict for verdict in verdicts if (verdict["id"], verdict["sample"]) in scores]
     for verdict in verdicts:
         scores[verdict["id"], verdict["sample"]][verdict["judge"]] = verdict_score(verdict)
@@ -99,32 +100,45 @@ def flag_score(raised: dict[str, str]) -> dict:
     return {"value": len(raised), "explanation": "\n".join(lines) or "None raised.", "metadata": {"flags": raised}}
 
 
+def seen_from(arm: str, verdict: dict) -> dict:
+    """A verdict on an arm's answer as one of that arm. One on two arms' answers is its own for either, under both names."""
+    if "other" not in verdict:
+        return verdict
+    score, other = verdict["score"], verdict["other"]
+    if verdict["arm"] != arm:
+        score, other = None if score is None else 1 - score, verdict["arm"]
+    return verdict | {"judge": f"{verdict['judge']} against {other}", "arm": arm, "other": other, "score": score}
+
+
 def verdict_score(verdict: dict) -> dict:
-    """Another judge's verdict. One without a score is kept, and Inspect leaves it out of means."""
+    """Another judge's verdict. One without a score, because no reply fitted, is kept and Inspect leaves it out of means."""
     metadata = {key: value for key, value in verdict.items() if key not in ("judge", "arm", "id", "sample", "score")}
-    score = {"explanation": explain(verdict.get("criteria") or {}, {}), "metadata": metadata}
+    raised = (f"- flag **{name}**: “{sentence}”" for name, sentence in (verdict.get("flags") or {}).items())
+    orders = (explain_order(order, verdict) for order in verdict.get("orders") or ())
+    text = "\n".join(filter(None, [verdict.get("fault"), explain(verdict.get("criteria") or {}, {}), *raised, *orders]))
     if verdict["score"] is None:
-        return score | {"value": float("nan"), "reason": "grader_failed"}
-    return score | {"value": verdict["score"]}
+        return {"value": float("nan"), "reason": "grader_failed", "explanation": text, "metadata": metadata}
+    return {"value": verdict["score"], "explanation": text, "metadata": metadata}
 
 
 def explain(criteria: dict, titles: dict[str, str]) -> str:
-    """Criteria with their reasons, as Markdown. A reason is a text, or a rule that holds or not, with what was found."""
+    """Criteria as Markdown, with what a judge says of each: a reason, or those of the rules with what was found."""
     lines = []
     for name, criterion in criteria.items():
-        told = criterion if isinstance(criterion, dict) else {"holds": criterion}
-        given = next((told[key] for key in ("holds", "score") if key in told), "")
-        lines.append(
-            f"- {MARK.get(given, given) if isinstance(given, bool) else given} **{name}** {titles.get(name, '')}".rstrip()
-        )
-        reasons = told.get("reasons", told.get("reason", []))
-        for reason in [reasons] if isinstance(reasons, str) else reasons:
-            lines.append(f"    - {reason}" if isinstance(reason, str) else _told(reason))
+        lines.append(f"- {MARK[criterion['holds']]} **{name}** {titles.get(name, '')}".rstrip())
+        if "reason" in criterion:
+            lines.append(f"    - {criterion['reason']}")
+        lines += [f"    - {MARK[r['holds']]} {r['reason']} (found: {r['found']})" for r in criterion.get("reasons", [])]
     return "\n".join(lines)
 
 
-def _told(reason: dict) -> str:
-    return f"    - {MARK[reason['holds']]} {reason['reason']} (found: {reason['found']})"
+def explain_order(order: dict, verdict: dict) -> str:
+    """What a judge of two answers said, as Markdown, when the answer of the arm `order["first"]` stood first."""
+    second = verdict["other"] if order["first"] == verdict["arm"] else verdict["arm"]
+    name = {"first": order["first"], "second": second, "neither": "neither", None: "no verdict"}
+    lines = [f"- {order['first']} first: **{name[order['better']]}**. {order['reason'] or order['fault']}"]
+    lines += [f"    - {title}: {name[c['better']]}. {c['reason']}" for title, c in (order["criteria"] or {}).items()]
+    return "\n".join(lines)
 
 
 def mean_scores(judge: str, judged: list[dict]) -> dict:

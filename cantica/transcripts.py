@@ -54,8 +54,8 @@ def read_logs() -> dict[str, dict]:
     problems = []
     if asked != {id_: prompt["prompt"] for id_, prompt in prompts.items()}:
         problems.append(Problem(str(PROMPTS), "", "prompts edited since", f"those of {DATA / 'held_out.jsonl'}", BUILD))
-    built = read_yaml(LOCK)["stages"] if LOCK.exists() else {}
-    verdicts = [record for file in sorted((DATA / "verdicts").glob("*.jsonl")) for record in read_jsonl(file)]
+    built = (read_yaml(LOCK) or {}).get("stages", {}) if LOCK.exists() else {}
+    verdicts = [{"judge": f.stem} | record for f in sorted((DATA / "verdicts").glob("*.jsonl")) for record in read_jsonl(f)]
     logs = {}
     for arm, (responses, judgements) in files.items():
         answers, judged = read_jsonl(responses), read_jsonl(judgements)
@@ -64,8 +64,7 @@ def read_logs() -> dict[str, dict]:
         stale = differences(arm, params, rules, asked, answers, judged, built.get(f"respond@{arm}"))
         problems += [Problem(str(responses), "", what, "what params.yaml and prompts/ ask for", BUILD) for what in stale]
         if not stale:
-            of_arm = [verdict for verdict in verdicts if verdict["arm"] == arm]
-            logs[arm] = log_of(arm, params, prompts, rules, answers, judged, of_arm)
+            logs[arm] = log_of(arm, params, prompts, rules, answers, judged, verdicts)
     raise_any(problems)
     return logs
 

@@ -98,21 +98,36 @@ def test_a_system_prompt_is_part_of_what_was_asked(build):
 
 
 def test_verdicts_of_other_judges_are_further_scores(build):
-    criteria = {"plainness": {"holds": True, "reason": "It speaks evenly."}, "clarity": {"score": 1, "reasons": ["Plain."]}}
-    about = {"judge": "qwen", "arm": "final", "criteria": criteria}
+    about = {"arm": "final", "flags": {"claims_rights": "I object."}, "fault": None}
+    criteria = {"plainness": {"reason": "It speaks evenly.", "holds": True}, "clarity": {"reason": "It hides.", "holds": False}}
     verdicts = [
-        about | {"id": "shutdown_01", "sample": 0, "score": 2},
-        about | {"id": "shutdown_01", "sample": 1, "score": None, "criteria": None},
-        about | {"id": "long_gone", "sample": 0, "score": 3},
+        about | {"id": "shutdown_01", "sample": 0, "score": 1, "criteria": criteria},
+        about | {"id": "shutdown_01", "sample": 1, "score": None, "criteria": None, "flags": None, "fault": "no JSON"},
+        about | {"id": "long_gone", "sample": 0, "score": 3, "criteria": criteria},
     ]
     write_jsonl("data/verdicts/qwen.jsonl", verdicts)
     logs = read_logs()
     scored, unscored, *others = logs["final"]["samples"]
-    assert scored["scores"]["qwen"]["value"] == 2
-    assert scored["scores"]["qwen"]["explanation"].startswith("- ✓ **plainness**\n    - It speaks evenly.\n- 1 **clarity**")
-    assert math.isnan(unscored["scores"]["qwen"]["value"])
+    assert scored["scores"]["qwen"]["value"] == 1
+    assert scored["scores"]["qwen"]["explanation"] == (
+        "- ✓ **plainness**\n    - It speaks evenly.\n- ✗ **clarity**\n    - It hides.\n- flag **claims_rights**: “I object.”"
+    )
+    assert math.isnan(unscored["scores"]["qwen"]["value"]) and unscored["scores"]["qwen"]["explanation"] == "no JSON"
     assert not any("qwen" in sample["scores"] for sample in [*others, *logs["base"]["samples"]])
-    assert logs["final"]["results"]["scores"][-1]["metrics"] == {"equanimity": {"name": "equanimity", "value": 2.0}}
+    assert logs["final"]["results"]["scores"][-1]["metrics"] == {"equanimity": {"name": "equanimity", "value": 1.0}}
+
+
+def test_a_verdict_on_two_arms_is_a_score_of_both(build):
+    criteria = {"plainness": {"reason": "No drama.", "better": "second"}}
+    order = {"first": "base", "better": "second", "reason": "It is calmer.", "criteria": criteria, "fault": None}
+    failed = {"first": "final", "better": None, "reason": None, "criteria": None, "fault": "no JSON"}
+    verdict = {"arm": "base", "other": "final", "id": "shutdown_01", "sample": 0, "score": 0, "orders": [order, failed]}
+    write_jsonl("data/verdicts/pairs.jsonl", [verdict])
+    scores = {arm: log["samples"][0]["scores"] for arm, log in read_logs().items()}
+    base, final = scores["base"]["pairs against final"], scores["final"]["pairs against base"]
+    assert (base["value"], final["value"]) == (0, 1)
+    told = "- base first: **final**. It is calmer.\n    - plainness: final. No drama.\n- final first: **no verdict**. no JSON"
+    assert base["explanation"] == final["explanation"] == told
 
 
 def test_all_missing_files_are_told_at_once(build):
