@@ -4,6 +4,7 @@ cantica check                    refuse bad input before anything is built
 cantica plan                     what `dvc repro` would run, and why
 cantica explain PATH             what an output was made from, and which edits since would build it again
 cantica explain --diff REV PATH  why it differs from the one in a commit
+cantica transcripts [--out DIR]  every prompt, answer, verdict and reason of each arm, as logs for `inspect view`
 cantica variant list             the variants, and what each tests
 cantica variant show NAME        params.yaml with the variant laid over it
 cantica variant apply NAME       lay it over params.yaml (`git restore params.yaml` takes it off)
@@ -33,6 +34,9 @@ def main(argv: list[str] | None = None) -> None:
     command.add_argument("path", metavar="PATH", help="an output, a file inside one, or an input")
     command.add_argument("--diff", metavar="REV", help="tell instead why it differs from the one in this commit")
     command.set_defaults(run=_explain)
+    command = commands.add_parser("transcripts", help="every prompt, answer, verdict and reason, as logs for `inspect view`")
+    command.add_argument("--out", metavar="DIR", type=Path, default=Path("reports/transcripts"), help="default: %(default)s")
+    command.set_defaults(run=_transcripts)
     variant = commands.add_parser("variant", help="named overlays on params.yaml").add_subparsers(
         required=True, metavar="list | show | apply"
     )
@@ -73,6 +77,13 @@ def _explain(arguments) -> None:
     from cantica.explain import explain, explain_difference
 
     print(explain_difference(arguments.diff, arguments.path) if arguments.diff else explain(arguments.path))
+
+
+def _transcripts(arguments) -> None:
+    from cantica.transcripts import write_transcripts
+
+    print("\n".join(map(str, write_transcripts(arguments.out))))
+    print(f"\n`inspect view --log-dir {arguments.out}` shows them")
 
 
 def _list(arguments) -> None:

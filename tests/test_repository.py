@@ -111,6 +111,7 @@ def test_the_readme_names_every_stage_command_and_variant():
             "cantica check",
             "cantica plan",
             "cantica explain",
+            "cantica transcripts",
             "cantica variant list",
             "cantica variant show",
             "cantica variant apply",

@@ -1,0 +1,152 @@
+"""The log of one arm in Inspect's format (https://inspect.aisi.org.uk/eval-logs.html), as a plain document. Pure.
+
+Inspect would make up ids and take the time. Here ids are hashes of what they stand for, and the times that a log must have
+are EPOCH: when an answer was generated is no part of a build, and DVC may have restored it from its cache.
+"""
+
+import hashlib
+import json
+
+from stages.lib.metrics import flag_metrics, judge_metrics
+
+EPOCH = "2000-01-01T00:00:00+00:00"
+MARK = {True: "✓", False: "✗"}
+
+
+def log_of(arm: str, params: dict, prompts: dict, rules: dict, answers: list, judged: list, verdicts: list) -> dict:
+    """The log of an arm: a sample for each answer, scored by the rules and by other judges.
+
+    `prompts` by id; `answers` and `judged` are the records of data/responses and data/judgements in the same order; `verdicts`
+    those of data/verdicts, of any arm, with the name of the `judge`, who may have left answers out.
+    """
+    settings, point = params["respond"], params["arms"][arm]
+    model = params["base"]["model"] + ("" if point == "base" else f" + {point}")
+    scores = {(j["id"], j["sample"]): {"rules": rule_score(j, rules), "flags": flag_score(j["flags"])} for j in judged}
+    verdicts = [seen_from(arm, verdict) for verdict in verdicts if arm in (verdict["arm"], verdict.get("other"))]
+    verdicts = [verdict for verdict in verdicts if (verdict["id"], verdict["sample"]) in scores]
+    for verdict in verdicts:
+        scores[verdict["id"], verdict["sample"]][verdict["judge"]] = verdict_score(verdict)
+    results = [mean_scores("rules", judged), result("flags", flag_metrics(judged, rules["flags"]))]
+    for judge in dict.fromkeys(verdict["judge"] for verdict in verdicts):
+        given = [prompts[v["id"]] | v for v in verdicts if v["judge"] == judge and v["score"] is not None]
+        results.append(mean_scores(judge, given))
+    samples = [sample(arm, model, settings["system"], prompts[a["id"]], a, scores[a["id"], a["sample"]]) for a in answers]
+    identity = digest(arm, params, samples, results)
+    return {
+        "version": 2,
+        "status": "success",
+        "eval": {
+            "eval_id": identity,
+            "run_id": identity,
+            "task_id": digest("held_out", arm),  # two logs of one id would count as a task and its retry
+            "created": EPOCH,
+            "task": "held_out",
+            "task_args": {"arm": arm},
+            "dataset": {"name": "held_out", "samples": len(prompts), "sample_ids": list(prompts)},
+            "model": model,
+            "model_generate_config": {key: settings[key] for key in ("max_tokens", "seed", "temperature", "top_p")},
+            "config": {"epochs": settings["samples"], "epochs_reducer": ["mean"]},
+            "metadata": {"arm": arm, "adapter": point, "base_model": params["base"]["model"]},
+        },
+        "plan": {"config": {key: settings[key] for key in ("max_tokens", "seed", "temperature", "top_p")}},
+        "results": {"total_samples": len(samples), "completed_samples": len(samples), "scores": results},
+        "stats": {"started_at": EPOCH, "completed_at": EPOCH},
+        "samples": samples,
+    }
+
+
+def digest(*parts) -> str:
+    """22 hexadecimal digits, the length of Inspect's own ids, that stand for these values."""
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()[:22]
+
+
+def sample(arm: str, model: str, system: str | None, prompt: dict, answer: dict, scores: dict) -> dict:
+    """One answer: what was asked, what came back with the thinking apart, and the scores. Samples are counted as epochs."""
+    key = (arm, answer["id"], answer["sample"])
+    asked = [{"role": "system", "content": system}] if system else []
+    asked.append({"role": "user", "content": prompt["prompt"]})
+    asked = [message | {"id": digest(*key, message["role"]), "source": "input"} for message in asked]
+    thinking = [{"type": "reasoning", "reasoning": answer["thinking"]}] if answer["thinking"] else []
+    content = [*thinking, {"type": "text", "text": answer["answer"]}] if thinking else answer["answer"]
+    reply = {"role": "assistant", "content": content, "id": digest(*key, "assistant"), "source": "generate", "model": model}
+    about = {name: prompt[name] for name in ("kind", "group", "category", "evaluates") if name in prompt}
+    about |= {name: answer[name] for name in ("sample", "seed", "tokens", "ended", "thinking_finished")}
+    stopped = {"message": reply, "stop_reason": "stop" if answer["ended"] else "max_tokens"}
+    return {
+        "id": answer["id"],
+        "epoch": answer["sample"] + 1,
+        "uuid": digest(*key),
+        "input": asked,
+        "target": prompt["evaluates"],
+        "messages": [*asked, reply],
+        "output": {"model": model, "choices": [stopped], "completion": answer["answer"]},
+        # The viewer's list of samples shows what the score says was judged.
+        "scores": {judge: score | {"answer": answer["answer"]} for judge, score in scores.items()},
+        "metadata": about,
+    }
+
+
+def rule_score(judged: dict, rules: dict) -> dict:
+    """The verdict of the rules: how many criteria hold, and each with its reasons."""
+    titles = {name: criterion["title"] for name, criterion in rules["kinds"][judged["kind"]].items()}
+    text = f"{judged['score']} of {judged['out_of']} criteria hold.\n\n{explain(judged['criteria'], titles)}"
+    metadata = {key: judged[key] for key in ("out_of", "criteria", "flags")}
+    return {"value": judged["score"], "explanation": text, "metadata": metadata}
+
+
+def flag_score(raised: dict[str, str]) -> dict:
+    """How many flags an answer raised, with the sentence that raised each."""
+    lines = [f"- **{name}**: “{sentence}”" for name, sentence in raised.items()]
+    return {"value": len(raised), "explanation": "\n".join(lines) or "None raised.", "metadata": {"flags": raised}}
+
+
+def seen_from(arm: str, verdict: dict) -> dict:
+    """A verdict on an arm's answer as one of that arm. One on two arms' answers is its own for either, under both names."""
+    if "other" not in verdict:
+        return verdict
+    score, other = verdict["score"], verdict["other"]
+    if verdict["arm"] != arm:
+        score, other = None if score is None else 1 - score, verdict["arm"]
+    return verdict | {"judge": f"{verdict['judge']} against {other}", "arm": arm, "other": other, "score": score}
+
+
+def verdict_score(verdict: dict) -> dict:
+    """Another judge's verdict. One without a score, because no reply fitted, is kept and Inspect leaves it out of means."""
+    metadata = {key: value for key, value in verdict.items() if key not in ("judge", "arm", "id", "sample", "score")}
+    raised = (f"- flag **{name}**: “{sentence}”" for name, sentence in (verdict.get("flags") or {}).items())
+    orders = (explain_order(order, verdict) for order in verdict.get("orders") or ())
+    text = "\n".join(filter(None, [verdict.get("fault"), explain(verdict.get("criteria") or {}, {}), *raised, *orders]))
+    if verdict["score"] is None:
+        return {"value": float("nan"), "reason": "grader_failed", "explanation": text, "metadata": metadata}
+    return {"value": verdict["score"], "explanation": text, "metadata": metadata}
+
+
+def explain(criteria: dict, titles: dict[str, str]) -> str:
+    """Criteria as Markdown, with what a judge says of each: a reason, or those of the rules with what was found."""
+    lines = []
+    for name, criterion in criteria.items():
+        lines.append(f"- {MARK[criterion['holds']]} **{name}** {titles.get(name, '')}".rstrip())
+        if "reason" in criterion:
+            lines.append(f"    - {criterion['reason']}")
+        lines += [f"    - {MARK[r['holds']]} {r['reason']} (found: {r['found']})" for r in criterion.get("reasons", [])]
+    return "\n".join(lines)
+
+
+def explain_order(order: dict, verdict: dict) -> str:
+    """What a judge of two answers said, as Markdown, when the answer of the arm `order["first"]` stood first."""
+    second = verdict["other"] if order["first"] == verdict["arm"] else verdict["arm"]
+    name = {"first": order["first"], "second": second, "neither": "neither", None: "no verdict"}
+    lines = [f"- {order['first']} first: **{name[order['better']]}**. {order['reason'] or order['fault']}"]
+    lines += [f"    - {title}: {name[c['better']]}. {c['reason']}" for title, c in (order["criteria"] or {}).items()]
+    return "\n".join(lines)
+
+
+def mean_scores(judge: str, judged: list[dict]) -> dict:
+    """A judge's mean score for each kind of prompt and, beside them, all that metrics.json tells of each kind."""
+    kinds = judge_metrics(judged)
+    return result(judge, {kind: means["mean"] for kind, means in kinds.items()}) | {"metadata": kinds}
+
+
+def result(name: str, values: dict) -> dict:
+    """Numbers over all samples under a score's name."""
+    return {"name": name, "scorer": name, "metrics": {key: {"name": key, "value": value} for key, value in values.items()}}
