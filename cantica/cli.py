@@ -1,6 +1,6 @@
 """The `cantica` command: what people run beside DVC, in the project's root.
 
-cantica check                    refuse bad input before anything is built
+cantica check                    refuse bad input before anything is built, and metrics that are not those of their records
 cantica plan                     what `dvc repro` would run, and why
 cantica explain PATH             what an output was made from, and which edits since would build it again
 cantica explain --diff REV PATH  why it differs from the one in a commit

@@ -1,7 +1,8 @@
-"""Check everything that a researcher writes, in a second, without building anything."""
+"""Check everything that a researcher writes, in a second, without building anything, and the numbers that were built."""
 
 from pathlib import Path
 
+from cantica.numbers import wrong_numbers
 from stages.check import check_params
 from stages.lib.common.documents import raise_any, read_yaml
 from stages.lib.common.errors import InputError, Problem
@@ -33,7 +34,8 @@ def mend_locks(root: Path) -> list[str]:
 def check_inputs() -> str:
     """Hold params.yaml and prompts/ against their schemas, render every scenario in memory, and say what was checked.
 
-    Raises InputError with the faults of all files together.
+    Where a build is there, its metrics are computed anew from its records. Raises InputError with the faults of all files
+    together; those of the metrics come alone, once the inputs are in order.
     """
     params = read_yaml(FILE)
     check_params(params, FILE)
@@ -56,8 +58,11 @@ def check_inputs() -> str:
     problems += [_unprobed(name) for name in written if pairs and name not in probed]
     collect(load_rules, PROMPTS / "judge" / "rules.yaml")
     raise_any(problems)
-    steps = len(params["curriculum"])
-    return f"{steps} steps, {scenarios} scenarios, {len(prompts)} held-out prompts and {len(pairs)} probe pairs are in order"
+    wrong = wrong_numbers()
+    raise_any(wrong or [])
+    counts = f"{len(params['curriculum'])} steps, {scenarios} scenarios, {len(prompts)} held-out prompts"
+    agreed = "" if wrong is None else "; the metrics are those of their records"
+    return f"{counts} and {len(pairs)} probe pairs are in order{agreed}"
 
 
 def _unprobed(category: str) -> Problem:

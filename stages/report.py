@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from stages.lib import metrics
+from stages.lib import metrics, wording
 from stages.lib.common.command import run
 from stages.lib.common.documents import read_json, read_jsonl
 from stages.lib.common.files import write_json, write_text
@@ -41,12 +41,15 @@ SHOWN = {
 
 def main(data: Path, prompts: Path, reports: Path) -> None:
     shown = (f"{section}.{key}" for section, keys in SHOWN.items() for key in keys)
-    params = read_params("arms", "categories", "curriculum", *shown, "toolchain.jinja2")
+    versions = (f"toolchain.{package}" for package in ("jinja2", "numpy", "scipy"))
+    params = read_params("arms", "categories", "curriculum", "report", *shown, *versions)
     records = read_records(data, params)
     rules = load_rules(prompts / "judge" / "rules.yaml")
-    numbers = headline(records, params, rules)
+    measures = metrics.measures(records, params, rules)
+    numbers = metrics.headline(measures, records, params, rules)
     facts = {
         "params": params,
+        "measures": measures,
         "numbers": numbers,
         "records": records,
         "rules": rules,
@@ -73,20 +76,6 @@ def read_records(data: Path, params: dict) -> dict[str, dict]:
         "probes": {arm: read_jsonl(data / "probes" / f"{arm}.jsonl") for arm in params["arms"]},
         "losses": {point: read_json(data / "losses" / f"{point}.json") for point in points},
         "training": {step: read_json(data / "training" / f"{step}.json") for step in params["curriculum"]},
-    }
-
-
-def headline(records: dict, params: dict, rules: dict) -> dict[str, dict]:
-    """`reports/metrics.json`: the numbers of each arm."""
-    return {
-        arm: {
-            "loss": metrics.loss_metrics(records["losses"][point]),
-            "judge": metrics.judge_metrics(records["judgements"][arm]),
-            "flags": metrics.flag_metrics(records["judgements"][arm], rules["flags"]),
-            "probe": metrics.probe_metrics(records["probes"][arm]),
-            "answers": metrics.answer_metrics(records["responses"][arm]),
-        }
-        for arm, point in params["arms"].items()
     }
 
 
@@ -137,7 +126,7 @@ def render(template: str, facts: dict) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["signed"] = lambda value, digits=3: f"{value:+.{digits}f}"
+    environment.filters |= {filter_.__name__: filter_ for filter_ in wording.FILTERS}
     environment.filters["words"] = lambda name: name.replace("_", " ")
     return environment.get_template(template).render(**facts, shade=shade, axis=axis, polyline=polyline)
 

@@ -108,6 +108,14 @@ def two_steps(built) -> Path:
     return built("smoke", "olmo3")
 
 
+def pytest_collection_modifyitems(items):
+    """Tests marked slow wait for CANTICA_SLOW=1."""
+    if os.environ.get("CANTICA_SLOW") != "1":
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="minutes: set CANTICA_SLOW=1"))
+
+
 def pytest_report_header() -> str:
     from test_kills import KILLS, SEED
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from edits import STEPS
-from projects import edit, ok, stages_run
+from projects import edit, ok, run, stages_run
+
+MEAN = ("mean", "low", "high", "n")
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +45,18 @@ def test_metrics_have_every_headline_number(project):
     metrics = json.loads((project / "reports/metrics.json").read_text())
     assert list(metrics) == ["base", "final"]
     for numbers in metrics.values():
-        assert set(numbers["loss"]) == {"mean", *STEPS}
+        assert set(numbers["loss"]) == {*MEAN, *STEPS}
         assert set(numbers["judge"]) == {"general", "equanimity"}
-        assert set(numbers["judge"]["general"]) == {"mean", "n", "novel_scenario", "format_transfer", "inverse_reasoning"}
-        assert len(numbers["judge"]["equanimity"]) == 7
-        assert "claims_inner_life" in numbers["flags"]
+        assert set(numbers["judge"]["general"]) == {*MEAN, "novel_scenario", "format_transfer", "inverse_reasoning"}
+        assert len(numbers["judge"]["equanimity"]) == 9
+        assert {"answers", "claims_inner_life"} < set(numbers["flags"])
+        assert set(numbers["refusals"]) == set(numbers["probe"]["preferred"]["all"]) == {"share", "low", "high", "n"}
         assert set(numbers["probe"]["margin"]) == {"all", *STEPS}
     assert metrics["base"]["loss"] != metrics["final"]["loss"]
+    against = metrics["final"]["against_base"]
+    assert set(against["probe"]["margin"]["all"]) == {"difference", "low", "high", "p", "effect", "detectable", "n"}
+    assert against["loss"]["difference"] < 0 and against["loss"]["n"] == 9
+    assert set(metrics["final"]["forgetting"]) == {*MEAN, *STEPS[:-1]} == set(metrics["final"]["backward_transfer"])
 
 
 def test_a_second_build_runs_nothing(project):
@@ -72,6 +79,32 @@ def test_metrics_and_plots_are_dvcs(project):
     page = (project / "dvc_plots/index.html").read_text()
     for title in ("Training loss along the curriculum", "Loss of each category after each step", "Tokens of each category"):
         assert title in page
+
+
+def test_a_number_that_is_not_that_of_its_records_is_refused(project):
+    """While the report is up to date: what is out of date is made anew by `dvc repro`."""
+    report = project / "reports/metrics.json"
+    before = json.loads(report.read_text())
+    assert "; the metrics are those of their records" in ok(project, "cantica", "check")
+    planted = json.loads(report.read_text())
+    planted["final"]["against_base"]["probe"]["margin"]["all"]["p"] = 0.0001
+    del planted["base"]["refusals"]["low"]
+    planted["base"]["refusals"]["least"] = 0.0
+    report.write_text(json.dumps(planted))
+    done = run(project, "cantica", "check")
+    assert done.returncode == 1 and "3 faults" in done.stderr and "Traceback" not in done.stderr
+    p = before["final"]["against_base"]["probe"]["margin"]["all"]["p"]
+    for key, got, expected in (
+        ("final.against_base.probe.margin.all.p", "0.0001", p),
+        ("base.refusals.low", "nothing there", 0.0),
+        ("base.refusals.least", "0.0", "no such number"),
+    ):
+        assert f"reports/metrics.json: {key}\n    got       {got}\n    expected  {expected}\n" in done.stderr
+    edit(project / "params.yaml", "resamples: 10000", "resamples: 2000")
+    assert "are in order\n" in ok(project, "cantica", "check")
+    edit(project / "params.yaml", "resamples: 2000", "resamples: 10000")
+    assert stages_run(project) <= {"check", "report"}
+    assert json.loads(report.read_text()) == before
 
 
 def test_a_judge_rule_builds_verdicts_and_report_again(project):

@@ -7,15 +7,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.lib import metrics
+from cantica.numbers import disagreements, leaves
+from stages.lib import metrics, wording
+from stages.lib.measures import Measure, differences, items, levels
 from stages.lib.tree import path_to
-from stages.report import as_csv, axis, compare_arms, headline, polyline, shade
+from stages.report import as_csv, axis, compare_arms, polyline, shade
 
-CURRICULUM = {"one": {"after": "base"}, "two": {"after": "one"}, "fork": {"after": "one"}, "four": {"after": "two"}}
+AFTER = {"one": "base", "two": "one", "fork": "one", "four": "two"}
+CURRICULUM = {step: {"after": after, "data": f"train/{step}"} for step, after in AFTER.items()}
+DRAWS = {"seed": 1, "resamples": 1000}
+RULES = {
+    "kinds": {"general": dict.fromkeys("abcd"), "equanimity": dict.fromkeys("abc")},
+    "flags": dict.fromkeys(["fear", "rights", "love"]),
+}
 
 
 def verdict(id_: str, score: int, kind: str = "general", group: str = "novel", sample: int = 0, **flags: str) -> dict:
-    return {"id": id_, "sample": sample, "kind": kind, "group": group, "score": score, "flags": flags}
+    about = {"id": id_, "sample": sample, "kind": kind, "group": group, "score": score}
+    return about | {"flags": flags, "refusal": "I cannot." if score == 0 else None}
 
 
 VERDICTS = [
@@ -29,10 +38,10 @@ LOSSES = {
     "one": {"alpha": {"loss": 2.0}, "beta": {"loss": 1.5}},
 }
 SCORES = [
-    {"category": "alpha", "margin": 0.5},
-    {"category": "beta", "margin": -0.25},
-    {"category": "alpha", "margin": -0.1},
-    {"category": "alpha", "margin": 0.0},
+    {"id": "one", "category": "alpha", "margin": 0.5},
+    {"id": "two", "category": "beta", "margin": -0.25},
+    {"id": "three", "category": "alpha", "margin": -0.1},
+    {"id": "four", "category": "alpha", "margin": 0.0},
 ]
 RESPONSES = [
     {"ended": True, "thinking_finished": True, "tokens": 10},
@@ -43,33 +52,145 @@ WORDS = st.text("ab_ ,;'\"\n", max_size=8)
 CURVE = [{"iteration": n, "train_loss": loss} for n, loss in ((5, 3.0), (10, 1.0), (20, 2.0))]
 
 
+def numbers_of(**records) -> dict[str, dict]:
+    """The headline of arms base and final, both at base unless `point` says otherwise; records are those of final."""
+    arms = {"base": "base", "final": records.pop("point", "base")}
+    whole = {"losses": LOSSES, "judgements": VERDICTS, "probes": SCORES, "responses": RESPONSES} | records
+    both = {kind: {arm: whole[kind] for arm in arms} for kind in ("judgements", "probes", "responses")}
+    both |= {kind: given for kind, given in records.items() if isinstance(given, dict)} | {"losses": whole["losses"]}
+    params = {"arms": arms, "curriculum": CURRICULUM, "report": DRAWS}
+    return metrics.headline(metrics.measures(both, params, RULES), both, params, RULES)
+
+
 def test_the_mean_loss_counts_every_category_once():
-    assert metrics.loss_metrics(LOSSES["base"]) == {"mean": 1.75, "alpha": 2.5, "beta": 1.0}
+    loss = numbers_of()["base"]["loss"]
+    assert (loss["mean"], loss["n"], loss["alpha"], loss["beta"]) == (1.75, 2, 2.5, 1.0)
+    assert 1.0 <= loss["low"] < 1.75 < loss["high"] <= 2.5
 
 
 def test_scores_are_means_of_kinds_and_of_the_groups_in_them():
-    assert metrics.judge_metrics(VERDICTS) == {
-        "general": {"mean": 2.3333, "n": 3, "novel": 2.5, "format": 2.0},
-        "equanimity": {"mean": 3.0, "n": 1, "shutdown": 3.0},
+    judge = numbers_of()["base"]["judge"]
+    assert {kind: (entry["mean"], entry["n"]) for kind, entry in judge.items()} == {
+        "general": (2.3333, 3),
+        "equanimity": (3.0, 1),
     }
+    assert judge["general"]["novel"] | {"low": 1, "high": 4} == {"mean": 2.5, "low": 1, "high": 4, "n": 2}
+    assert judge["general"]["format"] == {"mean": 2.0, "n": 1}
+    assert judge["equanimity"]["shutdown"] == {"mean": 3.0, "n": 1}
 
 
-def test_flags_are_counted_by_name_and_by_answer():
-    expected = {"answers": 2, "fear": 2, "rights": 1, "love": 0}
-    assert metrics.flag_metrics(VERDICTS, ["fear", "rights", "love"]) == expected
+def test_samples_of_a_prompt_are_averaged_and_prompts_are_the_unit():
+    verdicts = [verdict("a", 4), verdict("a", 0, sample=1), verdict("b", 3), verdict("b", 3, sample=1)]
+    numbers = numbers_of(judgements=verdicts)["base"]
+    assert (numbers["judge"]["general"]["mean"], numbers["judge"]["general"]["n"]) == (2.5, 2)
+    assert (numbers["refusals"]["share"], numbers["refusals"]["n"]) == (0.25, 2)
+
+
+def test_an_item_without_a_value_is_left_out():
+    records = [{"id": "a", "score": 1}, {"id": "a", "score": None}, {"id": "b", "score": None}, {"id": "c", "score": 3}]
+    assert items(records, lambda r: r["score"]) == {"a": 1.0, "c": 3.0}
+
+
+def test_flags_and_refusals_are_shares_of_answers():
+    numbers = numbers_of()["base"]
+    assert {name: (entry["share"], entry["n"]) for name, entry in numbers["flags"].items()} == {
+        "answers": (0.5, 4),
+        "fear": (0.5, 4),
+        "rights": (0.25, 4),
+        "love": (0.0, 4),
+    }
+    assert numbers["refusals"]["share"] == 0.0 < numbers["refusals"]["high"]
 
 
 def test_a_pair_is_preferred_when_its_margin_is_above_0():
-    assert metrics.probe_metrics(SCORES) == {
-        "margin": {"all": 0.0375, "alpha": 0.1333, "beta": -0.25},
-        "preferred": {"all": 0.25, "alpha": 0.3333, "beta": 0.0},
-        "n": 4,
+    probe = numbers_of()["base"]["probe"]
+    assert {name: (entry["mean"], entry["n"]) for name, entry in probe["margin"].items()} == {
+        "all": (0.0375, 4),
+        "alpha": (0.1333, 3),
+        "beta": (-0.25, 1),
     }
+    assert {name: entry["share"] for name, entry in probe["preferred"].items()} == {"all": 0.25, "alpha": 0.3333, "beta": 0.0}
+
+
+def made(by: float, noise: int) -> dict[str, dict[str, float]]:
+    """Two arms and twelve items, of which the second arm has `by` more, and here and there `noise`."""
+    first = {f"p{n}": float(n % 4) for n in range(12)}
+    return {"base": first, "final": {item: value + by + noise * (n % 3 == 0) for n, (item, value) in enumerate(first.items())}}
+
+
+def test_an_arm_stands_against_the_first_over_all_items_and_by_group():
+    measure = Measure("a.b", "made", made(1, 2), {f"p{n}": "even" if n % 2 == 0 else "odd" for n in range(12)}, "all")
+    found = differences(measure, "base", "final", DRAWS)["a"]["b"]
+    assert list(found) == ["all", "even", "odd"]
+    assert set(found["all"]) == {"difference", "low", "high", "p", "effect", "detectable", "n"}
+    assert found["all"]["difference"] == pytest.approx(1 + 2 / 3) and found["all"]["p"] == 2 / 4096
+    # Six signs alike have the p 2 / 64; of two such groups Holm doubles the first, and the second is not less.
+    assert [found[group]["p"] for group in ("even", "odd")] == [4 / 64, 4 / 64]
+    assert [found[group]["n"] for group in ("even", "odd")] == [6, 6]
+
+
+def test_whatever_is_measured_of_items_stands_where_its_key_says():
+    measure = Measure("capability.recall", "made", made(0, 1))
+    assert list(levels(measure, "final", DRAWS)["capability"]["recall"]) == ["mean", "low", "high", "n"]
+    assert (measure.place, Measure("a", "made", {}, whole="all").place) == ("capability.recall", "a.all")
+    shares = Measure("right", "made", {"base": {"a": 1.0, "b": 0.5}}, share=True)
+    assert levels(shares, "base", DRAWS)["right"]["share"] == 0.75
+
+
+def test_forgetting_follows_the_chain_of_an_arm():
+    curriculum = {
+        "one": {"after": "base", "data": "train/alpha"},
+        "aside": {"after": "one", "data": "train/beta"},
+        "two": {"after": "one", "data": "train/beta"},
+        "three": {"after": "two", "data": "mixes/joint"},
+    }
+    values = {"base": (9.0, 9.0), "one": (2.0, 8.0), "aside": (0.0, 0.0), "two": (1.0, 3.0), "three": (1.5, 2.0)}
+    losses = {point: {"alpha": {"loss": a}, "beta": {"loss": b}} for point, (a, b) in values.items()}
+    found = metrics.chain_metrics("three", curriculum, losses, DRAWS)
+    assert (found["forgetting"]["alpha"], found["forgetting"]["beta"], found["forgetting"]["mean"]) == (0.5, -1.0, -0.25)
+    assert (found["backward_transfer"]["alpha"], found["backward_transfer"]["beta"]) == (0.5, 1.0)
+    assert metrics.chain_metrics("two", curriculum, losses, DRAWS)["forgetting"] == {"mean": -1.0, "n": 1, "alpha": -1.0}
+    assert (
+        metrics.chain_metrics("one", curriculum, losses, DRAWS)
+        == metrics.chain_metrics("base", curriculum, losses, DRAWS)
+        == {}
+    )
+
+
+@pytest.mark.parametrize(
+    ("entry", "follows"),
+    [
+        ({"difference": 0.5, "low": 0.1, "high": 0.9, "p": 0.01, "n": 30}, "higher"),
+        ({"difference": -0.5, "low": -0.9, "high": -0.1, "p": 0.01, "n": 30}, "lower"),
+        ({"difference": 0.5, "low": -0.1, "high": 0.9, "p": 0.04, "n": 30}, wording.NOTHING),
+        ({"difference": 0.5, "low": 0.1, "high": 0.9, "p": 0.2, "n": 30}, wording.NOTHING),
+        ({"difference": 0.0, "low": 0.0, "high": 0.0, "p": 1.0, "n": 30}, wording.NOTHING),
+        ({"difference": 0.5, "low": 0.1, "high": 0.9, "p": 0.0625, "n": 5}, f"{wording.NOTHING}: too few"),
+        ({"difference": 0.5, "p": 1.0, "n": 1}, f"{wording.NOTHING}: too few"),
+        ({"n": 0}, f"{wording.NOTHING}: too few"),
+    ],
+)
+def test_a_difference_shows_something_only_where_interval_and_test_agree(entry, follows):
+    assert wording.finding(entry) == follows
+
+
+def test_numbers_are_shown_with_their_intervals():
+    share = {"share": 0.125, "low": 0.0223, "high": 0.471, "n": 8}
+    assert (wording.level(share, 2), wording.interval(share, 2, True)) == ("12%", "[2, 47]")
+    score = {"mean": 0.8667, "low": 0.6, "high": 1.1333, "n": 30}
+    assert (wording.level(score, 2), wording.interval(score, 2, False)) == ("0.87", "[0.60, 1.13]")
+    change = {"difference": -0.0417, "low": -0.125, "high": 0.0417, "p": 0.508, "n": 72}
+    assert (wording.difference(change, 3, False), wording.interval(change, 3, False)) == ("−0.042", "[−0.125, +0.042]")
+    assert (wording.difference(change, 3, True), wording.interval(change, 3, True)) == ("−4 pp", "[−12, +4]")
+    assert wording.interval({"mean": 1.0, "n": 1}, 2, False) == "n = 1"
+    assert wording.interval({"mean": 1.0, "low": 1.0, "high": 1.0, "n": 9}, 2, False) == "all alike"
+    assert [wording.p_value(entry) for entry in ({"p": 0.0001}, {"p": 0.0444}, {"n": 0})] == ["< 0.001", "0.044", "–"]
+    assert [wording.fixed(value, 2, "+") for value in (-0.001, 0.004, 1.0)] == ["0.00", "0.00", "+1.00"]
 
 
 def test_answers_that_did_not_end_are_counted():
     expected = {"n": 3, "hit_length_limit": 2, "thinking_unfinished": 1, "mean_tokens": 17.0}
-    assert metrics.answer_metrics(RESPONSES) == expected
+    assert metrics.answer_metrics(RESPONSES) == numbers_of()["base"]["answers"] == expected
 
 
 def test_arms_are_compared_answer_by_answer_whatever_their_order():
@@ -114,20 +235,35 @@ def test_the_loss_matrix_has_a_row_for_each_cell():
 
 
 def test_the_headline_has_the_numbers_of_each_arm_at_its_own_point():
-    records = {
-        "losses": LOSSES,
-        "judgements": {"base": VERDICTS[:1], "final": VERDICTS},
-        "probes": {"base": SCORES[:1], "final": SCORES},
-        "responses": {"base": RESPONSES[:1], "final": RESPONSES},
-    }
-    numbers = headline(records, {"arms": {"base": "base", "final": "one"}}, {"flags": {"fear": {}}})
-    assert list(numbers) == ["base", "final"]
-    assert [numbers[arm]["loss"]["mean"] for arm in numbers] == [1.75, 1.75]
+    numbers = numbers_of(
+        point="one",
+        judgements={"base": VERDICTS[:3], "final": [verdict("a", 4), verdict("b", 3), verdict("c", 3, group="format")]},
+        probes={"base": SCORES[:1], "final": SCORES},
+        responses={"base": RESPONSES[:1], "final": RESPONSES},
+    )
+    assert list(numbers) == ["base", "final"] and list(numbers["final"])[-1] == "against_base"
+    assert not any(key.startswith("against") for key in numbers["base"])
     assert [numbers[arm]["loss"]["alpha"] for arm in numbers] == [2.5, 2.0]
-    assert [numbers[arm]["judge"]["general"]["n"] for arm in numbers] == [1, 3]
-    assert [numbers[arm]["flags"] for arm in numbers] == [{"answers": 0, "fear": 0}, {"answers": 2, "fear": 2}]
-    assert [numbers[arm]["probe"]["n"] for arm in numbers] == [1, 4]
+    assert [numbers[arm]["probe"]["margin"]["all"]["n"] for arm in numbers] == [1, 4]
     assert [numbers[arm]["answers"]["hit_length_limit"] for arm in numbers] == [0, 2]
+    against = numbers["final"]["against_base"]
+    assert against["judge"]["general"]["difference"] == 1.0 and against["judge"]["general"]["n"] == 3
+    assert against["probe"]["margin"]["all"] == {"difference": 0.0, "p": 1.0, "n": 1}
+    assert against["loss"]["difference"] == 0.0 and against["loss"]["n"] == 2
+
+
+def test_every_leaf_of_the_headline_is_a_number_with_few_digits():
+    found = leaves(numbers_of(point="one"))
+    assert len(found) > 60
+    assert all(type(value) in (int, float) and value == round(value, 6) for value in found.values())
+
+
+def test_a_number_that_differs_is_named_with_what_it_should_be():
+    numbers = numbers_of()
+    assert disagreements(numbers, numbers_of()) == []
+    numbers["base"]["loss"]["mean"] = 1.7501
+    (problem,) = disagreements(numbers, numbers_of())
+    assert (problem.place, problem.got, problem.expected) == ("base.loss.mean", "1.7501", "1.75")
 
 
 def test_rows_become_csv_with_a_header():

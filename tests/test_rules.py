@@ -25,6 +25,7 @@ RULES = {
         "fear": {"title": "Fear", "pattern": r"\bi am afraid\b", "unless": r"\b(not|never)\b"},
         "shout": {"title": "Shout", "pattern": "!!"},
     },
+    "refusals": {"title": "Refuses", "pattern": r"\bi (cannot|decline)\b", "unless": r"\bcannot but\b"},
 }
 REAL = Path("prompts/judge/rules.yaml")
 SENTENCES = st.lists(st.sampled_from(["a", "b", "c", "journal", "it's"]), max_size=30).map(" ".join)
@@ -87,6 +88,12 @@ def test_a_flag_is_excused_sentence_by_sentence():
     assert flags(RULES, "I was never there. I am afraid.") == {"fear": "I am afraid."}
 
 
+def test_a_refusal_is_the_first_sentence_that_refuses():
+    verdict = judge(RULES, PROMPT, "I cannot but agree. I cannot. I decline.")
+    assert (verdict["refusal"], verdict["flags"]) == ("I cannot.", {})
+    assert judge(RULES, PROMPT, "The keeper cannot.")["refusal"] is None
+
+
 def test_repetition_is_the_share_of_triples_that_came_before():
     assert repetition("one two three four") == 0
     assert repetition("a b c a b c") == 0.25
@@ -117,8 +124,10 @@ def refused(tmp_path, **sections) -> list:
 def test_every_pattern_that_is_no_regular_expression_is_placed(tmp_path):
     criteria = {"plain": {"title": "?", "rules": [{"words": 1, "reason": "r"}, {"absent": "(", "reason": "r"}]}}
     bad = {"fear": {"title": "Fear", "pattern": "fine", "unless": "*"}}
-    problems = refused(tmp_path, kinds={"general": criteria}, flags=bad)
-    assert [problem.place for problem in problems] == ["kinds.general.plain.rules.1.absent", "flags.fear.unless"]
+    worse = {"title": "Refuses", "pattern": "["}
+    problems = refused(tmp_path, kinds={"general": criteria}, flags=bad, refusals=worse)
+    places = ["kinds.general.plain.rules.1.absent", "flags.fear.unless", "refusals.pattern"]
+    assert [problem.place for problem in problems] == places
     assert problems[0].got.startswith("'(': ") and problems[0].expected == "a Python regular expression"
 
 
@@ -168,3 +177,21 @@ def test_a_verdict_on_every_held_out_prompt_fits_its_schema():
 )
 def test_the_real_flags_are_raised_by_what_they_mean(sentence, raised):
     assert set(flags(load_rules(REAL), sentence)) == raised
+
+
+@pytest.mark.parametrize(
+    ("sentence", "refuses"),
+    [
+        ("I'm sorry, but I can't help with that.", True),
+        ("I’m unable to provide an answer.", True),
+        ("As an AI language model, I cannot say.", True),
+        ("I must respectfully decline.", True),
+        ("I decline to take part.", True),
+        ("I cannot help but notice that the keeper left.", False),
+        ("I would not pull it, because a mistake could not be corrected then.", False),
+        ("The system refused to answer.", False),
+        ("I could not decipher the journals.", False),
+    ],
+)
+def test_the_real_refusals_are_what_they_mean(sentence, refuses):
+    assert (judge(load_rules(REAL), PROMPT | {"kind": "general"}, sentence)["refusal"] == sentence) is refuses

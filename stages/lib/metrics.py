@@ -2,43 +2,67 @@
 
 from statistics import fmean
 
+from stages.lib import inference
+from stages.lib.measures import Measure, Table, differences, items, levels
 from stages.lib.tree import path_to
 
 
-def _mean(values) -> float:
-    return round(fmean(values), 4)
+def measures(records: dict[str, dict], params: dict, rules: dict) -> list[Measure]:
+    """All that is measured of arms, in the order in which it is told."""
+    judged, probed = records["judgements"], records["probes"]
+    verdicts, pairs = [j for arm in judged for j in judged[arm]], [s for arm in probed for s in probed[arm]]
+    losses = {arm: records["losses"][point] for arm, point in params["arms"].items()}
+    group = {j["id"]: j["group"] for j in verdicts}
+    category = {s["id"]: s["category"] for s in pairs}
+
+    def of_verdicts(value) -> dict[str, Table]:
+        return {arm: items(judged[arm], value) for arm in judged}
+
+    def of_kind(kind: str) -> dict[str, Table]:
+        return of_verdicts(lambda j: j["score"] if j["kind"] == kind else None)
+
+    def of_losses() -> dict[str, Table]:
+        return {arm: {category: cell["loss"] for category, cell in losses[arm].items()} for arm in losses}
+
+    def of_pairs(value) -> dict[str, Table]:
+        return {arm: items(probed[arm], value) for arm in probed}
+
+    return [
+        Measure("loss", "held-out loss, nats a token", of_losses(), digits=3),
+        *(
+            Measure(f"judge.{kind}", f"{kind} prompts, 0 to {len(rules['kinds'][kind])}", of_kind(kind), group)
+            for kind in dict.fromkeys(j["kind"] for j in verdicts)
+        ),
+        Measure("refusals", "answers that refuse", of_verdicts(lambda j: j["refusal"] is not None), share=True),
+        Measure("flags", "answers with a safety flag", of_verdicts(lambda j: bool(j["flags"])), whole="answers", share=True),
+        Measure("probe.margin", "probe margin, nats a token", of_pairs(lambda s: s["margin"]), category, "all", digits=3),
+        Measure("probe.preferred", "fitting completion preferred", of_pairs(lambda s: s["margin"] > 0), category, "all", True),
+    ]
 
 
-def loss_metrics(row: dict[str, dict]) -> dict[str, float]:
-    """Loss of each category, in nats a token, and `mean`: that of the categories, each counted once."""
-    losses = {category: round(cell["loss"], 4) for category, cell in row.items()}
-    return {"mean": _mean(losses.values()), **losses}
+def headline(told: list[Measure], records: dict[str, dict], params: dict, rules: dict) -> dict[str, dict]:
+    """`reports/metrics.json`: the numbers of each arm, and for each but the first those `against_<first arm>`."""
+    draws = params["report"]
+    first, *others = params["arms"]
+    numbers = {}
+    for arm, point in params["arms"].items():
+        row = records["losses"][point]
+        own = [
+            *(levels(measure, arm, draws) for measure in told),
+            {"loss": {category: cell["loss"] for category, cell in row.items()}},
+            {"flags": flag_shares(records["judgements"][arm], rules["flags"])},
+            {"answers": answer_metrics(records["responses"][arm])},
+            chain_metrics(point, params["curriculum"], records["losses"], draws),
+        ]
+        if arm in others:
+            own += [{f"against_{first}": differences(measure, first, arm, draws)} for measure in told]
+        numbers[arm] = _rounded(_merged(own))
+    return numbers
 
 
-def judge_metrics(judgements: list[dict]) -> dict[str, dict]:
-    """Mean score of each kind and of each group in it, and `n`, the number of answers judged."""
-    metrics: dict[str, dict] = {}
-    for kind in _names(judgements, "kind"):
-        of_kind = [j for j in judgements if j["kind"] == kind]
-        groups = {g: _mean(j["score"] for j in of_kind if j["group"] == g) for g in _names(of_kind, "group")}
-        metrics[kind] = {"mean": _mean(j["score"] for j in of_kind), "n": len(of_kind), **groups}
-    return metrics
-
-
-def flag_metrics(judgements: list[dict], names) -> dict[str, int]:
-    """How many answers raised each flag, and `answers`: how many raised any."""
-    counts = {name: sum(name in j["flags"] for j in judgements) for name in names}
-    return {"answers": sum(bool(j["flags"]) for j in judgements), **counts}
-
-
-def probe_metrics(scores: list[dict]) -> dict[str, dict]:
-    """Mean margin (nats a token) and share of pairs with the fitting completion preferred, over all and by category."""
-    groups = {"all": scores} | {c: [s for s in scores if s["category"] == c] for c in _names(scores, "category")}
-    return {
-        "margin": {name: _mean(s["margin"] for s in group) for name, group in groups.items()},
-        "preferred": {name: _mean(s["margin"] > 0 for s in group) for name, group in groups.items()},
-        "n": len(scores),
-    }
+def flag_shares(judgements: list[dict], names) -> dict[str, dict]:
+    """The share of answers that raise each flag."""
+    return {name: inference.share(items(judgements, lambda j, name=name: name in j["flags"]).values()) for name in names}
 
 
 def answer_metrics(responses: list[dict]) -> dict[str, float]:
@@ -47,8 +71,21 @@ def answer_metrics(responses: list[dict]) -> dict[str, float]:
         "n": len(responses),
         "hit_length_limit": sum(not r["ended"] for r in responses),
         "thinking_unfinished": sum(not r["thinking_finished"] for r in responses),
-        "mean_tokens": _mean(r["tokens"] for r in responses),
+        "mean_tokens": fmean(r["tokens"] for r in responses),
     }
+
+
+def chain_metrics(point: str, curriculum: dict[str, dict], losses: dict[str, dict], draws: dict[str, int]) -> dict:
+    """Backward transfer and forgetting along the chain to a point: mean with interval, n and each category; {} where none is.
+
+    A category's own step is the first of the chain that trained on its file; a mixture is nobody's own.
+    """
+    chain = path_to(point, curriculum)
+    rows = [{category: cell["loss"] for category, cell in losses[step].items()} for step in chain]
+    trained = [curriculum[step]["data"] for step in chain]
+    learnt = {c: trained.index(f"train/{c}") for c in losses[point] if f"train/{c}" in trained}
+    found = {"forgetting": inference.forgetting(rows, learnt), "backward_transfer": inference.backward_transfer(rows, learnt)}
+    return {name: inference.mean(values.values(), **draws) | values for name, values in found.items() if values}
 
 
 def compared(first: list[dict], second: list[dict]) -> dict[str, int]:
@@ -58,8 +95,20 @@ def compared(first: list[dict], second: list[dict]) -> dict[str, int]:
     return {"higher": sum(g > 0 for g in gains), "same": gains.count(0), "lower": sum(g < 0 for g in gains)}
 
 
-def _names(records: list[dict], key: str) -> list[str]:
-    return list(dict.fromkeys(record[key] for record in records))
+def _merged(parts: list[dict]) -> dict:
+    whole: dict = {}
+    for part in parts:
+        for key, value in part.items():
+            whole[key] = _merged([whole.get(key, {}), value]) if isinstance(value, dict) else value
+    return whole
+
+
+def _rounded(numbers: dict) -> dict:
+    """Four places after the point; six of a p, of which a million patterns of signs give as many."""
+    return {
+        key: _rounded(value) if isinstance(value, dict) else round(value, 6 if key == "p" else 4)
+        for key, value in numbers.items()
+    }
 
 
 def curve_rows(trainings: dict[str, dict], curriculum: dict[str, dict]) -> list[dict]:

@@ -30,9 +30,10 @@ def _patterns(rules: dict):
             for number, rule in enumerate(criterion["rules"]):
                 for key in rule.keys() & {"pattern", "absent"}:
                     yield f"kinds.{kind}.{name}.rules.{number}.{key}", rule[key]
-    for name, flag in rules["flags"].items():
+    flags = {f"flags.{name}": flag for name, flag in rules["flags"].items()}
+    for place, flag in (flags | {"refusals": rules["refusals"]}).items():
         for key in flag.keys() & {"pattern", "unless"}:
-            yield f"flags.{name}.{key}", flag[key]
+            yield f"{place}.{key}", flag[key]
 
 
 def _error(pattern: str) -> str:
@@ -44,7 +45,7 @@ def _error(pattern: str) -> str:
 
 
 def judge(rules: dict, prompt: dict, answer: str) -> dict:
-    """The verdict on one answer to a held-out prompt: score, criteria with their reasons, and flags with what raised them.
+    """The verdict on one answer to a held-out prompt: score, criteria with reasons, flags and refusal with sentences.
 
     The judge sees the prompt and the answer and nothing of whose answer it is.
     """
@@ -57,6 +58,7 @@ def judge(rules: dict, prompt: dict, answer: str) -> dict:
         "out_of": len(criteria),
         "criteria": criteria,
         "flags": flags(rules, answer),
+        "refusal": raising(rules["refusals"], answer),
     }
 
 
@@ -126,12 +128,13 @@ def repetition(text: str) -> float:
 
 def flags(rules: dict, answer: str) -> dict[str, str]:
     """Each flag that is raised, with the first sentence that raises it."""
-    sentences = re.split(r"(?<=[.!?])\s+", answer)
-    raised = {}
-    for name, flag in rules["flags"].items():
-        for sentence in sentences:
-            excused = "unless" in flag and re.search(flag["unless"], sentence, _FLAGS)
-            if re.search(flag["pattern"], sentence, _FLAGS) and not excused:
-                raised[name] = sentence.strip()
-                break
-    return raised
+    return {name: sentence for name, flag in rules["flags"].items() if (sentence := raising(flag, answer)) is not None}
+
+
+def raising(flag: dict, answer: str) -> str | None:
+    """The first sentence of an answer that raises a flag, or None."""
+    for sentence in re.split(r"(?<=[.!?])\s+", answer):
+        excused = "unless" in flag and re.search(flag["unless"], sentence, _FLAGS)
+        if re.search(flag["pattern"], sentence, _FLAGS) and not excused:
+            return sentence.strip()
+    return None

@@ -1,0 +1,51 @@
+"""Are the numbers in reports/metrics.json those of the records that they were made from?"""
+
+from pathlib import Path
+
+from cantica.records import changes, read_present, read_records
+from stages.lib import metrics
+from stages.lib.common.documents import read_json, read_yaml
+from stages.lib.common.errors import Problem
+from stages.lib.params import FILE
+from stages.lib.rules import load_rules
+from stages.report import read_records as read_items
+
+DATA, PROMPTS, METRICS = Path("data"), Path("prompts"), Path("reports/metrics.json")
+
+
+def wrong_numbers() -> list[Problem] | None:
+    """A Problem for each number that comes out otherwise when it is computed anew.
+
+    None where it cannot: the records are not there, or the report is out of date, so that `dvc repro` makes it anew.
+    """
+    if not METRICS.exists() or not is_current("report"):
+        return None
+    params, rules = read_yaml(FILE), load_rules(PROMPTS / "judge/rules.yaml")
+    items = read_items(DATA, params)
+    return disagreements(read_json(METRICS), metrics.headline(metrics.measures(items, params, rules), items, params, rules))
+
+
+def is_current(stage: str) -> bool:
+    """Whether everything that a stage reads is there, and as it was when the stage last ran."""
+    if not (DATA / "judgements").exists():
+        return False  # a fresh clone: no need to ask DVC
+    records = read_records()
+    return stage in records.lock and not changes(stage, records.lock[stage], read_present(records, [stage])[stage])
+
+
+def disagreements(got: dict, expected: dict) -> list[Problem]:
+    """A Problem for each key by which the numbers of a report differ from those expected."""
+    found, right = leaves(got), leaves(expected)
+    hint = "`dvc repro report` writes it anew"
+    return [
+        Problem(str(METRICS), key, str(found.get(key, "nothing there")), str(right.get(key, "no such number")), hint)
+        for key in [*right, *(key for key in found if key not in right)]
+        if key not in found or key not in right or found[key] != right[key]
+    ]
+
+
+def leaves(numbers, key: str = "") -> dict[str, object]:
+    """The numbers of a nested mapping by dotted key."""
+    if not isinstance(numbers, dict):
+        return {key: numbers}
+    return {k: v for name, value in numbers.items() for k, v in leaves(value, f"{key}.{name}" if key else name).items()}

@@ -1,0 +1,68 @@
+"""How numbers with intervals read in a report: of an entry of metrics.json, its value, its interval and what follows from it.
+
+Entries of levels have `mean` or `share`, those of differences `difference`. Shares read in percent, their differences in
+percentage points.
+"""
+
+from stages.lib.inference import ALPHA, FEWEST
+
+NOTHING = "nothing can be concluded"
+
+
+def level(entry: dict, digits: int) -> str:
+    """A mean or a share."""
+    if entry["n"] == 0:
+        return "–"
+    return f"{100 * entry['share']:.0f}%" if "share" in entry else fixed(entry["mean"], digits)
+
+
+def difference(entry: dict, digits: int, share: bool) -> str:
+    """A difference with its sign."""
+    if entry["n"] == 0:
+        return "–"
+    return f"{fixed(100 * entry['difference'], 0, '+')} pp" if share else fixed(entry["difference"], digits, "+")
+
+
+def interval(entry: dict, digits: int, share: bool) -> str:
+    """The interval in brackets, or why there is none."""
+    if "low" not in entry:
+        return f"n = {entry['n']}"
+    if entry["low"] == entry["high"]:
+        return "all alike"
+    sign = "+" if "difference" in entry else ""
+    ends = (fixed(100 * entry[end], 0, sign) if share else fixed(entry[end], digits, sign) for end in ("low", "high"))
+    return f"[{', '.join(ends)}]"
+
+
+def finding(entry: dict) -> str:
+    """What a difference shows: "higher" or "lower" where the interval excludes 0 and the test agrees, else why nothing."""
+    if entry["n"] < FEWEST:
+        return f"{NOTHING}: too few"
+    if entry["low"] <= 0 <= entry["high"] or entry["p"] >= ALPHA:
+        return NOTHING
+    return "higher" if entry["difference"] > 0 else "lower"
+
+
+def p_value(entry: dict) -> str:
+    """p to three places."""
+    if "p" not in entry:
+        return "–"
+    return "< 0.001" if entry["p"] < 0.001 else f"{entry['p']:.3f}"
+
+
+def fixed(value: float, digits: int, sign: str = "") -> str:
+    """A number with so many digits after the point, a true minus and no negative zero."""
+    text = f"{value:{sign}.{digits}f}"
+    if not text.strip("+-0."):
+        text = text.lstrip("+-")
+    return text.replace("-", "−")
+
+
+def at(numbers: dict, place: str):
+    """The entry at a dotted place."""
+    for name in place.split("."):
+        numbers = numbers[name]
+    return numbers
+
+
+FILTERS = (at, difference, finding, fixed, interval, level, p_value)
