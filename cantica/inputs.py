@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from stages.check import check_params
+from stages.lib.capability import load_items
 from stages.lib.common.documents import raise_any, read_yaml
 from stages.lib.common.errors import InputError, Problem
 from stages.lib.held_out import load_prompts
@@ -55,9 +56,11 @@ def check_inputs() -> str:
     written = [name for name, settings in params["categories"].items() if not is_import(Path(settings["source"]))]
     problems += [_unprobed(name) for name in written if pairs and name not in probed]
     collect(load_rules, PROMPTS / "judge" / "rules.yaml")
+    items = collect(load_items, PROMPTS / "capability", params["capability"]["seed"])
     raise_any(problems)
     steps = len(params["curriculum"])
-    return f"{steps} steps, {scenarios} scenarios, {len(prompts)} held-out prompts and {len(pairs)} probe pairs are in order"
+    counts = f"{len(prompts)} held-out prompts, {len(pairs)} probe pairs and {sum(map(len, items.values()))} capability items"
+    return f"{steps} steps, {scenarios} scenarios, {counts} are in order"
 
 
 def _unprobed(category: str) -> Problem:
