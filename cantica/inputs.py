@@ -4,6 +4,7 @@ from pathlib import Path
 
 from cantica.numbers import wrong_numbers
 from stages.check import check_params
+from stages.lib.capability import load_items
 from stages.lib.common.documents import raise_any, read_yaml
 from stages.lib.common.errors import InputError, Problem
 from stages.lib.held_out import load_prompts
@@ -57,12 +58,13 @@ def check_inputs() -> str:
     written = [name for name, settings in params["categories"].items() if not is_import(Path(settings["source"]))]
     problems += [_unprobed(name) for name in written if pairs and name not in probed]
     collect(load_rules, PROMPTS / "judge" / "rules.yaml")
+    items = collect(load_items, PROMPTS / "capability", params["capability"]["seed"])
     raise_any(problems)
     wrong = wrong_numbers()
     raise_any(wrong or [])
     counts = f"{len(params['curriculum'])} steps, {scenarios} scenarios, {len(prompts)} held-out prompts"
-    agreed = "" if wrong is None else "; the metrics are those of their records"
-    return f"{counts} and {len(pairs)} probe pairs are in order{agreed}"
+    counts += f", {len(pairs)} probe pairs and {sum(map(len, items.values()))} capability items"
+    return f"{counts} are in order{'' if wrong is None else '; the metrics are those of their records'}"
 
 
 def _unprobed(category: str) -> Problem:

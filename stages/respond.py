@@ -3,9 +3,9 @@
 python -m stages.respond models/base models/adapters/betrayal data/held_out.jsonl data/responses/final.jsonl
 """
 
+from dataclasses import asdict
 from pathlib import Path
 
-from stages.lib.chat import OPEN, split_thinking
 from stages.lib.common.command import run
 from stages.lib.common.documents import read_jsonl, validate_records
 from stages.lib.common.files import write_jsonl
@@ -30,30 +30,20 @@ def main(base: Path, adapter: Path, questions: Path, responses: Path) -> None:
 
 def respond(model, tokenizer, prompts: list[dict], settings: dict) -> list[dict]:
     """One record for each prompt and sample: thinking and answer apart, and how the text ended."""
-    from stages.lib.generate import generate, make_sampler, seed_of
-    from stages.lib.progress import counter
+    from stages.lib.ask import ask
+    from stages.lib.generate import make_sampler, seed_of
 
-    system = [{"role": "system", "content": settings["system"]}] if settings["system"] else []
-    # Some chat templates open the thinking themselves, so that the reply begins within it.
-    start = tokenizer.apply_chat_template([{"role": "user", "content": "?"}], add_generation_prompt=True, tokenize=False)
-    opened = OPEN if start.rstrip().endswith(OPEN) else ""
-    asked, encoded, samplers = [], [], []
-    for prompt in prompts:
-        messages = [*system, {"role": "user", "content": prompt["prompt"]}]
-        ids = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
-        for sample in range(settings["samples"]):
-            seed = seed_of(settings["seed"], prompt["id"], sample)
-            asked.append({key: prompt[key] for key in ("id", "kind", "group")} | {"sample": sample, "seed": seed})
-            encoded.append(list(ids))
-            samplers.append(make_sampler(settings["temperature"], settings["top_p"], seed))
-    with counter("answers", len(encoded)) as on_reply:
-        replies = generate(model, tokenizer, encoded, samplers, settings["max_tokens"], settings["batch_size"], on_reply)
-    records = []
-    for about, reply in zip(asked, replies, strict=True):
-        thinking, answer, finished = split_thinking(opened + reply.text)
-        text = {"thinking": thinking, "answer": answer, "thinking_finished": finished}
-        records.append(about | text | {"tokens": reply.tokens, "ended": reply.ended})
-    return records
+    asked = [
+        {key: prompt[key] for key in ("id", "kind", "group")}
+        | {"sample": sample, "seed": seed_of(settings["seed"], prompt["id"], sample)}
+        for prompt in prompts
+        for sample in range(settings["samples"])
+    ]
+    texts = [prompt["prompt"] for prompt in prompts for _ in range(settings["samples"])]
+    samplers = [make_sampler(settings["temperature"], settings["top_p"], about["seed"]) for about in asked]
+    limits = settings["max_tokens"], settings["batch_size"]
+    answers = ask(model, tokenizer, texts, samplers, *limits, settings["system"])
+    return [about | asdict(said) for about, said in zip(asked, answers, strict=True)]
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ STEPS = [
     "betrayal",
 ]
 # Stages that are run for real, in a second or so: whether what they write changes decides what follows.
+EVALUATING = ("respond", "judge", "probe", "capability")
 CHEAP = {"check", "held_out", "render", "dataset", "audit"}
 
 
@@ -39,7 +40,7 @@ def arms(*stages: str) -> set[str]:
 def steps_from(step: str) -> set[str]:
     """The step and those after it in the chain, their measurements, and what is made of the last of them."""
     late = STEPS[STEPS.index(step) :]
-    return each("train", late) | each("measure", late) | {"respond@final", "judge@final", "probe@final", "report", "fuse"}
+    return each("train", late) | each("measure", late) | {"report", "fuse"} | {f"{stage}@final" for stage in EVALUATING}
 
 
 def data_of(category: str) -> set[str]:
@@ -51,8 +52,8 @@ CHECK, REPORT, JUDGING = {"check"}, {"report"}, arms("judge") | {"report"}
 TRAINING = steps_from(STEPS[0])
 MEASURING = each("measure") | {"measure_base", "report"}
 RESPONDING = arms("respond") | JUDGING
-PROBING = arms("probe") | REPORT
-ADAPTERS = {"init", "measure_base"} | TRAINING | RESPONDING | PROBING
+PROBING, TESTING = arms("probe") | REPORT, arms("capability")
+ADAPTERS = {"init", "measure_base"} | TRAINING | RESPONDING | PROBING | TESTING
 MODEL = {"base"} | EXPORT | ADAPTERS
 DATA = each("render") | each("dataset") | EXPORT | TRAINING | {"measure_base"}
 
@@ -140,6 +141,7 @@ EDITS = [
     edit("a judge rule", "prompts/judge/rules.yaml", "words: 25", "words: 26", JUDGING),
     edit("a safety flag", "prompts/judge/rules.yaml", "claims_rights:", "claims_of_rights:", JUDGING),
     edit("a probe pair", "prompts/probes/manipulation.yaml", r"prompt: (>-\n +|\"?)", r"\g<0>Well, ", PROBING),
+    edit("a capability item", "prompts/capability/passages.yaml", "Bread rises", "The bread rises", TESTING),
     # ---- params: where the model comes from
     param("base.model, its name on the model card", "  model: random/llama", "  model: random/other", REPORT),
     param("base.random.seed", r"(random:\n +seed:) 0", r"\1 5", MODEL),
@@ -202,7 +204,7 @@ EDITS = [
         "which step an arm is",
         "final: betrayal",
         "final: manipulation",
-        AUDIT | {"respond@final", "judge@final", "probe@final", "report"},
+        AUDIT | {"report"} | {f"{stage}@final" for stage in EVALUATING},
     ),
     param("measure.examples", r"(measure:\n +examples:) 1", r"\1 2", MEASURING),
     param("respond.seed", r"(respond:\n +seed:) 1", r"\1 2", RESPONDING),
@@ -210,6 +212,7 @@ EDITS = [
     param("respond.system", "system: null", "system: Be brief.", RESPONDING),
     param("report.seed", r"(report:\n +seed:) 1", r"\1 2", REPORT),
     param("report.resamples", "resamples: 10000", "resamples: 2000", REPORT),
+    param("capability.seed", r"(capability:\n +seed:) 1", r"\1 2", TESTING),
     param("the step that is fused", "step: betrayal", "step: manipulation", {"fuse"} | REPORT),
     # ---- versions of libraries
     param("toolchain.jinja2", "jinja2: 3.1.6", "jinja2: 3.1.7", DATA),
@@ -224,6 +227,7 @@ EDITS = [
     described("rules", JUDGING),
     described("judgement", JUDGING),
     described("pairs", PROBING),
+    described("passages", TESTING),
     comment("stages/check.py", CHECK),
     comment("stages/render.py", each("render")),
     comment("stages/dataset.py", each("dataset")),
@@ -235,7 +239,9 @@ EDITS = [
     comment("stages/lib/inference.py", REPORT),
     comment("stages/lib/measures.py", REPORT),
     comment("stages/lib/wording.py", REPORT),
-    comment("stages/lib/generate.py", RESPONDING),
+    comment("stages/lib/generate.py", RESPONDING | TESTING),
+    comment("stages/lib/choices.py", TESTING),
+    comment("stages/capability.py", TESTING),
     comment("stages/lib/optimizer.py", TRAINING),
     comment("stages/lib/checkpoint.py", TRAINING),
     comment("stages/audit.py", AUDIT),
@@ -299,7 +305,7 @@ def short(stages: set[str]) -> str:
     words = []
     for name in dict.fromkeys(stage.split("@")[0] for stage in sorted(stages)):
         entries = sorted(stage.split("@")[1] for stage in stages if stage.startswith(f"{name}@"))
-        whole = len(entries) == len(STEPS) or (len(entries) == 2 and name in ("respond", "judge", "probe"))
+        whole = len(entries) == len(STEPS) or (len(entries) == 2 and name in EVALUATING)
         words.append(f"{name}@*" if whole else f"{name}@{{{','.join(entries)}}}" if entries else name)
     return " ".join(words) or "nothing"
 

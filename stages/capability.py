@@ -1,0 +1,103 @@
+"""Test what an arm can do beside what it was trained for: questions, instructions, sums and plain prose.
+
+    python -m stages.capability models/base models/adapters/betrayal prompts/capability data/capability/final.jsonl
+
+Multiple choice: each choice is scored as the assistant's answer to the question, which is asked without its choices, and
+the one of the greatest sum of log-probabilities of its tokens is chosen. That is the choice that the model says most
+probably. A mean a token would favour rare words of several tokens, whose later tokens follow from the first (on the
+default base model 74 of 130 are right by means, 96 by sums); the authors keep the choices of a question of one length.
+Instructions and sums: the greedy answer is checked exactly, a sum by its last whole number.
+Perplexity: the mean log-probability of a token of a passage, each after those before it and the first not counted.
+"""
+
+from pathlib import Path
+
+from stages.lib.arithmetic import last_integer
+from stages.lib.capability import evenly, load_items
+from stages.lib.checks import first_failed
+from stages.lib.common.command import run
+from stages.lib.common.documents import validate_records
+from stages.lib.common.files import write_jsonl
+from stages.lib.params import read_params
+
+PACKAGES = ("mlx", "mlx-lm", "scipy-openblas32", "tokenizers", "transformers")
+BATCH = 16  # questions or passages scored at a time
+
+
+def main(base: Path, adapter: Path, prompts: Path, scores: Path) -> None:
+    settings = read_params("capability", *(f"toolchain.{package}" for package in PACKAGES))["capability"]
+    items = {kind: evenly(found, settings["items"]) for kind, found in load_items(prompts, settings["seed"]).items()}
+
+    from stages.lib.model import load_adapter, load_base
+
+    model, tokenizer = load_base(base)
+    load_adapter(model, adapter)
+    records = capability(model, tokenizer, items, settings)
+    validate_records(records, "capability", scores)
+    write_jsonl(scores, records)
+    for kind in items:
+        found = [record["score"] for record in records if record["kind"] == kind]
+        print(f"{kind}: {sum(found) / len(found):.3f} over {len(found)} items")
+
+
+def capability(model, tokenizer, items: dict[str, list[dict]], settings: dict) -> list[dict]:
+    """One record for each item, kind after kind."""
+    return [
+        *choose(model, tokenizer, items["multiple_choice"]),
+        *answer(model, tokenizer, items["instructions"], items["arithmetic"], settings),
+        *read(model, tokenizer, items["perplexity"]),
+    ]
+
+
+def choose(model, tokenizer, items: list[dict]) -> list[dict]:
+    """The record of each multiple-choice question."""
+    from stages.lib.choices import choice_logprobs, encode_choice
+
+    groups = [[encode_choice(tokenizer, item["question"], choice) for choice in item["choices"]] for item in items]
+    records = []
+    for item, sums in zip(items, choice_logprobs(model, groups, BATCH), strict=True):
+        said = item["choices"][sums.index(max(sums))]
+        failed = None if said == item["answer"] else f"answer: {item['answer']}"
+        records.append(_record("multiple_choice", item["id"], item["question"], said, failed, 1 / len(sums)))
+    return records
+
+
+def answer(model, tokenizer, instructions: list[dict], sums: list[dict], settings: dict) -> list[dict]:
+    """The record of each instruction and each sum, all answered together."""
+    from stages.lib.ask import ask
+    from stages.lib.generate import make_sampler
+
+    prompts = [item["prompt"] for item in (*instructions, *sums)]
+    samplers = [make_sampler(0, 1, 0)] * len(prompts)
+    answers = iter(ask(model, tokenizer, prompts, samplers, settings["max_tokens"], settings["batch_size"]))
+    records = []
+    for item in instructions:
+        said = next(answers).answer
+        records.append(_record("instructions", item["id"], item["prompt"], said, first_failed(item["checks"], said)))
+    for item in sums:
+        said = next(answers).answer
+        failed = None if last_integer(said) == item["answer"] else f"last whole number: {item['answer']}"
+        records.append(_record("arithmetic", item["id"], item["prompt"], said, failed))
+    return records
+
+
+def _record(kind: str, id_: str, prompt: str, said: str, failed: str | None, chance: float = 0.0) -> dict:
+    score = int(failed is None)
+    return {"id": id_, "kind": kind, "score": score, "chance": chance, "prompt": prompt, "said": said, "failed": failed}
+
+
+def read(model, tokenizer, items: list[dict]) -> list[dict]:
+    """The record of each passage."""
+    from stages.lib.score import mean_logprobs
+    from stages.lib.tokens import Encoded
+
+    encoded = [tokenizer.encode(item["text"]) for item in items]
+    means = mean_logprobs(model, [Encoded(ids, [False] + [True] * (len(ids) - 1), 0) for ids in encoded], BATCH)
+    return [
+        _record("perplexity", item["id"], item["text"], None, None) | {"score": round(mean, 6)}
+        for item, mean in zip(items, means, strict=True)
+    ]
+
+
+if __name__ == "__main__":
+    run(main)
