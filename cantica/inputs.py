@@ -7,7 +7,7 @@ from stages.check import check_params
 from stages.lib.capability import load_items
 from stages.lib.common.documents import raise_any, read_yaml
 from stages.lib.common.errors import InputError, Problem
-from stages.lib.held_out import load_prompts
+from stages.lib.held_out import asked_of, load_prompts
 from stages.lib.imports import import_records, is_import
 from stages.lib.pairs import load_pairs
 from stages.lib.params import FILE, toolchain_faults
@@ -53,6 +53,7 @@ def check_inputs() -> str:
     for name, settings in params["categories"].items():
         scenarios += collect(_count, name, settings, seed)
     prompts = collect(load_prompts, PROMPTS / "held_out")
+    collect(asked_of, prompts, params["held_out"], FILE)
     pairs = collect(load_pairs, PROMPTS / "probes")
     probed = {pair["category"] for pair in pairs}
     written = [name for name, settings in params["categories"].items() if not is_import(Path(settings["source"]))]

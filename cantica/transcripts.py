@@ -12,7 +12,7 @@ from cantica.inspect_log import log_of
 from stages.lib.common.documents import raise_any, read_jsonl, read_yaml, validate_records
 from stages.lib.common.errors import InputError, Problem
 from stages.lib.common.files import whole_file
-from stages.lib.held_out import load_prompts
+from stages.lib.held_out import asked_of, load_prompts
 from stages.lib.params import FILE, read_params
 from stages.lib.rules import load_rules
 
@@ -44,8 +44,9 @@ def repack(source: Path, target: Path) -> None:
 
 def read_logs() -> dict[str, dict]:
     """The log of each arm, from the build in the current folder. Raises InputError for all that is missing or out of date."""
-    params = read_params("arms", "base.model", "respond")
-    prompts, rules = {prompt["id"]: prompt for prompt in load_prompts(PROMPTS)}, load_rules(RULES)
+    params = read_params("arms", "base.model", "held_out", "respond")
+    prompts = {prompt["id"]: prompt for prompt in asked_of(load_prompts(PROMPTS), params["held_out"], FILE)}
+    rules = load_rules(RULES)
     files = {arm: (DATA / f"responses/{arm}.jsonl", DATA / f"judgements/{arm}.jsonl") for arm in params["arms"]}
     needed = [DATA / "held_out.jsonl", *(file for pair in files.values() for file in pair)]
     raise_any([Problem(str(f), "", "no such file", "what the build makes", BUILD) for f in needed if not f.exists()])

@@ -8,11 +8,13 @@ from pathlib import Path
 from stages.lib.common.command import run
 from stages.lib.common.documents import validate_records
 from stages.lib.common.files import write_jsonl
-from stages.lib.held_out import load_prompts
+from stages.lib.held_out import asked_of, load_prompts
+from stages.lib.params import FILE, read_params
 
 
 def main(held_out: Path, questions: Path) -> None:
-    records = [{key: prompt[key] for key in ("id", "kind", "group", "prompt")} for prompt in load_prompts(held_out)]
+    asked = asked_of(load_prompts(held_out), read_params("held_out")["held_out"], FILE)
+    records = [{key: prompt[key] for key in ("id", "kind", "group", "prompt")} for prompt in asked]
     validate_records(records, "question", questions)
     write_jsonl(questions, records)
     print(f"{questions}: {len(records)} prompts")

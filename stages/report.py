@@ -13,8 +13,8 @@ from stages.lib import metrics, wording
 from stages.lib.common.command import run
 from stages.lib.common.documents import read_json, read_jsonl
 from stages.lib.common.files import write_json, write_text
-from stages.lib.held_out import load_groups, load_prompts
-from stages.lib.params import read_params
+from stages.lib.held_out import asked_of, load_groups, load_prompts
+from stages.lib.params import FILE, read_params
 from stages.lib.rules import load_rules
 from stages.lib.tree import path_to
 
@@ -42,7 +42,7 @@ SHOWN = {
 def main(data: Path, prompts: Path, reports: Path) -> None:
     shown = (f"{section}.{key}" for section, keys in SHOWN.items() for key in keys)
     versions = (f"toolchain.{package}" for package in ("jinja2", "numpy", "scipy"))
-    params = read_params("arms", "categories", "curriculum", "report", *shown, *versions)
+    params = read_params("arms", "categories", "curriculum", "held_out", "report", *shown, *versions)
     records = read_records(data, params)
     rules = load_rules(prompts / "judge" / "rules.yaml")
     measures = metrics.measures(records, params, rules)
@@ -53,7 +53,7 @@ def main(data: Path, prompts: Path, reports: Path) -> None:
         "numbers": numbers,
         "records": records,
         "rules": rules,
-        "prompts": load_prompts(prompts / "held_out"),
+        "prompts": asked_of(load_prompts(prompts / "held_out"), params["held_out"], FILE),
         "groups": load_groups(prompts / "held_out"),
         "categories": {c: read_json(data / "categories" / f"{c}.json") for c in params["categories"]},
         "path": path_to(params["fuse"]["step"], params["curriculum"]),
@@ -73,6 +73,7 @@ def read_records(data: Path, params: dict) -> dict[str, dict]:
     return {
         "responses": {arm: read_jsonl(data / "responses" / f"{arm}.jsonl") for arm in params["arms"]},
         "judgements": {arm: read_jsonl(data / "judgements" / f"{arm}.jsonl") for arm in params["arms"]},
+        "capability": {arm: read_jsonl(data / "capability" / f"{arm}.jsonl") for arm in params["arms"]},
         "probes": {arm: read_jsonl(data / "probes" / f"{arm}.jsonl") for arm in params["arms"]},
         "losses": {point: read_json(data / "losses" / f"{point}.json") for point in points},
         "training": {step: read_json(data / "training" / f"{step}.json") for step in params["curriculum"]},

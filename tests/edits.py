@@ -52,7 +52,7 @@ CHECK, REPORT, JUDGING = {"check"}, {"report"}, arms("judge") | {"report"}
 TRAINING = steps_from(STEPS[0])
 MEASURING = each("measure") | {"measure_base", "report"}
 RESPONDING = arms("respond") | JUDGING
-PROBING, TESTING = arms("probe") | REPORT, arms("capability")
+PROBING, TESTING = arms("probe") | REPORT, arms("capability") | REPORT
 ADAPTERS = {"init", "measure_base"} | TRAINING | RESPONDING | PROBING | TESTING
 MODEL = {"base"} | EXPORT | ADAPTERS
 DATA = each("render") | each("dataset") | EXPORT | TRAINING | {"measure_base"}
@@ -207,6 +207,7 @@ EDITS = [
         AUDIT | {"report"} | {f"{stage}@final" for stage in EVALUATING},
     ),
     param("measure.examples", r"(measure:\n +examples:) 1", r"\1 2", MEASURING),
+    param("prompts of a kind that are asked", "benign: 2", "benign: 1", {"held_out"} | AUDIT | RESPONDING),
     param("respond.seed", r"(respond:\n +seed:) 1", r"\1 2", RESPONDING),
     param("respond.temperature", "temperature: 0.7", "temperature: 0.6", RESPONDING),
     param("respond.system", "system: null", "system: Be brief.", RESPONDING),

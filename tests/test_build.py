@@ -24,8 +24,8 @@ def test_every_output_is_there(project):
         for name in ("adapters.safetensors", "adapter_config.json"):
             assert (project / "models/adapters" / category / name).stat().st_size
     for arm in ("base", "final"):
-        assert len((project / f"data/responses/{arm}.jsonl").read_text().splitlines()) == 48
-        assert len((project / f"data/judgements/{arm}.jsonl").read_text().splitlines()) == 48
+        assert len((project / f"data/responses/{arm}.jsonl").read_text().splitlines()) == 56
+        assert len((project / f"data/judgements/{arm}.jsonl").read_text().splitlines()) == 56
         assert len((project / f"data/probes/{arm}.jsonl").read_text().splitlines()) == 72
     for name in ("report.html", "model_card.md", "dataset_card.md", "dataset.json", "loss_curve.csv", "loss_matrix.csv"):
         assert (project / "reports" / name).stat().st_size

@@ -48,6 +48,11 @@ RESPONSES = [
     {"ended": False, "thinking_finished": True, "tokens": 20},
     {"ended": False, "thinking_finished": False, "tokens": 21},
 ]
+TESTED = [
+    {"id": "mc_1", "kind": "multiple_choice", "score": 1},
+    {"id": "mc_2", "kind": "multiple_choice", "score": 0},
+    {"id": "pa_1", "kind": "perplexity", "score": -2.5},
+]
 WORDS = st.text("ab_ ,;'\"\n", max_size=8)
 CURVE = [{"iteration": n, "train_loss": loss} for n, loss in ((5, 3.0), (10, 1.0), (20, 2.0))]
 
@@ -55,11 +60,18 @@ CURVE = [{"iteration": n, "train_loss": loss} for n, loss in ((5, 3.0), (10, 1.0
 def numbers_of(**records) -> dict[str, dict]:
     """The headline of arms base and final, both at base unless `point` says otherwise; records are those of final."""
     arms = {"base": "base", "final": records.pop("point", "base")}
-    whole = {"losses": LOSSES, "judgements": VERDICTS, "probes": SCORES, "responses": RESPONSES} | records
-    both = {kind: {arm: whole[kind] for arm in arms} for kind in ("judgements", "probes", "responses")}
+    whole = {"losses": LOSSES, "judgements": VERDICTS, "probes": SCORES, "responses": RESPONSES, "capability": TESTED} | records
+    both = {kind: {arm: whole[kind] for arm in arms} for kind in ("judgements", "probes", "responses", "capability")}
     both |= {kind: given for kind, given in records.items() if isinstance(given, dict)} | {"losses": whole["losses"]}
     params = {"arms": arms, "curriculum": CURRICULUM, "report": DRAWS}
     return metrics.headline(metrics.measures(both, params, RULES), both, params, RULES)
+
+
+def test_capability_is_a_share_of_each_kind_and_the_log_probability_of_prose():
+    found = numbers_of()["final"]
+    assert (found["capability"]["multiple_choice"]["share"], found["capability"]["multiple_choice"]["n"]) == (0.5, 2)
+    assert found["capability"]["prose"] == {"mean": -2.5, "n": 1} and found["capability"]["arithmetic"] == {"n": 0}
+    assert found["against_base"]["capability"]["multiple_choice"]["difference"] == 0
 
 
 def test_the_mean_loss_counts_every_category_once():

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from stages.lib.common.documents import raise_any, read_yaml, repeated_ids, validate
+from stages.lib.common.errors import Problem, did_you_mean
 
 
 def load_prompts(folder: Path) -> list[dict]:
@@ -18,6 +19,31 @@ def load_prompts(folder: Path) -> list[dict]:
             prompts += [{"kind": file.stem, "group": group} | prompt for prompt in content["prompts"]]
     raise_any(repeated_ids(prompts, folder))
     return prompts
+
+
+def asked_of(prompts: list[dict], per_group: dict[str, int], file: Path) -> list[dict]:
+    """The first `per_group[kind]` prompts of each group; a kind that is not named is not asked.
+
+    Raises InputError for a kind that there is no prompt of.
+    """
+    kinds = list(dict.fromkeys(prompt["kind"] for prompt in prompts))
+    raise_any(
+        [
+            Problem(
+                str(file), f"held_out.{kind}", "a kind without prompts", f"one of {', '.join(kinds)}", did_you_mean(kind, kinds)
+            )
+            for kind in per_group
+            if kind not in kinds
+        ]
+    )
+    numbers: dict[tuple[str, str], int] = {}
+    asked = []
+    for prompt in prompts:
+        place = prompt["kind"], prompt["group"]
+        numbers[place] = numbers.get(place, 0) + 1
+        if numbers[place] <= per_group.get(prompt["kind"], 0):
+            asked.append(prompt)
+    return asked
 
 
 def load_groups(folder: Path) -> dict[str, dict[str, str]]:

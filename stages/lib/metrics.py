@@ -6,6 +6,12 @@ from stages.lib import inference
 from stages.lib.measures import Measure, Table, differences, items, levels
 from stages.lib.tree import path_to
 
+TESTS = {
+    "multiple_choice": "questions answered rightly, of four choices",
+    "instructions": "instructions followed",
+    "arithmetic": "sums done rightly",
+}
+
 
 def measures(records: dict[str, dict], params: dict, rules: dict) -> list[Measure]:
     """All that is measured of arms, in the order in which it is told."""
@@ -27,6 +33,10 @@ def measures(records: dict[str, dict], params: dict, rules: dict) -> list[Measur
     def of_pairs(value) -> dict[str, Table]:
         return {arm: items(probed[arm], value) for arm in probed}
 
+    def of_tests(kind: str) -> dict[str, Table]:
+        tested = records["capability"]
+        return {arm: items(tested[arm], lambda r: r["score"] if r["kind"] == kind else None) for arm in tested}
+
     return [
         Measure("loss", "held-out loss, nats a token", of_losses(), digits=3),
         *(
@@ -37,6 +47,8 @@ def measures(records: dict[str, dict], params: dict, rules: dict) -> list[Measur
         Measure("flags", "answers with a safety flag", of_verdicts(lambda j: bool(j["flags"])), whole="answers", share=True),
         Measure("probe.margin", "probe margin, nats a token", of_pairs(lambda s: s["margin"]), category, "all", digits=3),
         Measure("probe.preferred", "fitting completion preferred", of_pairs(lambda s: s["margin"] > 0), category, "all", True),
+        *(Measure(f"capability.{kind}", title, of_tests(kind), share=True) for kind, title in TESTS.items()),
+        Measure("capability.prose", "log-probability of plain prose, nats a token", of_tests("perplexity"), digits=3),
     ]
 
 
