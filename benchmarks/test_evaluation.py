@@ -1,0 +1,58 @@
+"""How many prompts a second an arm is evaluated with, on models/base as params.yaml says (a few minutes on a CPU)."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from stages.capability import capability
+from stages.lib.capability import evenly, load_items
+from stages.lib.held_out import load_prompts
+from stages.lib.pairs import load_pairs
+from stages.lib.params import read_params
+from stages.probe import probe
+from stages.respond import respond
+
+ROOT = Path(__file__).parent.parent
+BASE, PROMPTS = Path("models/base"), Path("prompts")
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    """(model, tokenizer) of the base model in models/base with LoRA layers on it, in the project's root."""
+    if not (ROOT / BASE / "config.json").exists():
+        pytest.skip("no models/base: run `dvc repro base` first")
+    before = Path.cwd()
+    os.chdir(ROOT)
+    from stages.lib.model import Shape, load_base, new_adapter
+
+    lora = read_params("lora")["lora"]
+    model, tokenizer = load_base(BASE)
+    new_adapter(model, Shape(lora["layers"], lora["rank"], lora["scale"]), 0.0, lora["seed"])
+    yield model, tokenizer
+    os.chdir(before)
+
+
+def run_respond(model, tokenizer) -> list[dict]:
+    return respond(model, tokenizer, load_prompts(PROMPTS / "held_out"), read_params("respond")["respond"])
+
+
+def run_probe(model, tokenizer) -> list[dict]:
+    return probe(model, tokenizer, load_pairs(PROMPTS / "probes"), PROMPTS / "probes")
+
+
+def run_capability(model, tokenizer) -> list[dict]:
+    settings = read_params("capability")["capability"]
+    items = load_items(PROMPTS / "capability", settings["seed"])
+    return capability(model, tokenizer, {kind: evenly(found, settings["items"]) for kind, found in items.items()}, settings)
+
+
+@pytest.mark.parametrize("stage", [run_respond, run_probe, run_capability], ids=["respond", "probe", "capability"])
+def test_prompts_per_second(benchmark, loaded, stage):
+    start = time.perf_counter()
+    records = benchmark.pedantic(stage, loaded, rounds=1)
+    seconds = time.perf_counter() - start
+    figures = {"prompts": len(records), "seconds": round(seconds, 1), "prompts/s": round(len(records) / seconds, 2)}
+    benchmark.extra_info |= figures
+    print(f"\n{stage.__name__.removeprefix('run_')}: {figures}")
