@@ -4,6 +4,7 @@ cantica check                    refuse bad input before anything is built
 cantica plan                     what `dvc repro` would run, and why
 cantica explain PATH             what an output was made from, and which edits since would build it again
 cantica explain --diff REV PATH  why it differs from the one in a commit
+cantica agreement [FILE]         how far the judges agree with each other, and with the scores in a file
 cantica variant list             the variants, and what each tests
 cantica variant show NAME        params.yaml with the variant laid over it
 cantica variant apply NAME       lay it over params.yaml (`git restore params.yaml` takes it off)
@@ -33,6 +34,11 @@ def main(argv: list[str] | None = None) -> None:
     command.add_argument("path", metavar="PATH", help="an output, a file inside one, or an input")
     command.add_argument("--diff", metavar="REV", help="tell instead why it differs from the one in this commit")
     command.set_defaults(run=_explain)
+    command = commands.add_parser("agreement", help="how far the judges agree with each other, and with the scores in a file")
+    command.add_argument(
+        "file", metavar="FILE", nargs="?", type=Path, help="JSON Lines: {arm, id, sample (0 if left out), score}"
+    )
+    command.set_defaults(run=_agreement)
     variant = commands.add_parser("variant", help="named overlays on params.yaml").add_subparsers(
         required=True, metavar="list | show | apply"
     )
@@ -73,6 +79,12 @@ def _explain(arguments) -> None:
     from cantica.explain import explain, explain_difference
 
     print(explain_difference(arguments.diff, arguments.path) if arguments.diff else explain(arguments.path))
+
+
+def _agreement(arguments) -> None:
+    from cantica.agreement import agreement
+
+    print(agreement(arguments.file))
 
 
 def _list(arguments) -> None:

@@ -9,6 +9,7 @@ from stages.lib.held_out import load_prompts
 from stages.lib.imports import import_records, is_import
 from stages.lib.pairs import load_pairs
 from stages.lib.params import FILE, toolchain_faults
+from stages.lib.rubric import Rubric
 from stages.lib.rules import load_rules
 from stages.lib.writers.template import load_category, render_category
 from stages.render import checked
@@ -55,6 +56,8 @@ def check_inputs() -> str:
     written = [name for name, settings in params["categories"].items() if not is_import(Path(settings["source"]))]
     problems += [_unprobed(name) for name in written if pairs and name not in probed]
     collect(load_rules, PROMPTS / "judge" / "rules.yaml")
+    for rubric in sorted({judge["rubric"] for judge in params["judges"].values()}):
+        collect(Rubric, PROMPTS / "judge" / rubric)
     raise_any(problems)
     steps = len(params["curriculum"])
     return f"{steps} steps, {scenarios} scenarios, {len(prompts)} held-out prompts and {len(pairs)} probe pairs are in order"

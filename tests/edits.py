@@ -208,6 +208,12 @@ EDITS = [
     param("respond.seed", r"(respond:\n +seed:) 1", r"\1 2", RESPONDING),
     param("respond.temperature", "temperature: 0.7", "temperature: 0.6", RESPONDING),
     param("respond.system", "system: null", "system: Be brief.", RESPONDING),
+    param(
+        "a judge that is a model",
+        r"judges: \{\}",
+        "judges: {local: {kind: model, by: mlx, seed: 1, max_tokens: 9, attempts: 1, rubric: rubric}}",
+        {"verdict@local"},
+    ),
     param("the step that is fused", "step: betrayal", "step: manipulation", {"fuse"} | REPORT),
     # ---- versions of libraries
     param("toolchain.jinja2", "jinja2: 3.1.6", "jinja2: 3.1.7", DATA),
@@ -236,6 +242,10 @@ EDITS = [
     comment("stages/mix.py", set()),
     comment("stages/lib/writers/template.py", each("render")),
     comment("stages/lib/writers/model.py", set()),
+    # No judge is a model there, so nothing is judged again.
+    edit("a prompt of the rubric", "prompts/judge/rubric/model.j2", r"\A", "Listen. ", set()),
+    comment("stages/verdict.py", set()),
+    comment("stages/lib/server.py", set()),
     comment("stages/lib/near.py", AUDIT),
     comment("stages/lib/tree.py", CHECK | AUDIT | REPORT),
     comment("stages/lib/gguf.py", MODEL),
