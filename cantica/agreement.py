@@ -112,7 +112,7 @@ def confusion(one: Agreement) -> list[str]:
     rows = sorted({a for a, _ in one.table}, reverse=one.pairwise)
     columns = sorted({b for _, b in one.table}, reverse=one.pairwise)
     names = {score: PREFERENCES[score] if one.pairwise else f"{score:g}" for score in [*rows, *columns]}
-    left = max(map(len, [one.first, *(names[row] for row in rows)]), default=0)
+    left = 2 + max([len(names[row]) for row in rows], default=0)
     width = max([len(names[column]) for column in columns] + [len(str(n)) for n in one.table.values()], default=0) + 2
     lines = [f"{_what(one)}: rows {one.first}, columns {one.second}"]
     lines.append(" " * left + "".join(f"{names[column]:>{width}}" for column in columns))
