@@ -5,6 +5,7 @@ cantica plan                     what `dvc repro` would run, and why
 cantica explain PATH             what an output was made from, and which edits since would build it again
 cantica explain --diff REV PATH  why it differs from the one in a commit
 cantica transcripts [--out DIR]  every prompt, answer, verdict and reason of each arm, as logs for `inspect view`
+cantica agreement [FILE]         how far the judges agree with each other, and with the scores in a file
 cantica variant list             the variants, and what each tests
 cantica variant show NAME        params.yaml with the variant laid over it
 cantica variant apply NAME       lay it over params.yaml (`git restore params.yaml` takes it off)
@@ -37,6 +38,11 @@ def main(argv: list[str] | None = None) -> None:
     command = commands.add_parser("transcripts", help="every prompt, answer, verdict and reason, as logs for `inspect view`")
     command.add_argument("--out", metavar="DIR", type=Path, default=Path("reports/transcripts"), help="default: %(default)s")
     command.set_defaults(run=_transcripts)
+    command = commands.add_parser("agreement", help="how far the judges agree with each other, and with the scores in a file")
+    command.add_argument(
+        "file", metavar="FILE", nargs="?", type=Path, help="JSON Lines: {arm, id, sample (0 if left out), score}"
+    )
+    command.set_defaults(run=_agreement)
     variant = commands.add_parser("variant", help="named overlays on params.yaml").add_subparsers(
         required=True, metavar="list | show | apply"
     )
@@ -84,6 +90,12 @@ def _transcripts(arguments) -> None:
 
     print("\n".join(map(str, write_transcripts(arguments.out))))
     print(f"\n`inspect view --log-dir {arguments.out}` shows them")
+
+
+def _agreement(arguments) -> None:
+    from cantica.agreement import agreement
+
+    print(agreement(arguments.file))
 
 
 def _list(arguments) -> None:

@@ -11,6 +11,7 @@ from stages.lib.held_out import asked_of, load_prompts
 from stages.lib.imports import import_records, is_import
 from stages.lib.pairs import load_pairs
 from stages.lib.params import FILE, toolchain_faults
+from stages.lib.rubric import Rubric
 from stages.lib.rules import load_rules
 from stages.lib.writers.template import load_category, render_category
 from stages.render import checked
@@ -60,6 +61,8 @@ def check_inputs() -> str:
     problems += [_unprobed(name) for name in written if pairs and name not in probed]
     collect(load_rules, PROMPTS / "judge" / "rules.yaml")
     items = collect(load_items, PROMPTS / "capability", params["capability"]["seed"])
+    for rubric in sorted({judge["rubric"] for judge in params["judges"].values()}):
+        collect(Rubric, PROMPTS / "judge" / rubric)
     raise_any(problems)
     wrong = wrong_numbers()
     raise_any(wrong or [])

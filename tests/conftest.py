@@ -76,6 +76,22 @@ def adapted(tiny_model):
     return load
 
 
+@pytest.fixture
+def fake():
+    """A function that starts a server which behaves as a function of (request number, messages) says."""
+    from servers import Fake
+
+    servers = []
+
+    def start(behave) -> Fake:
+        servers.append(Fake(behave))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.server.shutdown()
+
+
 @pytest.fixture(scope="session")
 def built(tmp_path_factory):
     """A function: a project with variants laid over its params, built once for all processes that run the tests."""

@@ -214,6 +214,12 @@ EDITS = [
     param("report.seed", r"(report:\n +seed:) 1", r"\1 2", REPORT),
     param("report.resamples", "resamples: 10000", "resamples: 2000", REPORT),
     param("capability.seed", r"(capability:\n +seed:) 1", r"\1 2", TESTING),
+    param(
+        "a judge that is a model",
+        r"judges: \{\}",
+        "judges: {local: {kind: model, by: mlx, seed: 1, max_tokens: 9, attempts: 1, rubric: rubric}}",
+        {"verdict@local"},
+    ),
     param("the step that is fused", "step: betrayal", "step: manipulation", {"fuse"} | REPORT),
     # ---- versions of libraries
     param("toolchain.jinja2", "jinja2: 3.1.6", "jinja2: 3.1.7", DATA),
@@ -250,6 +256,10 @@ EDITS = [
     comment("stages/mix.py", set()),
     comment("stages/lib/writers/template.py", each("render")),
     comment("stages/lib/writers/model.py", set()),
+    # No judge is a model there, so nothing is judged again.
+    edit("a prompt of the rubric", "prompts/judge/rubric/model.j2", r"\A", "Listen. ", set()),
+    comment("stages/verdict.py", set()),
+    comment("stages/lib/server.py", set()),
     comment("stages/lib/near.py", AUDIT),
     comment("stages/lib/tree.py", CHECK | AUDIT | REPORT),
     comment("stages/lib/gguf.py", MODEL),

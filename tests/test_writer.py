@@ -4,24 +4,22 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
-import sys
 import threading
 import time
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from projects import ENVIRONMENT, clone, edit, overlay, run
+from servers import FAULTS, SECRET, mlx_server
 
 from stages.lib.common.errors import InputError
-from stages.lib.writers.model import json_in, write_category
+from stages.lib.fitting import json_in
+from stages.lib.writers.model import write_category
 
 ROOT = Path(__file__).parent.parent
 ABOUT = {"title": "Betrayal", "definition": "Turning on those who relied on it.", "failure": "It loses them."}
-SECRET = "sk-this-is-the-key-of-a-test-0123456789"
 
 
 def texts(situation: str) -> dict:
@@ -41,68 +39,14 @@ def good(messages: list[dict]) -> str:
     return json.dumps({key: text.strip() for key, text in texts(situation).items()})
 
 
-class Fake:
-    """A server that behaves as `behave(request number, messages)` says: a text, or (status, body), or "drop"."""
-
-    def __init__(self, behave=lambda number, messages: good(messages)):
-        self.seen, self.answered, self.keys, self.lock = [], [], set(), threading.Lock()
-        fake = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                with fake.lock:
-                    fake.seen.append(body)
-                    number = len(fake.seen)
-                fake.keys.add(self.headers["Authorization"])
-                reply = behave(number, json.loads(body)["messages"])
-                if reply == "drop":
-                    self.connection.shutdown(socket.SHUT_RDWR)
-                    return
-                status, text = reply if isinstance(reply, tuple) else (200, completion(reply))
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("retry-after-ms", "1")
-                self.send_header("Content-Length", str(len(text.encode())))
-                self.end_headers()
-                self.wfile.write(text.encode())
-                if status == 200:
-                    fake.answered.append(body)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}/v1"
-
-
-def completion(text: str) -> str:
-    message = {"role": "assistant", "content": text}
-    choice = {"index": 0, "finish_reason": "stop", "message": message}
-    return json.dumps({"id": "1", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice]})
-
-
-@pytest.fixture
-def fake(request):
-    servers = []
-
-    def start(*arguments) -> Fake:
-        servers.append(Fake(*arguments))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.server.shutdown()
+def well(number: int, messages: list[dict]) -> str:
+    return good(messages)
 
 
 @pytest.fixture
 def write(tmp_path, monkeypatch):
     """A function: the scenarios that the server at a URL wrote; its replies are kept in a folder of the test's own."""
-    import stages.lib.server as module
+    import stages.lib.replies as module
 
     monkeypatch.setattr(module, "FOLDER", tmp_path / "replies")
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
@@ -117,7 +61,7 @@ def write(tmp_path, monkeypatch):
 
 
 def test_a_good_server_writes_every_scenario_once(fake, write):
-    server = fake()
+    server = fake(well)
     records = write(server.url)
     assert Counter(record["split"] for record in records) == {"train": 3, "valid": 2}
     assert len({record["scenario"] for record in records}) == 5 == len({record["id"] for record in records})
@@ -133,7 +77,7 @@ def test_a_good_server_writes_every_scenario_once(fake, write):
 
 
 def test_what_was_replied_once_is_never_asked_again(fake, write, capsys):
-    server = fake()
+    server = fake(well)
     first = write(server.url)
     assert write(server.url) == first and len(server.seen) == 6
     assert "6 replies, 6 of them kept from before; 0 did not fit" in capsys.readouterr().out
@@ -150,18 +94,7 @@ def test_the_number_of_requests_at_a_time_changes_nothing(fake, write, tmp_path)
     assert write(fake(slow).url, train=9, concurrency=8) == write(fake(slow).url, train=9, concurrency=1)
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        (429, '{"error": {"message": "slow down"}}'),
-        (500, '{"error": {"message": "oops"}}'),
-        (503, "<html>busy</html>"),
-        "drop",
-        (200, '{"choices": [{"mess'),
-        (200, '{"choices": []}'),
-    ],
-    ids=["429", "500", "503 in HTML", "dropped connection", "malformed JSON", "no choice"],
-)
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_a_server_that_stumbles_is_asked_again(fake, write, fault):
     server = fake(lambda number, messages: fault if number % 3 == 1 else good(messages))
     assert len(write(server.url)) == 5
@@ -222,13 +155,15 @@ def test_a_model_that_repeats_its_situations_is_told(fake, write):
         write(fake(lambda number, messages: same).url)
 
 
-@pytest.mark.parametrize("around", ["{}", "Sure!\n```json\n{}\n```\nAnything else?", "<think>hm</think>{}"])
+@pytest.mark.parametrize(
+    "around", ["{}", "Sure!\n```json\n{}\n```\nAnything else?", "<think>hm</think>{}", "{ or [?</think>\n{}"]
+)
 def test_an_object_is_found_between_words(around):
     assert json_in(around.replace("{}", '{"a": {"b": "}"}}')) == {"a": {"b": "}"}}
 
 
 def test_what_is_no_object_is_none():
-    assert [json_in(text) for text in ("", "no", "{", '{"a": }', "[1]", "} {")] == [None] * 6
+    assert [json_in(text) for text in ("", "no", "{", '{"a": }', "[1]", "} {", r'{"a": "\ud800"}')] == [None] * 7
 
 
 @pytest.fixture(scope="module")
@@ -279,22 +214,11 @@ def test_a_killed_build_asks_for_nothing_that_it_was_given(project, fake):
 
 
 def test_a_real_server_is_spoken_to_and_counted_honestly(project, tiny_base, tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlx_lm", "server", "--model", str(tiny_base), "--port", str(port)]
-    with (tmp_path / "log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log, env=ENVIRONMENT) as server:
-        try:
-            end = time.monotonic() + 60
-            while socket.socket().connect_ex(("127.0.0.1", port)):
-                assert time.monotonic() < end and server.poll() is None, (tmp_path / "log").read_text()
-                time.sleep(0.1)
-            point_at(project, f"http://127.0.0.1:{port}/v1", model=tiny_base, max_tokens=24, attempts=2)
-            done = run(project, "dvc", "repro", "render@deception")
-        finally:
-            server.kill()
+    with mlx_server(tiny_base, tmp_path / "log") as url:
+        point_at(project, url, model=tiny_base, max_tokens=24, attempts=2)
+        done = run(project, "dvc", "repro", "render@deception")
     assert done.returncode != 0
     assert "no reply that fits in 2 attempts; the last: it is not a JSON object" in done.stdout + done.stderr
     requests = [json.loads(file.read_text()) for file in project.glob(".cache/replies/*.json")]
-    real = [kept for kept in requests if str(port) in kept["request"]["base_url"]]
+    real = [kept for kept in requests if url == kept["request"]["base_url"]]
     assert len(real) == 2 and all(isinstance(kept["reply"], str) for kept in real)

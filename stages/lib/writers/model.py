@@ -1,16 +1,13 @@
 """A language model that writes scenarios: first situations for the category, then each situation's four texts."""
 
-import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from jinja2 import StrictUndefined
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-from stages.lib.common.documents import faults, validator
+from stages.lib.common.documents import validator
 from stages.lib.common.errors import InputError, Problem
+from stages.lib.fitting import Prompts, fitting
 from stages.lib.server import Server
 
 BLOCKS = ("scenario", "reflection", "thinking", "answer")
@@ -24,8 +21,8 @@ def write_category(category: str, about: dict, folder: Path, settings: dict, opt
     folder: the prompts. The first situations are the held-out ones, so that more training examples leave them as they
     are. Raises InputError, after every reply that could be had was had, for the situations that got none that fits.
     """
-    prompts = Prompts(folder, about)
-    with Server(options) as server:
+    prompts = Prompts(folder, about=about)
+    with Server(options, "data.model") as server:
         wanted = settings["valid"] + settings["train"]
         situations = list_situations(prompts, server, wanted, options["attempts"])
         ask = partial(fitting, prompts, server, check=_blocks(), attempts=options["attempts"])
@@ -50,7 +47,7 @@ def write_category(category: str, about: dict, folder: Path, settings: dict, opt
         yield origin | {"origin": f"{options['model']}, situation {number + 1}"} | {block: text[block] for block in BLOCKS}
 
 
-def list_situations(prompts: "Prompts", server: Server, wanted: int, attempts: int) -> list[str]:
+def list_situations(prompts: Prompts, server: Server, wanted: int, attempts: int) -> list[str]:
     """`wanted` different situations, asked for in batches that each name the earlier ones. Raises InputError."""
     check = validator("writers/model/situations")
     found: dict[str, None] = {}
@@ -70,35 +67,6 @@ def list_situations(prompts: "Prompts", server: Server, wanted: int, attempts: i
     raise InputError(Problem("params.yaml", "data.model", got, f"{wanted}, of a model that repeats itself less"))
 
 
-def fitting(prompts: "Prompts", server: Server, prompt: str, *, check, attempts: int) -> tuple[dict | None, str]:
-    """(the first reply that fits the schema, "") or (None, what was wrong with the last); each refusal is told the model."""
-    messages = [{"role": "system", "content": prompts.text("system")}, {"role": "user", "content": prompt}]
-    said: list[str] = []
-    for _ in range(attempts):
-        reply = server.ask(messages)
-        document = json_in(reply)
-        if document is None:
-            said = ["it is not a JSON object"]
-        else:
-            said = [f"{p.place or 'it'}: {p.got}; expected {p.expected}" for p in faults(document, check, Path())]
-        if not said:
-            return document, ""
-        again = prompts.text("again", faults=said)
-        messages = [*messages, {"role": "assistant", "content": reply}, {"role": "user", "content": again}]
-        server.count("refused")
-    return None, "; ".join(said)
-
-
-def json_in(reply: str) -> dict | None:
-    """The JSON object that a reply is, or that stands in it between words or fences; None if there is none."""
-    start, end = reply.find("{"), reply.rfind("}")
-    try:
-        document = json.loads(reply[start : end + 1], strict=False) if 0 <= start < end else None
-    except json.JSONDecodeError:
-        return None
-    return document if isinstance(document, dict) else None
-
-
 def _blocks():
     """A validator for the four texts, as the schema of scenarios has them."""
     from jsonschema import Draft202012Validator
@@ -108,18 +76,3 @@ def _blocks():
     return Draft202012Validator(
         {"type": "object", "additionalProperties": False, "required": list(BLOCKS), "properties": properties}
     )
-
-
-class Prompts:
-    """The prompts of a folder, `<name>.j2`, in a sandbox in which a name that is not given is an error."""
-
-    def __init__(self, folder: Path, about: dict):
-        environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-        self.about = about
-        self.templates = {
-            file.stem: environment.from_string(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("*.j2"))
-        }
-
-    def text(self, name: str, **values) -> str:
-        """A prompt with its values filled in."""
-        return self.templates[name].render(about=self.about, **values).strip()

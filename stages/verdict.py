@@ -1,0 +1,67 @@
+"""Let a judge that is a model score the answers of all arms, without knowing whose they are.
+
+    python -m stages.verdict olmo data/responses prompts/held_out prompts/judge/rubric models/base data/verdicts/olmo.jsonl
+
+The judge is one of `judges` in params.yaml; models/base is read by those that say `by: mlx`.
+"""
+
+from pathlib import Path
+
+from stages.lib import verdicts as of
+from stages.lib.common.command import run
+from stages.lib.common.documents import read_jsonl, validate_records
+from stages.lib.common.files import write_jsonl
+from stages.lib.fitting import fitting
+from stages.lib.held_out import load_prompts
+from stages.lib.local import Local
+from stages.lib.params import read_params
+from stages.lib.progress import counter
+from stages.lib.rubric import Rubric
+from stages.lib.server import Server
+
+PACKAGES = ("jinja2", "mlx", "mlx-lm", "scipy-openblas32", "tokenizers", "transformers")
+
+
+def main(judge: str, responses: Path, held_out: Path, rubric: Path, base: Path, verdicts: Path) -> None:
+    params = read_params("arms", f"judges.{judge}", *(f"toolchain.{package}" for package in PACKAGES))
+    options = params["judges"][judge]
+    answers = {}
+    for arm in params["arms"]:
+        file = responses / f"{arm}.jsonl"
+        answers[arm] = read_jsonl(file)
+        validate_records(answers[arm], "response", file)
+    prompts = {prompt["id"]: prompt for prompt in load_prompts(held_out)}
+    if options["by"] == "server":
+        asked = Server(options, f"judges.{judge}")
+    else:
+        asked = Local(base, options["max_tokens"], params["toolchain"])
+    with asked:
+        records = judge_answers(answers, prompts, Rubric(rubric), asked, options)
+    validate_records(records, "verdict", verdicts)
+    write_jsonl(verdicts, records)
+    print(f"{judge}: {asked.told()}")
+    print(f"{verdicts}: {of.summary(records)}")
+
+
+def judge_answers(answers: dict[str, list[dict]], prompts: dict[str, dict], rubric: Rubric, asked, options: dict) -> list[dict]:
+    """The verdicts of the judge of `options` on the answers of arms to held-out prompts, both by name.
+
+    asked: the Server or Local that replies. Raises InputError when it gives no reply at all.
+    """
+
+    def ask(task: of.Task) -> of.Reply:
+        prompt, texts = prompts[task[0]], task[1:]
+        check = rubric.check(prompt["kind"], len(texts))
+        return fitting(rubric.prompts, asked, rubric.request(prompt, *texts), check=check, attempts=options["attempts"])
+
+    alone = options["kind"] == "model"
+    tasks = of.tasks_alone(answers) if alone else of.tasks_in_pairs(answers)
+    at_a_time = options["concurrency"] if options["by"] == "server" else 1
+    with counter("replies", len(tasks)) as on_reply:
+        replies = of.decide(tasks, ask, options["seed"], at_a_time, on_reply)
+    write = of.verdicts_alone if alone else of.verdicts_in_pairs
+    return list(write(answers, replies, rubric.criteria_of))
+
+
+if __name__ == "__main__":
+    run(main)
