@@ -94,8 +94,11 @@ def project(tmp_path_factory) -> Path:
     ok(folder, "cantica", "variant", "apply", "explain")
     for message in ("Build", "Change"):
         if message == "Change":
-            template = next((folder / "prompts/categories/deception/train").glob("*.j2"))
-            edit(template, "{% block answer %}", "{% block answer %}Plainly. ")
+            edit(
+                folder / "prompts/categories/deception/train/april_summary.j2",
+                "{% block answer %}",
+                "{% block answer %}Plainly. ",
+            )
             edit(folder / "params.yaml", "data: train/deception", "data: train/deception, iters: 2")
         ok(folder, "dvc", "repro", "fuse")
         ok(folder, "git", "add", "--all")
@@ -122,7 +125,9 @@ def test_an_adapter_tells_what_it_was_made_from(project):
     assert re.search(r"models/adapters/self_preservation [0-9a-f]{8} from train@self_preservation", text)
     assert "curriculum.deception = {after: self_preservation, data: train/deception, iters: 2}" in text
     assert re.search(r"versions mlx \d", text) and re.search(r"train\.py [0-9a-f]{8}", text)
-    assert "render@deception prompts/categories/deception, categories.deception, data.template.seed" in text
+    assert (
+        "render@deception prompts/categories/deception, prompts/writers/template, categories.deception, data.template," in text
+    )
     assert "render@betrayal" not in text
     assert text.rstrip().endswith("nothing changed since it was built")
 

@@ -162,8 +162,8 @@ def test_missing_weights_are_named(project):
 
 def test_a_line_of_a_dataset_that_is_not_json_is_not_skipped(project):
     broken = project / "broken.jsonl"
-    broken.write_text('{"id": "a"}\n{"id": \n')
-    message = refused(project, "python", "-m", "stages.dataset", "broken.jsonl", "train.jsonl", "valid.jsonl")
+    broken.write_text('{"split": "valid"}\n{"id": \n')
+    message = refused(project, "python", "-m", "stages.dataset", "x", "broken.jsonl", "train.jsonl", "valid.jsonl")
     assert "broken.jsonl: line 2, column" in message
 
 
