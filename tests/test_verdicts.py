@@ -9,15 +9,15 @@ import sys
 import threading
 import time
 from collections import Counter
-from functools import partial
 from pathlib import Path
 
 import pytest
-from projects import ENVIRONMENT, ROOT, clone, edit, ok, overlay, run
+from projects import ENVIRONMENT, ROOT, clone, ok, overlay, run
 from ruamel.yaml import YAML
 from servers import FAULTS, SECRET, mlx_server
 
-from stages.lib.common.documents import validate_records
+from stages.check import check_params
+from stages.lib.common.documents import read_yaml, validate_records
 from stages.lib.common.errors import InputError
 from stages.lib.held_out import load_prompts
 from stages.lib.local import Local
@@ -107,9 +107,6 @@ def judge(kept, prompts):
         return records
 
     return verdicts
-
-
-pairwise = partial(dict, kind="pairwise")
 
 
 def contents(server) -> list[str]:
@@ -429,13 +426,21 @@ def test_a_real_server_is_judged_honestly(fresh, tiny_base, tmp_path):
     assert "20 replies, 0 of them kept from before; 20 did not fit" in said
 
 
-@pytest.mark.parametrize("kind", ["model", "pairwise"])
-def test_the_base_model_judges_and_its_replies_are_kept(fresh, tiny_base, kind):
-    about = {"kind": kind, "by": "mlx", "seed": 1, "max_tokens": 4, "attempts": 1, "rubric": "rubric"}
-    set_judges(fresh, own=about)
+def test_the_base_model_compares(kept, prompts, tiny_base):
+    options = {"kind": "pairwise", "by": "mlx", "seed": 1, "attempts": 1}
+    short = {arm: records[1:] for arm, records in ARMS.items()}
+    records = judge_answers(short, prompts, Rubric(RUBRIC), Local(tiny_base, 4, {"mlx": "1"}), options)
+    assert [(r["score"], [o["fault"] for o in r["orders"]]) for r in records] == [
+        (0.5, []),
+        (None, ["it is not a JSON object"] * 2),
+    ]
+
+
+def test_the_base_model_judges_and_its_replies_are_kept(fresh, tiny_base):
+    set_judges(fresh, own={"kind": "model", "by": "mlx", "seed": 1, "max_tokens": 4, "attempts": 1, "rubric": "rubric"})
     first = ok(fresh, *command(fresh, "own", tiny_base))
     records = verdicts_of(fresh, "own")
-    assert all(record["score"] is None for record in records if record.get("decided_by", "judge") == "judge")
+    assert len(records) == 12 and all(record["score"] is None for record in records)
     again = ok(fresh, *command(fresh, "own", tiny_base))
     number = re.search(r"(\d+) replies, 0 of them kept", first)[1]
     assert f"{number} replies, {number} of them kept from before" in again and verdicts_of(fresh, "own") == records
@@ -468,26 +473,31 @@ WRONG = {
         ("judges.x", "no key 'base_url'"),
     ),
     "a misspelt key": (by_server("http://x", atempts=1), ("'atempts'", "did you mean 'attempts'?")),
-    "a rubric that is not there": (by_server("http://x", rubric="none"), ("prompts/judge/none/criteria.yaml", "no such file")),
 }
 
 
+def refusal(project: Path, arms: dict | None = None, **judges: dict) -> str:
+    params = read_yaml(project / "params.yaml") | {"judges": judges}
+    with pytest.raises(InputError) as caught:
+        check_params(params | ({"arms": arms} if arms else {}), Path("params.yaml"))
+    return str(caught.value)
+
+
 @pytest.mark.parametrize(("judge", "told"), WRONG.values(), ids=WRONG)
-def test_a_wrong_judge_is_refused_by_cantica_check(fresh, judge, told):
-    set_judges(fresh, x=judge)
-    done = run(fresh, "cantica", "check")
-    assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert all(word in done.stderr for word in told), done.stderr
+def test_a_wrong_judge_is_refused_before_anything_is_built(fresh, judge, told):
+    said = refusal(fresh, x=judge)
+    assert all(word in said for word in told), said
 
 
 def test_the_rules_and_a_pairwise_judge_without_two_arms_are_refused(fresh):
-    set_judges(fresh, rules=by_server("http://x"))
-    assert "judges" in run(fresh, "cantica", "check").stderr
-    set_judges(fresh, x=by_server("http://x", kind="pairwise"))
-    before = (fresh / "params.yaml").read_text()
-    edit(fresh / "params.yaml", "  base: base\n", "")
-    assert "judges.x.kind" in run(fresh, "cantica", "check").stderr
-    (fresh / "params.yaml").write_text(before)
+    assert "judges" in refusal(fresh, rules=by_server("http://x"))
+    assert "judges.x.kind" in refusal(fresh, {"base": "base"}, x=by_server("http://x", kind="pairwise"))
+
+
+def test_a_rubric_that_is_not_there_is_refused_by_cantica_check(fresh):
+    set_judges(fresh, x=by_server("http://x", rubric="none"))
+    done = run(fresh, "cantica", "check")
+    assert done.returncode == 1 and "prompts/judge/none/criteria.yaml" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_prompt_of_a_rubric_that_cannot_be_used_is_refused(tmp_path):
