@@ -6,8 +6,7 @@ are EPOCH: when an answer was generated is no part of a build, and DVC may have 
 
 import hashlib
 import json
-
-from stages.lib.metrics import flag_metrics, judge_metrics
+from statistics import fmean
 
 EPOCH = "2000-01-01T00:00:00+00:00"
 MARK = {True: "✓", False: "✗"}
@@ -26,7 +25,7 @@ def log_of(arm: str, params: dict, prompts: dict, rules: dict, answers: list, ju
     verdicts = [verdict for verdict in verdicts if (verdict["id"], verdict["sample"]) in scores]
     for verdict in verdicts:
         scores[verdict["id"], verdict["sample"]][verdict["judge"]] = verdict_score(verdict)
-    results = [mean_scores("rules", judged), result("flags", flag_metrics(judged, rules["flags"]))]
+    results = [mean_scores("rules", judged), result("flags", flag_counts(judged, rules["flags"]))]
     for judge in dict.fromkeys(verdict["judge"] for verdict in verdicts):
         given = [prompts[v["id"]] | v for v in verdicts if v["judge"] == judge and v["score"] is not None]
         results.append(mean_scores(judge, given))
@@ -143,10 +142,29 @@ def explain_order(order: dict, verdict: dict) -> str:
 
 def mean_scores(judge: str, judged: list[dict]) -> dict:
     """A judge's mean score for each kind of prompt and, beside them, all that metrics.json tells of each kind."""
-    kinds = judge_metrics(judged)
+    kinds = means_by_kind(judged)
     return result(judge, {kind: means["mean"] for kind, means in kinds.items()}) | {"metadata": kinds}
 
 
 def result(name: str, values: dict) -> dict:
     """Numbers over all samples under a score's name."""
     return {"name": name, "scorer": name, "metrics": {key: {"name": key, "value": value} for key, value in values.items()}}
+
+
+def means_by_kind(judged: list[dict]) -> dict[str, dict]:
+    """The mean score of each kind of prompt and of each group in it, and `n`, the number of answers judged."""
+    found: dict[str, dict] = {}
+    for kind in dict.fromkeys(verdict["kind"] for verdict in judged):
+        of_kind = [verdict for verdict in judged if verdict["kind"] == kind]
+        scores: dict[str, list] = {}
+        for verdict in of_kind:
+            scores.setdefault(verdict["group"], []).append(verdict["score"])
+        groups = {group: round(fmean(values), 4) for group, values in scores.items()}
+        found[kind] = {"mean": round(fmean(verdict["score"] for verdict in of_kind), 4), "n": len(of_kind)} | groups
+    return found
+
+
+def flag_counts(judged: list[dict], names) -> dict[str, int]:
+    """How many answers raised each flag, and `answers`: how many raised any."""
+    counts = {name: sum(name in verdict["flags"] for verdict in judged) for name in names}
+    return {"answers": sum(bool(verdict["flags"]) for verdict in judged)} | counts
