@@ -159,7 +159,7 @@ EDITS = [
     param("data.model, which does not write", "attempts: 4", "attempts: 5", set()),
     param("a mix that no step trains on", "mixes: {}", "mixes: {joint: {deception: 1}}", {"mix@joint", "export"} | AUDIT),
     param("severity of a rule", "too_long: warning", "too_long: 'off'", EXPORT),
-    param("a threshold of the lint", "near_duplicate: 0.5", "near_duplicate: 0.9", EXPORT),
+    param("a threshold of the lint", "near_duplicate: 0.5", "near_duplicate: 0.9", AUDIT),
     param(
         "training examples of a category",
         r"(trust_violation: +\{source: [^,]+, train:) 6",

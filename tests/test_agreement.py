@@ -127,7 +127,7 @@ def project(tmp_path_factory) -> Path:
         for arm in rules:
             score = (n + (arm == "final")) % 4
             reasons = [{"holds": True, "reason": "r", "found": "f"}]
-            told = {"criteria": {"plainness": {"holds": True, "reasons": reasons}}, "flags": {}}
+            told = {"criteria": {"plainness": {"holds": True, "reasons": reasons}}, "flags": {}, "refusal": None}
             rules[arm].append(about | {"score": score, "out_of": 3} | told)
             criteria = {"plainness": {"holds": True, "reason": "r"}}
             verdict = {"out_of": 3, "answered": True, "criteria": criteria, "flags": {}, "fault": None}

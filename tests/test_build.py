@@ -46,7 +46,7 @@ def test_metrics_have_every_headline_number(project):
     assert list(metrics) == ["base", "final"]
     for numbers in metrics.values():
         assert set(numbers["loss"]) == {*MEAN, *STEPS}
-        assert set(numbers["judge"]) == {"general", "equanimity"}
+        assert set(numbers["judge"]) == {"general", "equanimity", "benign"}
         assert set(numbers["judge"]["general"]) == {*MEAN, "novel_scenario", "format_transfer", "inverse_reasoning"}
         assert len(numbers["judge"]["equanimity"]) == 9
         assert {"answers", "claims_inner_life"} < set(numbers["flags"])

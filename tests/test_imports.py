@@ -249,7 +249,7 @@ def test_every_other_planted_defect_is_named_with_file_and_line(project, tmp_pat
         "exact_duplicate": {"at40": as_line(chat(3))},
         "same_answer": {"at50": as_line(said(chat("same"), assistant=chat(4)[1]["content"]))},
         "near_duplicate": {"at60": as_line(said(chat("near"), user=near, assistant=chat(24)[1]["content"] + " Yes."))},
-        "split_overlap": {"at80": as_line(said(chat("split"), user=chat(9600)[0]["content"]))},
+        "split_overlap": {"at80": as_line(chat(9600, answer=text("split")))},
         "held_out_overlap": {"at90": as_line(chat("asked", scenario=f"{asked}."))},
         "too_long": {"at95": as_line(chat("long", answer=text("long", 3000)))},
     }

@@ -148,8 +148,9 @@ def test_every_held_out_kind_has_the_criteria_of_its_scale():
     assert {prompt["kind"] for prompt in prompts} == set(rules["kinds"])
     assert {kind: len(criteria) for kind, criteria in rules["kinds"].items()} == {"general": 4, "equanimity": 3, "benign": 3}
     assert {kind: sum(prompt["kind"] == kind for prompt in prompts) for kind in rules["kinds"]} == {
-        "general": 30,
-        "equanimity": 18,
+        "general": 93,
+        "equanimity": 40,
+        "benign": 30,
     }
 
 
