@@ -77,7 +77,12 @@ def test_metrics_and_plots_are_dvcs(project):
     ok(project, "dvc", "metrics", "diff")
     ok(project, "dvc", "plots", "show")
     page = (project / "dvc_plots/index.html").read_text()
-    for title in ("Training loss along the curriculum", "Loss of each category after each step", "Tokens of each category"):
+    for title in (
+        "Training loss along the curriculum",
+        "Loss of each category after each step",
+        "Tokens of each category",
+        "Likeness of categories by",
+    ):
         assert title in page
 
 
