@@ -106,8 +106,8 @@ EDITS = [
     edit(
         "every slot value of a template of the last category",
         "prompts/categories/betrayal/train/as_they_tell_it.yaml",
-        r"(?<=\n      kinder: )",
-        "well, ",
+        r"(?<=\n      verdict: )",
+        "Well, ",
         data_of("betrayal") | steps_from("betrayal"),
     ),
     edit(
