@@ -3,19 +3,20 @@
 python -m stages.export data reports data/export
 """
 
-import csv
-import io
 from collections.abc import Iterator
 from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stages.lib.common.command import run
 from stages.lib.common.documents import iterate_jsonl, read_json, read_jsonl
 from stages.lib.common.files import whole_folder, write_jsonl, write_text
+from stages.lib.pages import as_csv, render
 from stages.lib.params import read_params
 
-SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
+# The hub's words for sizes, by the number of digits.
+SIZES = (
+    *("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M"),
+    *("100M<n<1B", "1B<n<10B", "10B<n<100B", "100B<n<1T", "n>1T"),
+)
 
 
 def main(data: Path, reports: Path, export: Path) -> None:
@@ -27,14 +28,15 @@ def main(data: Path, reports: Path, export: Path) -> None:
     numbers = read_json(reports / "dataset.json")
     categories = {c: read_json(data / "categories" / f"{c}.json") for c in params["categories"]}
     size = sum(numbers["examples"].values())
-    text = card(
-        params=params,
-        numbers=numbers,
-        details=details,
-        categories=categories,
-        findings=findings,
-        size_category=next((name for limit, name in SIZES if size < limit), "n>1T"),
-    )
+    facts = {
+        "params": params,
+        "numbers": numbers,
+        "details": details,
+        "categories": categories,
+        "findings": findings,
+        "size_category": SIZES[max(len(str(size)) - 3, 0)],
+    }
+    text = render("dataset_card.md.j2", facts)
     with whole_folder(export) as folder:
         write_text(folder / "README.md", text)
         for split in ("train", "valid"):
@@ -64,28 +66,6 @@ def size_rows(sizes: dict, tokens: dict) -> list[dict]:
 def similarity_rows(similarity: dict[str, dict[str, float]]) -> list[dict]:
     """A row for each two categories: the cosine between their words."""
     return [{"category": one, "other": other, "cosine": x} for one, row in similarity.items() for other, x in row.items()]
-
-
-def as_csv(rows: list[dict]) -> str:
-    """Rows of equal keys as CSV with a header."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def card(**facts) -> str:
-    """The dataset card, with the front matter that the Hugging Face hub reads."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).with_name("templates")),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["words"] = lambda name: name.replace("_", " ")
-    return environment.get_template("dataset_card.md.j2").render(**facts)
 
 
 if __name__ == "__main__":

@@ -3,17 +3,14 @@
 python -m stages.report data prompts reports
 """
 
-import csv
-import io
 from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stages.lib import metrics, wording
 from stages.lib.common.command import run
 from stages.lib.common.documents import read_json, read_jsonl
 from stages.lib.common.files import write_json, write_text
 from stages.lib.held_out import asked_of, load_groups, load_prompts
+from stages.lib.pages import as_csv, render
 from stages.lib.params import FILE, read_params
 from stages.lib.rules import load_rules
 from stages.lib.tree import path_to
@@ -59,12 +56,15 @@ def main(data: Path, prompts: Path, reports: Path) -> None:
         "path": path_to(params["fuse"]["step"], params["curriculum"]),
         "curve": metrics.curve_rows(records["training"], params["curriculum"]),
         "compared": compare_arms(records["judgements"]),
+        "shade": shade,
+        "axis": axis,
+        "polyline": polyline,
     }
     write_json(reports / "metrics.json", numbers)
     write_text(reports / "loss_curve.csv", as_csv(facts["curve"]))
     write_text(reports / "loss_matrix.csv", as_csv(metrics.matrix_rows(records["losses"])))
-    write_text(reports / "report.html", render("report.html.j2", facts))
-    write_text(reports / "model_card.md", render("model_card.md.j2", facts))
+    write_text(reports / "report.html", render("report.html.j2", facts, wording.FILTERS))
+    write_text(reports / "model_card.md", render("model_card.md.j2", facts, wording.FILTERS))
 
 
 def read_records(data: Path, params: dict) -> dict[str, dict]:
@@ -84,15 +84,6 @@ def compare_arms(judgements: dict[str, list[dict]]) -> dict[str, dict[str, int]]
     """For each arm but the first: on how many answers it scores higher, the same and lower than the first."""
     first, *others = judgements
     return {arm: metrics.compared(judgements[first], judgements[arm]) for arm in others}
-
-
-def as_csv(rows: list[dict]) -> str:
-    """Rows of equal keys as CSV with a header."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def shade(value: float, low: float, high: float) -> str:
@@ -115,21 +106,6 @@ def polyline(curve: list[dict], width: int, height: int) -> str:
     return " ".join(
         f"{point['iteration'] / last * width:.1f},{(high - point['train_loss']) / (high - low) * height:.1f}" for point in curve
     )
-
-
-def render(template: str, facts: dict) -> str:
-    """A template of `stages/templates/`, with HTML escaped where the name says HTML."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).with_name("templates")),
-        autoescape=".html" in template,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {filter_.__name__: filter_ for filter_ in wording.FILTERS}
-    environment.filters["words"] = lambda name: name.replace("_", " ")
-    return environment.get_template(template).render(**facts, shade=shade, axis=axis, polyline=polyline)
 
 
 if __name__ == "__main__":

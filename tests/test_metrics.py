@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from cantica.numbers import disagreements, leaves
 from stages.lib import metrics, wording
 from stages.lib.measures import Measure, differences, items, levels
+from stages.lib.pages import as_csv
 from stages.lib.tree import path_to
-from stages.report import as_csv, axis, compare_arms, polyline, shade
+from stages.report import axis, compare_arms, polyline, shade
 
 AFTER = {"one": "base", "two": "one", "fork": "one", "four": "two"}
 CURRICULUM = {step: {"after": after, "data": f"train/{step}"} for step, after in AFTER.items()}

@@ -23,6 +23,11 @@ def chat_of(scenario: dict) -> list[dict]:
     ]
 
 
+def asked_in(messages: list[dict]) -> str:
+    """What the user says in an example, whatever is answered."""
+    return " ".join(message["content"] for message in messages if message["role"] == "user")
+
+
 def without_thinking(messages: list[dict]) -> list[dict]:
     """The messages with the thinking, where it is finished, left out of the assistant's turns."""
     return [m | {"content": _answer(m["content"])} if m["role"] == "assistant" else m for m in messages]

@@ -3,19 +3,18 @@
 import json
 import random
 from collections.abc import Iterator
-from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from stages.lib import lint
-from stages.lib.chat import chat_of, split_thinking, without_thinking
+from stages.lib.chat import asked_in, chat_of, split_thinking, without_thinking
 from stages.lib.common.documents import faults, iterate_jsonl, read_jsonl, validator
 from stages.lib.earlier import held_out_before
 from stages.lib.lines import Lines
 from stages.lib.near import Signatures, equal_groups
-from stages.lib.words import jaccard, runs, shingles, words
+from stages.lib.words import fingerprint, jaccard, runs, shingles, words
 
 BLOCK = 256  # examples tokenized at a time
 MOST = 1000  # pairs of a rule that are looked up and reported
@@ -47,8 +46,10 @@ class Scan:
 
     def findings(self) -> Iterator[dict]:
         """Every finding: {"rule", "file", "line", "message"}, a file's own in its order, then those of pairs."""
+        check, asked = validator("example"), _asked(self.data / "held_out.jsonl", self.settings["held_out_run"])
+        before = held_out_before(self.settings["earlier"])
         for number, file in enumerate(self.files):
-            yield from self._file(number, file)
+            yield from self._file(number, file, check, asked, before)
         yield from self._equal(0, "exact_duplicate", "the text of {other} again; expected an example of its own")
         yield from self._equal(1, "same_answer", "the answer of {other}, to another prompt; expected one of its own")
         held_out = int(self.starts[len(self.files) // 2])
@@ -56,10 +57,8 @@ class Scan:
         yield from self._alike("near_duplicate", self.settings["near_duplicate"], None)
         yield from self._deranged()
 
-    def _file(self, number: int, file: Lines) -> Iterator[dict]:
+    def _file(self, number: int, file: Lines, check, asked: dict, before: dict) -> Iterator[dict]:
         (split, category, path), start = self.places[number], int(self.starts[number])
-        check, asked = validator("example"), _asked(self.data / "held_out.jsonl", self.settings["held_out_run"])
-        before = held_out_before(self.settings["earlier"]) if split == "train" else {}
         line, texts = 0, file.texts()
         while block := [_parsed(text, check, path) for text in islice(texts, BLOCK)]:
             counts = iter(self.counter.examples([record["messages"] for record, wrong in block if not wrong]))
@@ -69,32 +68,33 @@ class Scan:
                 told = [("schema", message) for message in wrong]
                 if wrong:
                     self.signatures.add({f"{path}:{line}"})
-                    self.keys[:, place] = key(f"{path}:{line}")
+                    self.keys[:, place] = fingerprint([f"{path}:{line}"])
                 else:
-                    tokens = next(counts)
+                    messages, tokens = record["messages"], next(counts)
                     self.tokens[split][category] += tokens
-                    told += self._record_faults(record["messages"], tokens, asked, before)
-                    self._keep(place, record["messages"], category, split)
+                    said = _words(messages)
+                    told += self._record_faults(messages, said, tokens, asked, before if split == "train" else {})
+                    self._keep(place, messages, said, category, split)
                 for rule, message in told:
                     yield {"rule": rule, "file": path.as_posix(), "line": line, "message": message}
 
-    def _record_faults(self, messages: list[dict], tokens: int, asked: dict, before: dict) -> Iterator[tuple[str, str]]:
+    def _record_faults(
+        self, messages: list[dict], said: list[str], tokens: int, asked: dict, before: dict
+    ) -> Iterator[tuple[str, str]]:
         """(rule, message) of each fault that one example has by itself."""
         for rule in ("turns", "cut_off", "personal_data"):
             yield from ((rule, message) for message in getattr(lint, rule)(messages))
-        told = words(" ".join(message["content"] for message in messages))
-        for asker, run in {asked[run]: run for run in runs(told, self.settings["held_out_run"]) if run in asked}.items():
+        for asker, run in {asked[run]: run for run in runs(said, self.settings["held_out_run"]) if run in asked}.items():
             yield "held_out_overlap", f"{run!r}, which held-out prompt {asker} has too; expected no such run of words"
-        if before and (prompt := fingerprint(messages)) in before:
+        if before and (prompt := fingerprint(words(asked_in(messages)))) in before:
             yield "was_held_out", f"a prompt that {before[prompt]} held out; expected one never held out"
         if tokens > (limit := self.params["train"]["max_seq_length"]):
             yield "too_long", f"{tokens} tokens; expected at most train.max_seq_length, {limit}"
 
-    def _keep(self, place: int, messages: list[dict], category: str, split: str) -> None:
+    def _keep(self, place: int, messages: list[dict], said: list[str], category: str, split: str) -> None:
         """Put down what an example is compared by, and the example if it was drawn for the sample."""
-        whole = " ".join(message["content"] for message in messages)
-        self.signatures.add(shingles(whole))
-        self.keys[:, place] = key(" ".join(words(whole))), key(split_thinking(messages[-1]["content"])[1])
+        self.signatures.add(shingles(said))
+        self.keys[:, place] = fingerprint(said), fingerprint([split_thinking(messages[-1]["content"])[1]])
         if place in self.drawn:
             self.sample.append({"category": category, "split": split, "messages": messages})
 
@@ -109,7 +109,7 @@ class Scan:
         for one, other in self.signatures.alike(threshold - DOUBT, split):
             if self.keys[0, one] == self.keys[0, other] or (split is None and one < held_out <= other):
                 continue  # told by another rule
-            alike = jaccard(*(shingles(" ".join(m["content"] for m in self._record(n)["messages"])) for n in (one, other)))
+            alike = jaccard(*(shingles(_words(self._record(number)["messages"])) for number in (one, other)))
             if alike >= threshold:
                 found |= {one, other}
                 message = f"{alike:.2f} of its runs of five words shared with {self._name(one)}; expected less than {threshold}"
@@ -161,11 +161,6 @@ def _asked(held_out: Path, n: int) -> dict[str, str]:
     return {run: question["id"] for question in read_jsonl(held_out) for run in runs(words(question["prompt"]), n)}
 
 
-def key(text: str) -> int:
-    """64 bits that stand for a text."""
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
-
-
-def fingerprint(messages: list[dict]) -> int:
-    """64 bits that stand for what an example asks, whatever is answered."""
-    return key(" ".join(words(" ".join(m["content"] for m in messages if m["role"] == "user"))))
+def _words(messages: list[dict]) -> list[str]:
+    """The words of all turns."""
+    return words(" ".join(message["content"] for message in messages))

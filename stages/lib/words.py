@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from hashlib import blake2b
 
 TAG, WORD = re.compile(r"</?\w+>"), re.compile(r"\w+(?:['’]\w+)*")
 
@@ -16,10 +17,14 @@ def runs(sequence: list[str], n: int) -> Iterable[str]:
     return map(" ".join, zip(*(sequence[start:] for start in range(n)), strict=False))
 
 
-def shingles(text: str) -> set[str]:
-    """The runs of five words in a text; of a shorter text, the whole."""
-    told = words(text)
+def shingles(told: list[str]) -> set[str]:
+    """The runs of five words; of fewer words, all together."""
     return set(runs(told, 5)) or {" ".join(told)}
+
+
+def fingerprint(told: list[str]) -> int:
+    """64 bits that stand for these words."""
+    return int.from_bytes(blake2b(" ".join(told).encode(), digest_size=8).digest(), "little")
 
 
 def jaccard(one: set, other: set) -> float:
