@@ -2,13 +2,20 @@
 
 import argparse
 import inspect
+import json
 import os
+import resource
 import signal
 import sys
 import threading
 import time
 
+from pathlib import Path
+
 from stages.lib.common.errors import InputError
+
+TIMINGS = Path(".cache/timings.jsonl")
+_START = time.perf_counter()
 
 
 def run(main) -> None:
@@ -27,12 +34,30 @@ def run(main) -> None:
     arguments = vars(parser.parse_args())
     # Ctrl-C ends a stage at once, like any kill: outputs are whole or not there, and an exception could get lost in a callback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if "DVC_STAGE" in os.environ:
+    stage = os.environ.get("DVC_STAGE")
+    if stage:
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     try:
         main(**arguments)
     except InputError as error:
         sys.exit(f"{name}: {len(error.problems)} {'fault' if len(error.problems) == 1 else 'faults'} in the input\n{error}")
+    if stage:
+        _keep_timing(stage.split(":")[-1])
+
+
+def _keep_timing(stage: str) -> None:
+    """Add what a finished stage took to TIMINGS, which no stage reads: {"stage", "seconds", "cpu_seconds", "peak_mb"}."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10  # of ru_maxrss: bytes there, KiB on Linux
+    record = {
+        "stage": stage,
+        "seconds": round(time.perf_counter() - _START, 2),
+        "cpu_seconds": round(used.ru_utime + used.ru_stime, 2),
+        "peak_mb": round(used.ru_maxrss / unit),
+    }
+    TIMINGS.parent.mkdir(exist_ok=True)
+    with TIMINGS.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record) + "\n")
 
 
 def _end_with(parent: int) -> None:
