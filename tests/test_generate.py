@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from stages.lib.generate import generate, make_sampler, seed_of
+from stages.lib.generate import generate, make_sampler, nucleus, seed_of
 from stages.lib.model import Shape
 from stages.lib.score import mean_logprobs
 from stages.lib.tokens import Encoded
@@ -126,6 +126,17 @@ def test_a_sampler_leaves_the_tail_out():
     logprobs = mx.log(mx.array([[0.5, 0.3, 0.15, 0.05]]))
     sample = make_sampler(1.0, 0.7, 7)
     assert {sample(logprobs).item() for _ in range(300)} == {0, 1}
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.floats(-60, 0, width=32), min_size=1, max_size=60), st.floats(0.01, 0.999))
+def test_the_nucleus_is_that_of_sorting_everything(values, top_p):
+    logprobs = np.array(values, np.float32)
+    order = np.argsort(-logprobs, kind="stable")
+    mass = np.cumsum(np.exp(logprobs[order]), dtype=np.float64)
+    fewest = next(n for n in range(1, len(mass) + 1) if n == len(mass) or mass[n - 1] >= top_p * mass[-1] * (1 - 1e-12))
+    assert abs(len(nucleus(logprobs, top_p)) - fewest) <= 1  # a tie with top_p may round either way
+    assert nucleus(logprobs, top_p).tolist() == order[: len(nucleus(logprobs, top_p))].tolist()
 
 
 def test_two_samplers_do_not_disturb_each_other():

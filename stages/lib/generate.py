@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import mlx.core as mx
 import mlx.nn as nn
+import numpy as np
 from mlx_lm.generate import BatchGenerator
-from mlx_lm.sample_utils import apply_top_p
 
 
 @dataclass(frozen=True)
@@ -26,19 +26,42 @@ def seed_of(*names) -> int:
 def make_sampler(temperature: float, top_p: float, seed: int):
     """A function from log-probabilities (1, vocabulary) to a token (1,), with a random state of its own.
 
-    What a prompt draws does not hang on which other prompts share its batch. Temperature 0 is greedy.
+    What a prompt draws does not hang on which other prompts share its batch. Temperature 0 is greedy; top_p is of the
+    probabilities before the temperature, as in mlx-lm.
     """
     if temperature == 0:
-        return lambda logprobs: mx.argmax(logprobs, axis=-1)
-    state = mx.random.key(seed)
+        return _greedy
+    draw = np.random.default_rng(seed)
 
     def sample(logprobs: mx.array) -> mx.array:
-        nonlocal state
-        state, key = mx.random.split(state)
-        kept = apply_top_p(logprobs, top_p) if top_p < 1 else logprobs
-        return mx.random.categorical(kept / temperature, key=key)
+        row = np.array(logprobs[0].astype(mx.float32))
+        kept = nucleus(row, top_p)
+        weights = np.cumsum(np.exp((row[kept] - row[kept[0]]).astype(np.float64) / temperature))
+        place = np.searchsorted(weights, draw.random() * weights[-1], side="right")
+        return mx.array(kept[[place]].astype(np.uint32))
 
     return sample
+
+
+def _greedy(logprobs: mx.array) -> mx.array:
+    return mx.argmax(logprobs, axis=-1)
+
+
+def nucleus(logprobs: np.ndarray, top_p: float) -> np.ndarray:
+    """The fewest most probable tokens whose probability together reaches top_p (Holtzman et al., 2020), the likeliest first.
+
+    logprobs: (vocabulary,). Only tokens near the likeliest are sorted, and more of them where those do not reach top_p.
+    """
+    probabilities, reach = np.exp(logprobs), np.float32(4.0)
+    wanted = top_p * float(probabilities.sum(dtype=np.float64))
+    while True:
+        near = np.flatnonzero(logprobs >= logprobs.max() - reach)
+        if len(near) == len(logprobs) or float(probabilities[near].sum(dtype=np.float64)) >= wanted:
+            break
+        reach *= 2
+    near = near[np.argsort(-logprobs[near], kind="stable")]
+    mass = np.cumsum(probabilities[near], dtype=np.float64)
+    return near[: np.searchsorted(mass, wanted) + 1]
 
 
 def generate(model: nn.Module, tokenizer, prompts: list[list[int]], samplers: list, max_tokens: int, batch_size: int, on_reply):
