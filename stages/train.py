@@ -91,7 +91,7 @@ def train(model, records: list, settings: dict, step: str, checkpoint=None) -> l
 
     with tempfile.TemporaryDirectory() as scratch:
         run_trainer(
-            model,
+            Untraced(model),
             optimizer,
             records,
             args=TrainingArgs(
@@ -104,7 +104,7 @@ def train(model, records: list, settings: dict, step: str, checkpoint=None) -> l
                 grad_checkpoint=settings["grad_checkpoint"],
                 clear_cache_threshold=8 << 30,
             ),
-            loss=loss,
+            loss=lambda _, *batch: loss(model, *batch),
             iterate_batches=iterate_batches(settings["seed"], done),
             training_callback=Curve(),
         )
@@ -112,6 +112,23 @@ def train(model, records: list, settings: dict, step: str, checkpoint=None) -> l
     if not all(mx.isfinite(tensor).all().item() for _, tensor in tree_flatten(model.trainable_parameters())):
         raise not_finite(step, settings["iters"], "weights that are not finite", optimizer.learning_rate.item())
     return curve
+
+
+class Untraced:
+    """A model as mlx-lm's trainer uses it, but no mapping, so that MLX takes its LoRA tensors alone for what is trained.
+
+    The trainer hands the model to the function that it takes the gradient of. MLX looks into mappings there, and would then
+    keep every array that the frozen weights have a part in until the step is over.
+    """
+
+    def __init__(self, model):
+        self._model = model
+
+    def __getattr__(self, name):
+        return getattr(self._model, name)
+
+    def __getitem__(self, key):
+        return self._model[key]
 
 
 def not_finite(step: str, iteration: int, got: str, learning_rate: float) -> InputError:

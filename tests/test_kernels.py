@@ -39,32 +39,6 @@ def softmax(x):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.floats(-87, 88, **FINITE), min_size=1, max_size=40))
-def test_exp_is_good_to_the_seventh_digit(values):
-    x = np.array(values, np.float32)
-    np.testing.assert_allclose(np.array(cpu_kernels.exp(mx.array(x))), np.exp(x.astype(np.float64)), rtol=3e-7)
-
-
-def test_exp_stays_finite_beyond_the_range_of_float32():
-    found = np.array(cpu_kernels.exp(mx.array([-1e30, -100.0, 0.0, 100.0, 1e30])))
-    np.testing.assert_allclose(found, np.exp([-87.0, -87.0, 0.0, 88.0, 88.0]), rtol=1e-6)
-
-
-def test_exp_is_its_own_gradient():
-    x = draw((50,), 0, 10)
-    close(pulled_back(cpu_kernels.exp, [x], np.ones(50, np.float32))[0], np.exp(x.astype(np.float64)), 1e-6)
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.floats(-100, 100, **FINITE), min_size=1, max_size=40))
-def test_sigmoid_is_that_of_numpy_and_of_mlx(values):
-    x = np.array(values, np.float32)
-    found = np.array(cpu_kernels.sigmoid(mx.array(x)))
-    np.testing.assert_allclose(found, logistic(x.astype(np.float64)), rtol=1e-6, atol=1e-37)
-    np.testing.assert_allclose(found, np.array(mx.sigmoid(mx.array(x))), rtol=1e-5, atol=1e-37)
-
-
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(*[st.floats(-100, 100, **FINITE)] * 3), min_size=1, max_size=40))
 def test_swiglu_and_its_gradients(rows):
     gate, x, cotangent = np.array(rows, np.float32).T
@@ -81,39 +55,53 @@ def test_swiglu_and_its_gradients(rows):
         np.testing.assert_allclose(np.array(one), np.array(other), rtol=1e-4, atol=2e-6 * np.abs(true).max() + 1e-24)
 
 
-@pytest.mark.parametrize("rows", [1, 15, 16, 17, 50])
-@pytest.mark.parametrize("size", [1.0, 100.0, 1e4])
-def test_cross_entropy_and_its_gradient(rows, size):
-    logits, targets = draw((rows, 37), rows, size), np.random.default_rng(1).integers(0, 37, rows)
-    cotangent = draw((rows,), 2)
-    chances = softmax(logits.astype(np.float64))
+def losses_of(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
     wide = logits.astype(np.float64)
     top = wide.max(axis=-1)
-    picked = wide[np.arange(rows), targets]
-    losses = np.log(np.exp(wide - top[:, None]).sum(axis=-1)) + top - picked
-    ours = cpu_kernels.cross_entropy(mx.array(logits), mx.array(targets))
-    close(ours, losses)
-    close(nn.losses.cross_entropy(mx.array(logits), mx.array(targets)), np.array(ours))
-
-    def function(x):
-        return cpu_kernels.cross_entropy(x, mx.array(targets))
-
-    gradient = (chances - np.eye(37)[targets]) * cotangent[:, None]
-    close(pulled_back(function, [logits], cotangent)[0], gradient)
-    close(
-        pulled_back(lambda x: nn.losses.cross_entropy(x, mx.array(targets)), [logits], cotangent)[0],
-        np.array(pulled_back(function, [logits], cotangent)[0]),
-    )
+    return np.log(np.exp(wide - top[:, None]).sum(axis=-1)) + top - wide[np.arange(len(wide)), targets]
 
 
-def test_cross_entropy_of_a_certain_and_of_an_impossible_word():
-    logits = mx.array([[100.0, -100.0, -100.0]] * 2)
-    assert cpu_kernels.cross_entropy(logits, mx.array([0, 1])).tolist() == [0.0, 200.0]
+@pytest.mark.parametrize("rows", [1, 63, 64, 65, 150])
+@pytest.mark.parametrize("size", [1.0, 100.0])
+def test_losses_of_a_frozen_head_and_their_gradient(rows, size):
+    hidden, head, targets = draw((rows, 5), 0), draw((37, 5), 1, size), np.random.default_rng(1).integers(0, 37, rows)
+    cotangent = draw((rows,), 2)
+    logits = hidden.astype(np.float64) @ head.astype(np.float64).T
+
+    def ours(x, trains=True):
+        return cpu_kernels.head_losses(x, mx.array(head), mx.array(targets), trains)
+
+    def stock(x):
+        return nn.losses.cross_entropy(x @ mx.array(head).T, mx.array(targets))
+
+    close(ours(mx.array(hidden)), losses_of(logits, targets))
+    assert mx.array_equal(ours(mx.array(hidden)), ours(mx.array(hidden), trains=False))
+    close(stock(mx.array(hidden)), np.array(ours(mx.array(hidden))))
+    gradient = ((softmax(logits) - np.eye(37)[targets]) * cotangent[:, None]) @ head.astype(np.float64)
+    close(pulled_back(ours, [hidden], cotangent)[0], gradient, 3e-5)
+    close(pulled_back(stock, [hidden], cotangent)[0], np.array(pulled_back(ours, [hidden], cotangent)[0]), 3e-5)
 
 
-def test_cross_entropy_does_not_hide_a_nan():
-    logits = mx.array([[0.0, float("nan"), 1.0], [0.0, 1.0, 2.0]])
-    assert mx.isnan(cpu_kernels.cross_entropy(logits, mx.array([0, 2]))).tolist() == [True, False]
+def head_losses(logits, targets) -> list[float]:
+    """With a head that hands its input on."""
+    return cpu_kernels.head_losses(mx.array(logits), mx.eye(3), mx.array(targets), trains=False)
+
+
+def test_the_loss_of_a_certain_and_of_an_impossible_word():
+    assert head_losses([[100.0, -100.0, -100.0]] * 2, [0, 1]).tolist() == [0.0, 200.0]
+
+
+def test_a_loss_does_not_hide_a_nan():
+    assert mx.isnan(head_losses([[0.0, float("nan"), 1.0], [0.0, 1.0, 2.0]], [0, 2])).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("keepdims", [True, False])
+def test_logsumexp_is_that_of_float64(keepdims):
+    rows = draw((5, 3000), 0, 30)
+    wide = rows.astype(np.float64)
+    top = wide.max(axis=-1, keepdims=True)
+    expected = np.log(np.exp(wide - top).sum(axis=-1, keepdims=True)) + top
+    close(cpu_kernels.logsumexp(mx.array(rows), axis=-1, keepdims=keepdims), expected if keepdims else expected[:, 0], 1e-6)
 
 
 def reference(q, k, v, cotangent):
@@ -135,6 +123,10 @@ def reference(q, k, v, cotangent):
     return out, (dq, dk, dv)
 
 
+def causal(q, k, v):
+    return cpu_kernels.attention(q, k, v, scale=1.0, mask="causal")
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("size", [1.0, 6.0])
 def test_causal_attention_and_its_gradients(shape, size):
@@ -142,8 +134,8 @@ def test_causal_attention_and_its_gradients(shape, size):
     q, cotangent = draw((batch, heads, length, d), 0, size), draw((batch, heads, length, d), 3)
     k, v = draw((batch, groups, length, d), 1), draw((batch, groups, length, d), 2)
     out, gradients = reference(q, k, v, cotangent)
-    close(cpu_kernels.causal_attention(*map(mx.array, (q, k, v))), out)
-    for found, expected in zip(pulled_back(cpu_kernels.causal_attention, (q, k, v), cotangent), gradients, strict=True):
+    close(causal(*map(mx.array, (q, k, v))), out)
+    for found, expected in zip(pulled_back(causal, (q, k, v), cotangent), gradients, strict=True):
         # A single query has no scores to move: its gradient is nothing but rounding.
         close(found, expected, 1e-5) if length > 1 else np.testing.assert_allclose(np.array(found), expected, atol=1e-5)
 
@@ -171,10 +163,10 @@ def test_attention_is_the_stock_one(shape):
 def test_no_query_sees_a_later_key(length, at, seed):
     at = min(at, length - 1)
     q, k, v = (mx.array(draw((1, 2, length, 4), seed + n)) for n in range(3))
-    before = cpu_kernels.causal_attention(q, k, v)
+    before = causal(q, k, v)
     k[:, :, at:] = 5.0
     v[:, :, at:] = -7.0
-    after = cpu_kernels.causal_attention(q, k, v)
+    after = causal(q, k, v)
     assert mx.array_equal(before[:, :, :at], after[:, :, :at])
     assert not mx.array_equal(before[:, :, at:], after[:, :, at:])
 
@@ -183,10 +175,10 @@ def test_no_query_sees_a_later_key(length, at, seed):
 def test_attention_with_scores_beyond_the_range_of_exp_is_finite_and_right(size):
     q, k, v = draw((1, 2, 140, 8), 0, size), draw((1, 2, 140, 8), 1), draw((1, 2, 140, 8), 2)
     out, _ = reference(q, k, v, v)
-    found = cpu_kernels.causal_attention(*map(mx.array, (q, k, v)))
+    found = causal(*map(mx.array, (q, k, v)))
     # A score of 1e5 has its last bit at 1e-2 in float32, so its weights are no better than that.
     close(found, out, 1e-4 if size == 100.0 else 5e-2)
-    assert all(mx.isfinite(g).all().item() for g in pulled_back(cpu_kernels.causal_attention, (q, k, v), v))
+    assert all(mx.isfinite(g).all().item() for g in pulled_back(causal, (q, k, v), v))
 
 
 def test_attention_without_a_mask_sees_every_key():

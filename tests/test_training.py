@@ -14,7 +14,7 @@ from mlx_lm.tuner.trainer import default_loss
 
 from stages.lib.batches import LENGTH, POSITIONS, collate, iterate_batches, order
 from stages.lib.common.errors import InputError
-from stages.lib.loss import answer_logits, loss, token_losses
+from stages.lib.loss import loss, token_losses
 from stages.lib.model import Shape, save_adapter
 from stages.lib.optimizer import make_optimizer
 from stages.lib.tokens import SPANS, Encoded, encode_examples
@@ -272,7 +272,7 @@ SMALL = {
 
 @pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("architecture", ["llama", "olmo2", "olmo3", "qwen2", "qwen3", "granite"])
-def test_logits_where_the_loss_counts_are_those_of_the_model(architecture, tied):
+def test_the_loss_where_it_counts_is_that_of_the_whole_model(architecture, tied):
     from mlx_lm.utils import _get_classes
 
     config = SMALL | {"model_type": architecture, "tie_word_embeddings": tied}
@@ -281,9 +281,9 @@ def test_logits_where_the_loss_counts_are_those_of_the_model(architecture, tied)
     model = model_class(args_class.from_dict(config))
     inputs = mx.random.randint(0, 90, (2, 40))
     positions = mx.array([0, 7, 39, 40, 79, 12])
-    expected = np.array(model(inputs)).reshape(80, 90)[np.array(positions)]
-    np.testing.assert_allclose(np.array(answer_logits(model, inputs, positions)), expected, atol=1e-5)
-    assert token_losses(model, inputs, positions, positions).shape == (6,)
+    logits = model(inputs).reshape(80, 90)[positions]
+    expected = np.array(nn.losses.cross_entropy(logits, positions))
+    np.testing.assert_allclose(np.array(token_losses(model, inputs, positions, positions)), expected, atol=1e-5)
 
 
 def test_measure_is_the_mean_over_all_tokens_whatever_the_batches(adapted, encoded):

@@ -48,6 +48,7 @@ def load_base(folder: Path):
         model = dequantize_model(model)
         model.set_dtype(mx.float32)
     model.freeze()
+    mx.eval(model.parameters())
     return model, tokenizer
 
 
