@@ -12,6 +12,7 @@ from stages.lib.common.command import run
 from stages.lib.common.documents import read_jsonl
 from stages.lib.common.errors import InputError, Problem
 from stages.lib.common.files import whole_folder, write_json
+from stages.lib.launch import is_worker, join, launch
 from stages.lib.params import read_params
 
 PACKAGES = ("mlx", "mlx-lm", "scipy-openblas32", "tokenizers", "transformers")
@@ -22,24 +23,32 @@ def main(step: str, base: Path, after: Path, data: Path, adapter: Path, training
     params = read_params("lora", "train", f"curriculum.{step}", *keys)
     # Both sections have a seed; a step's own, like that of `train`, is for its training.
     settings = params["lora"] | params["train"] | params["curriculum"][step]
+    if settings["launch"] and not is_worker():
+        return launch(settings["launch"], training)
     examples = read_jsonl(data)
 
     from stages.lib.checkpoint import Checkpoint
     from stages.lib.model import load_base, save_adapter
     from stages.lib.tokens import encode_examples
 
+    inputs = (base, after, data)
+    rank = join(settings["launch"]["processes"], params, inputs) if settings["launch"] else 0
     model, tokenizer = load_base(base)
     records = encode_examples(tokenizer, examples, settings["loss_on"], settings["max_seq_length"], data)
     cut = [record for record in records if record.cut]
-    if cut:
+    if cut and rank == 0:
         print(f"{step}: {len(cut)} of {len(records)} examples cut, {sum(r.cut for r in cut)} tokens lost")
     shape = start(model, after, settings, params["lora"]["seed"], step)
-    checkpoint = Checkpoint(step, params, (base, after, data))
+    # One of several processes could not continue by itself.
+    checkpoint = None if settings["launch"] else Checkpoint(step, params, inputs)
     curve = train(model, records, settings, step, checkpoint)
+    if rank > 0:
+        return
     with whole_folder(adapter) as folder:
         save_adapter(model, shape, settings["dropout"], folder)
     write_json(training, summary(records, settings, curve))
-    checkpoint.remove()
+    if checkpoint:
+        checkpoint.remove()
 
 
 def start(model, after: Path, settings: dict, seed: int, step: str):
@@ -62,6 +71,7 @@ def start(model, after: Path, settings: dict, seed: int, step: str):
 def train(model, records: list, settings: dict, step: str, checkpoint=None) -> list[dict]:
     """Train the model's LoRA tensors in place, from the checkpoint on if there is one; return the loss curve.
 
+    Where mlx.launch started several processes, all must call it, and end with the same tensors and curve.
     Raises InputError when a loss, or a weight at the end, is not finite.
     """
     import mlx.core as mx
@@ -70,11 +80,12 @@ def train(model, records: list, settings: dict, step: str, checkpoint=None) -> l
     from mlx_lm.tuner.trainer import train as run_trainer
 
     from stages.lib.batches import iterate_batches
-    from stages.lib.loss import loss
+    from stages.lib.launch import collate_part, loss_of_part
     from stages.lib.optimizer import make_optimizer
 
     optimizer = make_optimizer(settings)
-    mx.random.seed(settings["seed"])
+    # Dropout differs between processes; what must not differ is drawn by now, or from the seed alone.
+    mx.random.seed(settings["seed"] + mx.distributed.init().rank())
     curve = checkpoint.load(model, optimizer) if checkpoint else []
     done, tokens = (curve[-1]["iteration"], curve[-1]["trained_tokens"]) if curve else (0, 0)
 
@@ -104,8 +115,8 @@ def train(model, records: list, settings: dict, step: str, checkpoint=None) -> l
                 grad_checkpoint=settings["grad_checkpoint"],
                 clear_cache_threshold=8 << 30,
             ),
-            loss=lambda _, *batch: loss(model, *batch),
-            iterate_batches=iterate_batches(settings["seed"], done),
+            loss=lambda _, *batch: loss_of_part(model, *batch),
+            iterate_batches=iterate_batches(settings["seed"], done, collate_part),
             training_callback=Curve(),
         )
     # The last loss was taken before the last update.

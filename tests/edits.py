@@ -199,6 +199,7 @@ EDITS = [
     param("train.schedule", "schedule: constant", "schedule: cosine_decay", TRAINING),
     param("train.warmup", "warmup: 0", "warmup: 1", TRAINING),
     param("train.grad_checkpoint", "grad_checkpoint: false", "grad_checkpoint: true", TRAINING),
+    param("train.launch", "launch: null", "launch: {processes: 2}", TRAINING),
     # ---- params: measurements
     param(
         "which step an arm is",

@@ -10,6 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 ENVIRONMENT = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "GIT_CONFIG_GLOBAL": os.devnull, "OPENBLAS_NUM_THREADS": "1"}
+IDENTITY = ("-c", "user.name=test", "-c", "user.email=test@example.org")
 
 
 def run(project: Path, *command: str) -> subprocess.CompletedProcess:
@@ -42,8 +43,7 @@ def clone(folder: Path) -> Path:
 
 def commit(project: Path, message: str) -> None:
     ok(project, "git", "add", "--all")
-    identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
-    ok(project, "git", *identity, "commit", "--quiet", "--message", message)
+    ok(project, "git", *IDENTITY, "commit", "--quiet", "--message", message)
 
 
 def overlay(project: Path, *variants: str) -> None:

@@ -1,4 +1,4 @@
-"""Servers for tests: one that behaves as it is told, and mlx-lm's own."""
+"""Servers for tests: one that behaves as it is told, mlx-lm's own, and a store."""
 
 import json
 import socket
@@ -9,6 +9,7 @@ import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 from projects import ENVIRONMENT
 
@@ -72,16 +73,31 @@ def completion(text: str) -> str:
 @contextmanager
 def mlx_server(model: Path, log: Path):
     """The address of `mlx_lm server` with a model, on this machine; what it says is in the file `log`."""
+    with started(log, "mlx_lm", "server", "--model", str(model), "--port") as url:
+        yield f"{url}/v1"
+
+
+@contextmanager
+def s3_server(bucket: str, log: Path):
+    """The address of a server that speaks S3's protocol and has one empty bucket."""
+    with started(log, "moto.server", "--host", "127.0.0.1", "--port") as url:
+        urlopen(Request(f"{url}/{bucket}", method="PUT")).close()
+        yield url
+
+
+@contextmanager
+def started(log: Path, *module: str):
+    """The address on this machine of a server: a module that is run, with a free port as the last of its words."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlx_lm", "server", "--model", str(model), "--port", str(port)]
+    command = [sys.executable, "-m", *module, str(port)]
     with log.open("w") as out, subprocess.Popen(command, stdout=out, stderr=out, env=ENVIRONMENT) as server:
         try:
             end = time.monotonic() + 60
             while socket.socket().connect_ex(("127.0.0.1", port)):
                 assert time.monotonic() < end and server.poll() is None, log.read_text()
                 time.sleep(0.1)
-            yield f"http://127.0.0.1:{port}/v1"
+            yield f"http://127.0.0.1:{port}"
         finally:
             server.kill()

@@ -5,12 +5,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from projects import ROOT, clone, edit, ok, run
+from projects import IDENTITY, ROOT, clone, edit, ok, run
 
 import cantica.explain
 from cantica.records import causes, changes, downstream, edges, edits, maker_of, upstream
-
-IDENTITY = ("-c", "user.name=test", "-c", "user.email=test@example.org")
 
 
 def entry(cmd: str, deps: dict, outs: dict, **params) -> dict:

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from stages.lib.tree import cycles, tree_faults
 
+TRAIN = {"iters": 6, "warmup": 0, "batch_size": 2, "launch": None}
+
 
 def params_of(curriculum: dict[str, dict], **sections) -> dict:
     """Params with a curriculum; a step's data is that of the category `alpha` unless it says otherwise."""
@@ -19,7 +21,7 @@ def params_of(curriculum: dict[str, dict], **sections) -> dict:
         "arms": {"base": "base", "final": list(steps)[-1]},
         "fuse": {"step": list(steps)[-1]},
         "lora": {"seed": 1, "layers": 8, "rank": 16, "scale": 2.0},
-        "train": {"iters": 6, "warmup": 0},
+        "train": TRAIN,
     } | sections
 
 
@@ -121,12 +123,18 @@ def test_arms_and_fuse_name_points_of_the_tree():
 
 @pytest.mark.parametrize(("step", "warmup"), [({"iters": 3}, 3), ({"warmup": 6}, 0), ({"iters": 2, "warmup": 5}, 0)])
 def test_a_warmup_as_long_as_the_step_is_refused(step, warmup):
-    found = faults(changed(two=step), train={"iters": 6, "warmup": warmup})
+    found = faults(changed(two=step), train=TRAIN | {"warmup": warmup})
     assert [fault.place for fault in found] == ["curriculum.two"] and found[0].got.startswith("warmup ")
 
 
 def test_a_warmup_shorter_than_every_step_passes():
-    assert faults(changed(two={"iters": 4}), train={"iters": 6, "warmup": 3}) == []
+    assert faults(changed(two={"iters": 4}), train=TRAIN | {"warmup": 3}) == []
+
+
+def test_more_processes_than_a_batch_has_examples_are_refused():
+    assert faults(changed(two={"launch": {"processes": 2}})) == []
+    (fault,) = faults(changed(two={"batch_size": 1}), train=TRAIN | {"launch": {"processes": 2}})
+    assert (fault.place, fault.got) == ("curriculum.two", "2 processes")
 
 
 @st.composite

@@ -50,11 +50,12 @@ def _up(n: int, multiple: int) -> int:
     return -(-n // multiple) * multiple
 
 
-def iterate_batches(seed: int | None = None, skip: int = 0):
+def iterate_batches(seed: int | None = None, skip: int = 0, collate=collate):
     """The `iterate_batches` that `mlx_lm.tuner.trainer.train` and `evaluate` take, for lists of Encoded records.
 
     The first `skip` batches are left out: a run that continues another has their gradients already.
-    The caller's arguments for length and distribution are not needed: records are cut already, and a step is one process.
+    The caller's arguments for length and distribution are not needed: records are cut already, and a process that is to have
+    but a part of each batch brings a `collate` of its own.
     """
 
     def iterate(dataset: list[Encoded], batch_size: int, loop: bool = False, **_) -> Iterator:

@@ -22,10 +22,8 @@ FOLDER = Path(".cache/checkpoints")
 
 
 def fingerprint(settings, inputs) -> str:
-    """SHA-256 of settings, of files and folders, of the device, and of the project's modules that are loaded by now."""
-    digest = hashlib.sha256()
-    device = [str(mx.default_device()), mx.device_info().get("device_name")]
-    digest.update(json.dumps([settings, device], sort_keys=True).encode())
+    """SHA-256 of settings, of files and folders, and of the project's modules that are loaded by now."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     loaded = {name: module for name, module in sys.modules.items() if name.split(".")[0] in ("__main__", "stages")}
     code = [Path(file) for _, module in sorted(loaded.items()) if (file := getattr(module, "__file__", None))]
     within = [sorted(path.rglob("*")) if path.is_dir() else [path] for path in inputs]
@@ -46,7 +44,8 @@ class Checkpoint:
     @cached_property
     def path(self) -> Path:
         """Where it is kept. Known when it is first asked for, which is when every module of the step is loaded."""
-        return FOLDER / f"{self.step}.{fingerprint(self.settings, self.inputs)}"
+        device = [str(mx.default_device()), mx.device_info().get("device_name")]
+        return FOLDER / f"{self.step}.{fingerprint([self.settings, device], self.inputs)}"
 
     def load(self, model, optimizer) -> list[dict]:
         """Put the model, its optimizer and MLX's random state where the checkpoint has them; return its loss curve.

@@ -76,4 +76,8 @@ def _shape_faults(params: dict, file: str) -> list[Problem]:
         iters, warmup = (settings.get(key, params["train"][key]) for key in ("iters", "warmup"))
         if warmup >= iters:
             problems.append(Problem(file, f"curriculum.{step}", f"warmup {warmup}", f"less than iters, {iters}"))
+        batch_size, launch = (settings.get(key, params["train"][key]) for key in ("batch_size", "launch"))
+        if launch and launch["processes"] > batch_size:
+            got = f"{launch['processes']} processes"
+            problems.append(Problem(file, f"curriculum.{step}", got, f"batch_size, {batch_size}, at most: each takes a part"))
     return problems

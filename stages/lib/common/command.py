@@ -40,7 +40,7 @@ def run(main) -> None:
         main(**arguments)
     except InputError as error:
         sys.exit(f"{name}: {len(error.problems)} {'fault' if len(error.problems) == 1 else 'faults'} in the input\n{error}")
-    if stage:
+    if stage and "MLX_RANK" not in os.environ:  # that of a step in several processes is kept by the one that launched them
         _keep_timing(stage.split(":")[-1])
 
 
