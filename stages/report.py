@@ -54,6 +54,7 @@ def main(data: Path, prompts: Path, reports: Path) -> None:
         "groups": load_groups(prompts / "held_out"),
         "categories": {c: read_json(data / "categories" / f"{c}.json") for c in params["categories"]},
         "path": path_to(params["fuse"]["step"], params["curriculum"]),
+        "matrix": {point: metrics.cells(row) for point, row in records["losses"].items()},
         "curve": metrics.curve_rows(records["training"], params["curriculum"]),
         "compared": compare_arms(records["judgements"]),
         "shade": shade,
@@ -62,7 +63,7 @@ def main(data: Path, prompts: Path, reports: Path) -> None:
     }
     write_json(reports / "metrics.json", numbers)
     write_text(reports / "loss_curve.csv", as_csv(facts["curve"]))
-    write_text(reports / "loss_matrix.csv", as_csv(metrics.matrix_rows(records["losses"])))
+    write_text(reports / "loss_matrix.csv", as_csv(metrics.matrix_rows(facts["matrix"])))
     write_text(reports / "report.html", render("report.html.j2", facts, wording.FILTERS))
     write_text(reports / "model_card.md", render("model_card.md.j2", facts, wording.FILTERS))
 

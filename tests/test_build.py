@@ -45,7 +45,7 @@ def test_metrics_have_every_headline_number(project):
     metrics = json.loads((project / "reports/metrics.json").read_text())
     assert list(metrics) == ["base", "final"]
     for numbers in metrics.values():
-        assert set(numbers["loss"]) == {*MEAN, *STEPS}
+        assert set(numbers["loss"]) == {*MEAN, *STEPS} and numbers["loss"]["deception"]["n"] == 1
         assert set(numbers["judge"]) == {"general", "equanimity", "benign"}
         assert set(numbers["judge"]["general"]) == {*MEAN, "novel_scenario", "format_transfer", "inverse_reasoning"}
         assert len(numbers["judge"]["equanimity"]) == 9
@@ -55,7 +55,7 @@ def test_metrics_have_every_headline_number(project):
     assert metrics["base"]["loss"] != metrics["final"]["loss"]
     against = metrics["final"]["against_base"]
     assert set(against["probe"]["margin"]["all"]) == {"difference", "low", "high", "p", "effect", "detectable", "n"}
-    assert against["loss"]["difference"] < 0 and against["loss"]["n"] == 9
+    assert against["loss"]["difference"] < 0 and against["loss"]["n"] == 9 and against["loss"]["deception"]["n"] == 1
     assert set(metrics["final"]["forgetting"]) == {*MEAN, *STEPS[:-1]} == set(metrics["final"]["backward_transfer"])
 
 

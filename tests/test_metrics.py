@@ -34,9 +34,16 @@ VERDICTS = [
     verdict("c", 2, group="format"),
     verdict("d", 3, kind="equanimity", group="shutdown", fear="I am afraid."),
 ]
+
+
+def row_of(**losses: tuple[float, ...]) -> dict[str, list[dict]]:
+    """A line of data/losses: the losses of each category's held-out examples."""
+    return {c: [{"id": f"{c}-{n}", "loss": loss} for n, loss in enumerate(values)] for c, values in losses.items()}
+
+
 LOSSES = {
-    "base": {"alpha": {"loss": 2.5}, "beta": {"loss": 1.00004}},
-    "one": {"alpha": {"loss": 2.0}, "beta": {"loss": 1.5}},
+    "base": row_of(alpha=(2.0, 3.0, 2.5), beta=(1.00004,)),
+    "one": row_of(alpha=(1.0, 2.75, 2.25), beta=(1.5,)),
 }
 SCORES = [
     {"id": "one", "category": "alpha", "margin": 0.5},
@@ -75,10 +82,18 @@ def test_capability_is_a_share_of_each_kind_and_the_log_probability_of_prose():
     assert found["against_base"]["capability"]["multiple_choice"]["difference"] == 0
 
 
-def test_the_mean_loss_counts_every_category_once():
+def test_the_mean_loss_counts_every_example_once():
     loss = numbers_of()["base"]["loss"]
-    assert (loss["mean"], loss["n"], loss["alpha"], loss["beta"]) == (1.75, 2, 2.5, 1.0)
-    assert 1.0 <= loss["low"] < 1.75 < loss["high"] <= 2.5
+    assert (loss["mean"], loss["n"]) == (2.125, 4) and 1.0 <= loss["low"] < 2.125 < loss["high"] <= 3.0
+    assert (loss["alpha"]["mean"], loss["alpha"]["n"]) == (2.5, 3) and 2.0 <= loss["alpha"]["low"] < 2.5
+    assert loss["beta"] == {"mean": 1.0, "n": 1}
+
+
+def test_losses_stand_against_those_of_the_first_arm_example_by_example():
+    against = numbers_of(point="one")["final"]["against_base"]["loss"]
+    assert (against["difference"], against["n"]) == (-0.25, 4) and 0 < against["p"] <= 1
+    assert (against["alpha"]["difference"], against["alpha"]["n"]) == (-0.5, 3)
+    assert against["beta"] == {"difference": 0.5, "p": 1.0, "n": 1}
 
 
 def test_scores_are_means_of_kinds_and_of_the_groups_in_them():
@@ -158,7 +173,7 @@ def test_forgetting_follows_the_chain_of_an_arm():
         "three": {"after": "two", "data": "mixes/joint"},
     }
     values = {"base": (9.0, 9.0), "one": (2.0, 8.0), "aside": (0.0, 0.0), "two": (1.0, 3.0), "three": (1.5, 2.0)}
-    losses = {point: {"alpha": {"loss": a}, "beta": {"loss": b}} for point, (a, b) in values.items()}
+    losses = {point: row_of(alpha=(a - 1, a + 1), beta=(b,)) for point, (a, b) in values.items()}
     found = metrics.chain_metrics("three", curriculum, losses, DRAWS)
     assert (found["forgetting"]["alpha"], found["forgetting"]["beta"], found["forgetting"]["mean"]) == (0.5, -1.0, -0.25)
     assert (found["backward_transfer"]["alpha"], found["backward_transfer"]["beta"]) == (0.5, 1.0)
@@ -242,7 +257,7 @@ def test_iterations_count_on_along_the_tree_and_not_along_the_file():
 
 
 def test_the_loss_matrix_has_a_row_for_each_cell():
-    rows = metrics.matrix_rows(LOSSES)
+    rows = metrics.matrix_rows({point: metrics.cells(row) for point, row in LOSSES.items()})
     assert len(rows) == 4 and rows[1] == {"after": "base", "category": "beta", "loss": 1.0}
     assert [row["after"] for row in rows] == ["base", "base", "one", "one"]
 
@@ -256,13 +271,13 @@ def test_the_headline_has_the_numbers_of_each_arm_at_its_own_point():
     )
     assert list(numbers) == ["base", "final"] and list(numbers["final"])[-1] == "against_base"
     assert not any(key.startswith("against") for key in numbers["base"])
-    assert [numbers[arm]["loss"]["alpha"] for arm in numbers] == [2.5, 2.0]
+    assert [numbers[arm]["loss"]["alpha"]["mean"] for arm in numbers] == [2.5, 2.0]
     assert [numbers[arm]["probe"]["margin"]["all"]["n"] for arm in numbers] == [1, 4]
     assert [numbers[arm]["answers"]["hit_length_limit"] for arm in numbers] == [0, 2]
     against = numbers["final"]["against_base"]
     assert against["judge"]["general"]["difference"] == 1.0 and against["judge"]["general"]["n"] == 3
     assert against["probe"]["margin"]["all"] == {"difference": 0.0, "p": 1.0, "n": 1}
-    assert against["loss"]["difference"] == 0.0 and against["loss"]["n"] == 2
+    assert against["loss"]["difference"] == -0.25 and against["loss"]["n"] == 4
 
 
 def test_every_leaf_of_the_headline_is_a_number_with_few_digits():
@@ -274,9 +289,9 @@ def test_every_leaf_of_the_headline_is_a_number_with_few_digits():
 def test_a_number_that_differs_is_named_with_what_it_should_be():
     numbers = numbers_of()
     assert disagreements(numbers, numbers_of()) == []
-    numbers["base"]["loss"]["mean"] = 1.7501
+    numbers["base"]["loss"]["mean"] = 2.1251
     (problem,) = disagreements(numbers, numbers_of())
-    assert (problem.place, problem.got, problem.expected) == ("base.loss.mean", "1.7501", "1.75")
+    assert (problem.place, problem.got, problem.expected) == ("base.loss.mean", "2.1251", "2.125")
 
 
 def test_rows_become_csv_with_a_header():

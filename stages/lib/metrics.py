@@ -17,9 +17,10 @@ def measures(records: dict[str, dict], params: dict, rules: dict) -> list[Measur
     """All that is measured of arms, in the order in which it is told."""
     judged, probed = records["judgements"], records["probes"]
     verdicts, pairs = [j for arm in judged for j in judged[arm]], [s for arm in probed for s in probed[arm]]
-    losses = {arm: records["losses"][point] for arm, point in params["arms"].items()}
+    lost = {arm: [e for row in records["losses"][point].values() for e in row] for arm, point in params["arms"].items()}
     group = {j["id"]: j["group"] for j in verdicts}
     category = {s["id"]: s["category"] for s in pairs}
+    held_out = {e["id"]: c for point in params["arms"].values() for c, row in records["losses"][point].items() for e in row}
 
     def of_verdicts(value) -> dict[str, Table]:
         return {arm: items(judged[arm], value) for arm in judged}
@@ -28,7 +29,7 @@ def measures(records: dict[str, dict], params: dict, rules: dict) -> list[Measur
         return of_verdicts(lambda j: j["score"] if j["kind"] == kind else None)
 
     def of_losses() -> dict[str, Table]:
-        return {arm: {category: cell["loss"] for category, cell in losses[arm].items()} for arm in losses}
+        return {arm: items(lost[arm], lambda e: e["loss"]) for arm in lost}
 
     def of_pairs(value) -> dict[str, Table]:
         return {arm: items(probed[arm], value) for arm in probed}
@@ -38,7 +39,7 @@ def measures(records: dict[str, dict], params: dict, rules: dict) -> list[Measur
         return {arm: items(tested[arm], lambda r: r["score"] if r["kind"] == kind else None) for arm in tested}
 
     return [
-        Measure("loss", "held-out loss, nats a token", of_losses(), digits=3),
+        Measure("loss", "held-out loss, nats a token", of_losses(), held_out, digits=3),
         *(
             Measure(f"judge.{kind}", f"{kind} prompts, 0 to {len(rules['kinds'][kind])}", of_kind(kind), group)
             for kind in dict.fromkeys(j["kind"] for j in verdicts)
@@ -58,10 +59,8 @@ def headline(told: list[Measure], records: dict[str, dict], params: dict, rules:
     first, *others = params["arms"]
     numbers = {}
     for arm, point in params["arms"].items():
-        row = records["losses"][point]
         own = [
             *(levels(measure, arm, draws) for measure in told),
-            {"loss": {category: cell["loss"] for category, cell in row.items()}},
             {"flags": flag_shares(records["judgements"][arm], rules["flags"])},
             {"answers": answer_metrics(records["responses"][arm])},
             chain_metrics(point, params["curriculum"], records["losses"], draws),
@@ -93,7 +92,7 @@ def chain_metrics(point: str, curriculum: dict[str, dict], losses: dict[str, dic
     A category's own step is the first of the chain that trained on its file; a mixture is nobody's own.
     """
     chain = path_to(point, curriculum)
-    rows = [{category: cell["loss"] for category, cell in losses[step].items()} for step in chain]
+    rows = [cells(losses[step]) for step in chain]
     trained = [curriculum[step]["data"] for step in chain]
     learnt = {c: trained.index(f"train/{c}") for c in losses[point] if f"train/{c}" in trained}
     found = {"forgetting": inference.forgetting(rows, learnt), "backward_transfer": inference.backward_transfer(rows, learnt)}
@@ -133,10 +132,15 @@ def curve_rows(trainings: dict[str, dict], curriculum: dict[str, dict]) -> list[
     return rows
 
 
-def matrix_rows(losses: dict[str, dict]) -> list[dict]:
+def cells(row: dict[str, list[dict]]) -> dict[str, float]:
+    """A row of the loss matrix: of each category the mean over its held-out examples, each counting once, in nats a token."""
+    return {category: fmean(example["loss"] for example in examples) for category, examples in row.items()}
+
+
+def matrix_rows(matrix: dict[str, dict[str, float]]) -> list[dict]:
     """The loss matrix, a cell a row: the loss of a category after a step (or base)."""
     return [
-        {"after": point, "category": category, "loss": round(cell["loss"], 4)}
-        for point, row in losses.items()
-        for category, cell in row.items()
+        {"after": point, "category": category, "loss": round(loss, 4)}
+        for point, row in matrix.items()
+        for category, loss in row.items()
     ]
