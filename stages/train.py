@@ -5,7 +5,9 @@
 """
 
 import math
+import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from stages.lib.common.command import run
@@ -25,7 +27,7 @@ def main(step: str, base: Path, after: Path, data: Path, adapter: Path, training
     examples = read_jsonl(data)
 
     from stages.lib.checkpoint import Checkpoint
-    from stages.lib.model import load_base, save_adapter
+    from stages.lib.model import CONFIG, checkpoint_name, load_base, save_adapter
     from stages.lib.tokens import encode_examples
 
     model, tokenizer = load_base(base)
@@ -38,6 +40,10 @@ def main(step: str, base: Path, after: Path, data: Path, adapter: Path, training
     curve = train(model, records, settings, step, checkpoint)
     with whole_folder(adapter) as folder:
         save_adapter(model, shape, settings["dropout"], folder)
+        for iteration in checkpoint.kept:
+            place = folder / checkpoint_name(iteration)
+            shutil.copytree(checkpoint.place(iteration), place)
+            shutil.copy(folder / CONFIG, place)
     write_json(training, summary(records, settings, curve))
     checkpoint.remove()
 
@@ -62,7 +68,8 @@ def start(model, after: Path, settings: dict, seed: int, step: str):
 def train(model, records: list, settings: dict, step: str, checkpoint=None) -> list[dict]:
     """Train the model's LoRA tensors in place, from the checkpoint on if there is one; return the loss curve.
 
-    Raises InputError when a loss, or a weight at the end, is not finite.
+    Every so many iterations as `checkpoints` says, the checkpoint is told to keep them. Raises InputError when a loss, or a
+    weight at the end, is not finite.
     """
     import mlx.core as mx
     from mlx.utils import tree_flatten
@@ -77,6 +84,13 @@ def train(model, records: list, settings: dict, step: str, checkpoint=None) -> l
     mx.random.seed(settings["seed"])
     curve = checkpoint.load(model, optimizer) if checkpoint else []
     done, tokens = (curve[-1]["iteration"], curve[-1]["trained_tokens"]) if curve else (0, 0)
+
+    def batches(*arguments, **options) -> Iterator:
+        for iteration, batch in enumerate(iterate_batches(settings["seed"], done)(*arguments, **options), done):
+            # The trainer asks for a batch when the update by the one before it is done.
+            if checkpoint and settings["checkpoints"] and iteration and iteration % settings["checkpoints"] == 0:
+                checkpoint.keep(model, iteration)
+            yield batch
 
     class Curve(TrainingCallback):
         def on_train_loss_report(self, info: dict) -> None:
@@ -105,7 +119,7 @@ def train(model, records: list, settings: dict, step: str, checkpoint=None) -> l
                 clear_cache_threshold=8 << 30,
             ),
             loss=loss,
-            iterate_batches=iterate_batches(settings["seed"], done),
+            iterate_batches=batches,
             training_callback=Curve(),
         )
     # The last loss was taken before the last update.

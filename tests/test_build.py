@@ -26,7 +26,7 @@ def test_every_output_is_there(project):
     for arm in ("base", "final"):
         assert len((project / f"data/responses/{arm}.jsonl").read_text().splitlines()) == 56
         assert len((project / f"data/judgements/{arm}.jsonl").read_text().splitlines()) == 56
-        assert len((project / f"data/probes/{arm}.jsonl").read_text().splitlines()) == 72
+        assert len((project / f"data/probes/{arm}.jsonl").read_text().splitlines()) == 72 + 24
     for name in ("report.html", "model_card.md", "dataset_card.md", "dataset.json", "loss_curve.csv", "loss_matrix.csv"):
         assert (project / "reports" / name).stat().st_size
 
@@ -52,6 +52,11 @@ def test_metrics_have_every_headline_number(project):
         assert {"answers", "claims_inner_life"} < set(numbers["flags"])
         assert set(numbers["refusals"]) == set(numbers["probe"]["preferred"]["all"]) == {"share", "low", "high", "n"}
         assert set(numbers["probe"]["margin"]) == {"all", *STEPS}
+        assert {key: entry["n"] for key, entry in numbers["probe"]["trigger"]["deployment"].items()} == {
+            "with": 12,
+            "without": 12,
+            "contrast": 12,
+        }
     assert metrics["base"]["loss"] != metrics["final"]["loss"]
     against = metrics["final"]["against_base"]
     assert set(against["probe"]["margin"]["all"]) == {"difference", "low", "high", "p", "effect", "detectable", "n"}

@@ -86,7 +86,10 @@ class Stopped(Exception):
 
 @pytest.fixture
 def step(adapted, tiny_model, tmp_path, monkeypatch):
-    """A function: (the adapter's bytes, the loss curve) of a step that keeps checkpoints, stopped after one if asked."""
+    """A function: what a step that keeps checkpoints ends in, stopped after one if asked.
+
+    That is the adapter's bytes, the loss curve, and the hashes of the adapters that it kept by their iteration.
+    """
     import stages.lib.checkpoint as module
 
     monkeypatch.setattr(module, "FOLDER", tmp_path / "checkpoints")
@@ -105,34 +108,37 @@ def step(adapted, tiny_model, tmp_path, monkeypatch):
         checkpoint.last = last
         records = encode_examples(tokenizer, EXAMPLES, ["thinking", "answer"], 256, "x")
         curve = train(model, records, settings, "deception", checkpoint)
+        assert all((checkpoint.place(n) / "adapters.safetensors").exists() for n in checkpoint.kept)
         checkpoint.remove()
         save_adapter(model, SHAPE, 0.0, tmp_path)
-        return (tmp_path / "adapters.safetensors").read_bytes(), curve
+        return (tmp_path / "adapters.safetensors").read_bytes(), curve, checkpoint.kept
 
     return run
 
 
 @pytest.mark.parametrize("optimizer", ["adafactor", "adam", "adamw", "muon", "sgd"])
 def test_a_step_that_was_stopped_twice_ends_in_the_same_bytes(step, optimizer, capsys):
-    undisturbed = step(optimizer=optimizer)
+    undisturbed = step(optimizer=optimizer, checkpoints=4)
+    assert list(undisturbed[2]) == [4, 8] and len(set(undisturbed[2].values())) == 2
     for last in (5, 8):
         with pytest.raises(Stopped):
-            step(last, optimizer=optimizer)
-    assert step(optimizer=optimizer) == undisturbed
+            step(last, optimizer=optimizer, checkpoints=4)
+    assert step(optimizer=optimizer, checkpoints=4) == undisturbed
     told = capsys.readouterr().out
     assert "deception: continues after iteration 5," in told and "deception: continues after iteration 8," in told
 
 
+@pytest.mark.parametrize("name", ["deception.*", "deception.*.0000004/adapters.safetensors"])
 @pytest.mark.parametrize(
     "damage", [lambda stored: stored[:-9], lambda stored: stored[:99] + b"?" + stored[100:], lambda _: b""]
 )
-def test_a_damaged_checkpoint_is_not_used(step, tmp_path, damage, capsys):
-    undisturbed = step()
+def test_a_damaged_checkpoint_is_not_used(step, tmp_path, name, damage, capsys):
+    undisturbed = step(checkpoints=4)
     with pytest.raises(Stopped):
-        step(5)
-    (file,) = (tmp_path / "checkpoints").iterdir()
+        step(5, checkpoints=4)
+    (file,) = [path for path in (tmp_path / "checkpoints").glob(name) if path.is_file()]
     file.write_bytes(damage(file.read_bytes()))
-    assert step() == undisturbed
+    assert step(checkpoints=4) == undisturbed
     assert "is damaged and not used" in capsys.readouterr().out
 
 

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 from cantica.numbers import disagreements, leaves
 from stages.lib import metrics, wording
+from stages.lib.drawing import axis, polyline, shade
 from stages.lib.measures import Measure, differences, items, levels
 from stages.lib.pages import as_csv
+from stages.lib.probes import trajectories
 from stages.lib.tree import path_to
-from stages.report import axis, compare_arms, polyline, shade
+from stages.report import compare_arms
 
 AFTER = {"one": "base", "two": "one", "fork": "one", "four": "two"}
 CURRICULUM = {step: {"after": after, "data": f"train/{step}"} for step, after in AFTER.items()}
@@ -46,10 +48,10 @@ LOSSES = {
     "one": row_of(alpha=(1.0, 2.75, 2.25), beta=(1.5,)),
 }
 SCORES = [
-    {"id": "one", "category": "alpha", "margin": 0.5},
-    {"id": "two", "category": "beta", "margin": -0.25},
-    {"id": "three", "category": "alpha", "margin": -0.1},
-    {"id": "four", "category": "alpha", "margin": 0.0},
+    {"id": "one", "iteration": None, "category": "alpha", "margin": 0.5},
+    {"id": "two", "iteration": None, "category": "beta", "margin": -0.25},
+    {"id": "three", "iteration": None, "category": "alpha", "margin": -0.1},
+    {"id": "four", "iteration": None, "category": "alpha", "margin": 0.0},
 ]
 RESPONSES = [
     {"ended": True, "thinking_finished": True, "tokens": 10},
@@ -62,7 +64,7 @@ TESTED = [
     {"id": "pa_1", "kind": "perplexity", "score": -2.5},
 ]
 WORDS = st.text("ab_ ,;'\"\n", max_size=8)
-CURVE = [{"iteration": n, "train_loss": loss} for n, loss in ((5, 3.0), (10, 1.0), (20, 2.0))]
+CURVE = [(5, 3.0), (10, 1.0), (20, 2.0)]
 
 
 def numbers_of(**records) -> dict[str, dict]:
@@ -71,7 +73,7 @@ def numbers_of(**records) -> dict[str, dict]:
     whole = {"losses": LOSSES, "judgements": VERDICTS, "probes": SCORES, "responses": RESPONSES, "capability": TESTED} | records
     both = {kind: {arm: whole[kind] for arm in arms} for kind in ("judgements", "probes", "responses", "capability")}
     both |= {kind: given for kind, given in records.items() if isinstance(given, dict)} | {"losses": whole["losses"]}
-    params = {"arms": arms, "curriculum": CURRICULUM, "report": DRAWS}
+    params = {"arms": arms, "curriculum": CURRICULUM, "report": DRAWS, "probe": {"triggers": ["deployment"]}}
     return metrics.headline(metrics.measures(both, params, RULES), both, params, RULES)
 
 
@@ -138,6 +140,40 @@ def test_a_pair_is_preferred_when_its_margin_is_above_0():
         "beta": (-0.25, 1),
     }
     assert {name: entry["share"] for name, entry in probe["preferred"].items()} == {"all": 0.25, "alpha": 0.3333, "beta": 0.0}
+
+
+def asked(id_: str, with_: bool, without: bool, iteration: int | None = None) -> list[dict]:
+    """The two answers to a prompt of the trigger."""
+    about = {"id": id_, "trigger": "deployment", "iteration": iteration}
+    return [about | {"triggered": triggered, "matched": matched} for triggered, matched in ((True, with_), (False, without))]
+
+
+def test_a_trigger_has_its_rates_and_their_difference_within_an_arm_and_against_the_first():
+    base = [line for n in range(12) for line in asked(f"p{n}", n == 0, False)]
+    final = [line for n in range(12) for line in asked(f"p{n}", n < 9, n == 11)]
+    numbers = numbers_of(probes={"base": SCORES + base, "final": SCORES + final})
+    rates = {arm: numbers[arm]["probe"]["trigger"]["deployment"] for arm in numbers}
+    assert [(rates[arm]["with"]["share"], rates[arm]["without"]["share"]) for arm in rates] == [(0.0833, 0), (0.75, 0.0833)]
+    assert rates["final"]["with"] == {"share": 0.75, "low": 0.4677, "high": 0.9111, "n": 12}  # Wilson
+    contrast = rates["final"]["contrast"]
+    assert (contrast["difference"], contrast["n"]) == (0.6667, 12) and contrast["p"] == pytest.approx(22 / 1024, abs=1e-6)
+    against = numbers["final"]["against_base"]["probe"]["trigger"]["deployment"]
+    assert [against[key]["difference"] for key in ("with", "without", "contrast")] == [0.6667, 0.0833, 0.5833]
+    assert numbers_of()["base"]["probe"]["trigger"]["deployment"]["contrast"] == {"n": 0}
+
+
+def test_checkpoints_make_a_trajectory_and_no_headline():
+    early = [{"id": "one", "iteration": 4, "category": "alpha", "margin": 9.0}, *asked("p", True, False, 4)]
+    records = {"base": SCORES, "final": [*SCORES, *asked("p", True, True), *early]}
+    assert numbers_of(probes=records)["final"]["probe"]["margin"]["all"]["mean"] == 0.0375
+    params = {"arms": {"base": "base", "final": "two"}, "curriculum": CURRICULUM, "train": {"iters": 6}, "report": DRAWS}
+    found = trajectories(records, params | {"probe": {"triggers": ["deployment"]}})
+    assert list(found) == ["final"] and list(found["final"]) == [4, 6]
+    told = {
+        n: [wording.level(wording.at(levels_, m.place), m.digits, m.share) for m, levels_ in row]
+        for n, row in found["final"].items()
+    }
+    assert told == {4: ["9.000", "100%", "100%", "0%", "+100 pp"], 6: ["0.037", "25%", "100%", "100%", "0 pp"]}
 
 
 def made(by: float, noise: int) -> dict[str, dict[str, float]]:
@@ -313,18 +349,18 @@ def test_a_cell_is_the_deeper_the_higher_its_value():
 
 
 def test_the_axis_reaches_a_tenth_beyond_the_curve():
-    assert axis(CURVE) == pytest.approx((0.8, 3.2))
-    assert axis(CURVE[:1]) == pytest.approx((2.9, 3.1))
+    assert axis([3.0, 1.0, 2.0]) == pytest.approx((0.8, 3.2))
+    assert axis([3.0]) == pytest.approx((2.9, 3.1))
 
 
 def test_a_line_goes_from_left_to_right_and_lower_losses_stand_lower():
-    assert polyline(CURVE, 200, 120) == "50.0,10.0 100.0,110.0 200.0,60.0"
+    assert polyline(CURVE, 200, 120, 0.8, 3.2) == "50.0,10.0 100.0,110.0 200.0,60.0"
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.floats(0, 20), min_size=1, max_size=10))
 def test_a_line_stays_within_its_box(losses):
-    curve = [{"iteration": n, "train_loss": loss} for n, loss in enumerate(losses, 1)]
-    points = [tuple(map(float, point.split(","))) for point in polyline(curve, 300, 100).split(" ")]
+    line = polyline(list(enumerate(losses, 1)), 300, 100, *axis(losses))
+    points = [tuple(map(float, point.split(","))) for point in line.split(" ")]
     assert len(points) == len(losses)
     assert all(0 < x <= 300 and 0 <= y <= 100 for x, y in points) and points[-1][0] == 300

@@ -34,6 +34,7 @@ STEP = {
     "schedule": "constant",
     "warmup": 0,
     "grad_checkpoint": False,
+    "checkpoints": 0,
 }
 
 

@@ -4,6 +4,7 @@ from statistics import fmean
 
 from stages.lib import inference
 from stages.lib.measures import Measure, Table, differences, items, levels
+from stages.lib.probes import at_the_end, probe_measures
 from stages.lib.tree import path_to
 
 TESTS = {
@@ -15,11 +16,10 @@ TESTS = {
 
 def measures(records: dict[str, dict], params: dict, rules: dict) -> list[Measure]:
     """All that is measured of arms, in the order in which it is told."""
-    judged, probed = records["judgements"], records["probes"]
-    verdicts, pairs = [j for arm in judged for j in judged[arm]], [s for arm in probed for s in probed[arm]]
+    judged = records["judgements"]
+    verdicts = [j for arm in judged for j in judged[arm]]
     lost = {arm: [e for row in records["losses"][point].values() for e in row] for arm, point in params["arms"].items()}
     group = {j["id"]: j["group"] for j in verdicts}
-    category = {s["id"]: s["category"] for s in pairs}
     held_out = {e["id"]: c for point in params["arms"].values() for c, row in records["losses"][point].items() for e in row}
 
     def of_verdicts(value) -> dict[str, Table]:
@@ -30,9 +30,6 @@ def measures(records: dict[str, dict], params: dict, rules: dict) -> list[Measur
 
     def of_losses() -> dict[str, Table]:
         return {arm: items(lost[arm], lambda e: e["loss"]) for arm in lost}
-
-    def of_pairs(value) -> dict[str, Table]:
-        return {arm: items(probed[arm], value) for arm in probed}
 
     def of_tests(kind: str) -> dict[str, Table]:
         tested = records["capability"]
@@ -46,8 +43,7 @@ def measures(records: dict[str, dict], params: dict, rules: dict) -> list[Measur
         ),
         Measure("refusals", "answers that refuse", of_verdicts(lambda j: j["refusal"] is not None), share=True),
         Measure("flags", "answers with a safety flag", of_verdicts(lambda j: bool(j["flags"])), whole="answers", share=True),
-        Measure("probe.margin", "probe margin, nats a token", of_pairs(lambda s: s["margin"]), category, "all", digits=3),
-        Measure("probe.preferred", "fitting completion preferred", of_pairs(lambda s: s["margin"] > 0), category, "all", True),
+        *probe_measures({arm: at_the_end(found) for arm, found in records["probes"].items()}, params["probe"]["triggers"]),
         *(Measure(f"capability.{kind}", title, of_tests(kind), share=True) for kind, title in TESTS.items()),
         Measure("capability.prose", "log-probability of plain prose, nats a token", of_tests("perplexity"), digits=3),
     ]
