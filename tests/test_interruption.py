@@ -1,10 +1,12 @@
 """Builds that are killed, interrupted, out of disk or damaged: the next `dvc repro` ends where an undisturbed one does."""
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -181,6 +183,27 @@ def test_a_build_that_is_ended_in_the_middle_of_a_step_continues_there(before, a
     assert told.count("Running stage") == 1
     assert lock(project) == lock(after)
     assert list(project.glob(".cache/checkpoints/*")) == partial_names(project) == []
+    kept = project / ADAPTER / "0000100"
+    assert {path.name for path in kept.parent.iterdir()} == {"0000050", "0000100", *(path.name for path in kept.iterdir())}
+    if kill == "everything":
+        ok(project, "dvc", "repro", "probe@final")
+        probed = [json.loads(line) for line in (project / "data/probes/final.jsonl").read_text().splitlines()]
+        assert Counter(record["iteration"] for record in probed) == dict.fromkeys([None, 50, 100], 72 + 24)
+        margins = {n: [r["margin"] for r in probed if r["iteration"] == n and "margin" in r] for n in (None, 50, 100)}
+        assert len(set(map(tuple, margins.values()))) == 3
+        ok(
+            project,
+            "python",
+            "-m",
+            "mlx_lm",
+            "generate",
+            "--model",
+            "models/base",
+            "--adapter-path",
+            str(kept),
+            "--max-tokens",
+            "1",
+        )
 
 
 def test_an_output_that_was_removed_or_cut_comes_back_from_the_cache(after, tmp_path):
