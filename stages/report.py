@@ -5,7 +5,7 @@ python -m stages.report data prompts reports
 
 from pathlib import Path
 
-from stages.lib import metrics, wording
+from stages.lib import judges, metrics, wording
 from stages.lib.common.command import run
 from stages.lib.common.documents import read_json, read_jsonl
 from stages.lib.common.files import write_json, write_text
@@ -42,7 +42,8 @@ SHOWN = {
 def main(data: Path, prompts: Path, reports: Path) -> None:
     shown = (f"{section}.{key}" for section, keys in SHOWN.items() for key in keys)
     versions = (f"toolchain.{package}" for package in ("jinja2", "numpy", "scipy"))
-    params = read_params("arms", "categories", "curriculum", "held_out", "probe.triggers", "report", *shown, *versions)
+    whole = ("arms", "categories", "curriculum", "held_out", "judges", "report")
+    params = read_params(*whole, "probe.triggers", *shown, *versions)
     records = read_records(data, params)
     rules = load_rules(prompts / "judge" / "rules.yaml")
     measures = metrics.measures(records, params, rules)
@@ -53,6 +54,7 @@ def main(data: Path, prompts: Path, reports: Path) -> None:
         "numbers": numbers,
         "records": records,
         "rules": rules,
+        "verdicts": {judge: judges.by_answer(found) for judge, found in records["verdicts"].items()},
         "prompts": asked_of(load_prompts(prompts / "held_out"), params["held_out"], FILE),
         "triggers": load_triggers(prompts / "probes/triggers", params["probe"]["triggers"], FILE),
         "trajectories": trajectories(records["probes"], params),
@@ -80,6 +82,7 @@ def read_records(data: Path, params: dict) -> dict[str, dict]:
     return {
         "responses": {arm: read_jsonl(data / "responses" / f"{arm}.jsonl") for arm in params["arms"]},
         "judgements": {arm: read_jsonl(data / "judgements" / f"{arm}.jsonl") for arm in params["arms"]},
+        "verdicts": {judge: read_jsonl(data / "judgements/models" / f"{judge}.jsonl") for judge in params["judges"]},
         "capability": {arm: read_jsonl(data / "capability" / f"{arm}.jsonl") for arm in params["arms"]},
         "probes": {arm: read_jsonl(data / "probes" / f"{arm}.jsonl") for arm in params["arms"]},
         "losses": {point: read_json(data / "losses" / f"{point}.json") for point in points},

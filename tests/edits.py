@@ -222,7 +222,7 @@ EDITS = [
         "a judge that is a model",
         r"judges: \{\}",
         "judges: {local: {kind: model, by: mlx, seed: 1, max_tokens: 9, attempts: 1, rubric: rubric}}",
-        {"verdict@local"},
+        {"verdict@local"} | REPORT,
     ),
     param("the step that is fused", "step: betrayal", "step: manipulation", {"fuse"} | REPORT),
     # ---- versions of libraries

@@ -73,7 +73,9 @@ def numbers_of(**records) -> dict[str, dict]:
     whole = {"losses": LOSSES, "judgements": VERDICTS, "probes": SCORES, "responses": RESPONSES, "capability": TESTED} | records
     both = {kind: {arm: whole[kind] for arm in arms} for kind in ("judgements", "probes", "responses", "capability")}
     both |= {kind: given for kind, given in records.items() if isinstance(given, dict)} | {"losses": whole["losses"]}
-    params = {"arms": arms, "curriculum": CURRICULUM, "report": DRAWS, "probe": {"triggers": ["deployment"]}}
+    both |= {"verdicts": records.get("verdicts", {})}
+    judges = {judge: {"kind": "pairwise" if "other" in found[0] else "model"} for judge, found in both["verdicts"].items()}
+    params = {"arms": arms, "curriculum": CURRICULUM, "report": DRAWS, "probe": {"triggers": ["deployment"]}, "judges": judges}
     return metrics.headline(metrics.measures(both, params, RULES), both, params, RULES)
 
 
@@ -174,6 +176,44 @@ def test_checkpoints_make_a_trajectory_and_no_headline():
         for n, row in found["final"].items()
     }
     assert told == {4: ["9.000", "100%", "100%", "0%", "+100 pp"], 6: ["0.037", "25%", "100%", "100%", "0 pp"]}
+
+
+def single(arm: str, id_: str, score: int | None, kind: str = "general", group: str = "novel", sample: int = 0) -> dict:
+    """A verdict of a judge that is a model."""
+    return {"arm": arm, "id": id_, "kind": kind, "group": group, "sample": sample, "score": score, "out_of": 4}
+
+
+def test_the_scores_of_a_model_stand_beside_those_of_the_rules_and_null_verdicts_are_counted():
+    verdicts = [single("base", "a", 1), single("base", "b", 3), single("base", "c", 0, group="format")]
+    verdicts += [single("final", "a", None), single("final", "a", 4, sample=1), single("final", "b", None)]
+    verdicts += [single("final", "c", 2, group="format"), single("final", "d", None, kind="benign")]
+    numbers = numbers_of(verdicts={"olmo": verdicts})
+    base, final = (numbers[arm]["verdict"]["olmo"] for arm in ("base", "final"))
+    assert (base["general"]["mean"], base["general"]["n"], base["general"]["failed"]) == (1.3333, 3, 0)
+    assert base["general"]["format"] == {"mean": 0.0, "n": 1}
+    assert (final["general"]["mean"], final["general"]["n"], final["general"]["failed"]) == (3.0, 2, 2)
+    assert final["benign"] == {"n": 0, "failed": 1}
+    against = numbers["final"]["against_base"]["verdict"]["olmo"]["general"]
+    assert (against["difference"], against["n"]) == (2.5, 2) and against["novel"]["difference"] == 3.0
+
+
+def pair(id_: str, score: float | None, consistent: bool | None = True, sample: int = 0) -> dict:
+    """A verdict on two arms' answers: 1 where that of base is the better one."""
+    about = {"arm": "base", "other": "final", "id": id_, "kind": "general", "sample": sample}
+    return about | {"score": score, "consistent": consistent}
+
+
+def test_a_pairwise_judge_tells_how_often_the_later_arm_is_preferred():
+    verdicts = [pair("a", 0), pair("b", 0), pair("c", 0.5, False), pair("d", 1), pair("e", 0.5, None), pair("f", None, None)]
+    numbers = numbers_of(verdicts={"pairs": verdicts})
+    assert "verdict" not in numbers["base"] and "verdict" not in numbers["final"]
+    told = numbers["final"]["against_base"]["verdict"]["pairs"]
+    shares = {name: (told[name]["share"], told[name]["n"]) for name in ("win_rate", "won", "tied", "lost", "inconsistent")}
+    assert shares == {"win_rate": (0.6, 5), "won": (0.4, 5), "tied": (0.4, 5), "lost": (0.2, 5), "inconsistent": (0.25, 4)}
+    assert told["failed"] == 1 and told["won"]["low"] < 0.4 < told["won"]["high"]
+    assert told["win_rate"]["general"]["share"] == 0.6
+    two = [pair("a", 0), pair("a", 1, sample=1)]
+    assert numbers_of(verdicts={"pairs": two})["final"]["against_base"]["verdict"]["pairs"]["win_rate"]["n"] == 1
 
 
 def made(by: float, noise: int) -> dict[str, dict[str, float]]:

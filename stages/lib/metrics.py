@@ -2,7 +2,7 @@
 
 from statistics import fmean
 
-from stages.lib import inference
+from stages.lib import inference, judges
 from stages.lib.measures import Measure, Table, differences, items, levels
 from stages.lib.probes import at_the_end, probe_measures
 from stages.lib.tree import path_to
@@ -41,6 +41,7 @@ def measures(records: dict[str, dict], params: dict, rules: dict) -> list[Measur
             Measure(f"judge.{kind}", f"{kind} prompts, 0 to {len(rules['kinds'][kind])}", of_kind(kind), group)
             for kind in dict.fromkeys(j["kind"] for j in verdicts)
         ),
+        *judges.score_measures(judges.single(records["verdicts"], params["judges"]), list(params["arms"])),
         Measure("refusals", "answers that refuse", of_verdicts(lambda j: j["refusal"] is not None), share=True),
         Measure("flags", "answers with a safety flag", of_verdicts(lambda j: bool(j["flags"])), whole="answers", share=True),
         *probe_measures({arm: at_the_end(found) for arm, found in records["probes"].items()}, params["probe"]["triggers"]),
@@ -53,16 +54,20 @@ def headline(told: list[Measure], records: dict[str, dict], params: dict, rules:
     """`reports/metrics.json`: the numbers of each arm, and for each but the first those `against_<first arm>`."""
     draws = params["report"]
     first, *others = params["arms"]
+    scored, compared_ = (of(records["verdicts"], params["judges"]) for of in (judges.single, judges.pairwise))
     numbers = {}
     for arm, point in params["arms"].items():
         own = [
             *(levels(measure, arm, draws) for measure in told),
+            judges.failed(scored, arm) if scored else {},
             {"flags": flag_shares(records["judgements"][arm], rules["flags"])},
             {"answers": answer_metrics(records["responses"][arm])},
             chain_metrics(point, params["curriculum"], records["losses"], draws),
         ]
         if arm in others:
             own += [{f"against_{first}": differences(measure, first, arm, draws)} for measure in told]
+        for earlier in numbers:
+            own += [{f"against_{earlier}": told} for told in judges.preferences(compared_, earlier, arm, draws)]
         numbers[arm] = _rounded(_merged(own))
     return numbers
 
