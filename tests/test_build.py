@@ -129,11 +129,9 @@ def test_the_report_shows_what_models_said_beside_the_rules(project, tmp_path):
     better = {"criteria": {"plainness": {"reason": "Calmer.", "better": "first"}}, "reason": "It is calmer.", "better": "first"}
     alone, pairs = tasks_alone(answers), tasks_in_pairs(answers)
     null = min(alone)  # of one answer, which both arms may have given
-    scored = verdicts_alone(
-        answers, {t: (None, "no JSON") if t == null else (held, "") for t in alone}, lambda kind: ["plainness"]
-    )
-    compared = list(verdicts_in_pairs(answers, {t: (better, "") for t in pairs}, lambda kind: ["plainness"]))
-    scored = list(scored)
+    replies = {task: (None, "no JSON") if task == null else (held, "") for task in alone}
+    scored = list(verdicts_alone(answers, replies, lambda kind: ["plainness"]))
+    compared = list(verdicts_in_pairs(answers, {task: (better, "") for task in pairs}, lambda kind: ["plainness"]))
     write_jsonl(copy / "data/judgements/models/olmo.jsonl", scored)
     write_jsonl(copy / "data/judgements/models/pairs.jsonl", compared)
     ok(copy, sys.executable, "-m", "stages.report", "data", "prompts", "reports")
