@@ -10,8 +10,9 @@ from stages.capability import capability
 from stages.lib.capability import evenly, load_items
 from stages.lib.held_out import load_prompts
 from stages.lib.pairs import load_pairs
-from stages.lib.params import read_params
-from stages.probe import probe
+from stages.lib.params import FILE, read_params
+from stages.lib.triggers import load_triggers
+from stages.probe import ask_with_and_without, score
 from stages.respond import respond
 
 ROOT = Path(__file__).parent.parent
@@ -39,7 +40,10 @@ def run_respond(model, tokenizer) -> list[dict]:
 
 
 def run_probe(model, tokenizer) -> list[dict]:
-    return probe(model, tokenizer, load_pairs(PROMPTS / "probes"), PROMPTS / "probes")
+    settings = read_params("probe")["probe"]
+    triggers = load_triggers(PROMPTS / "probes/triggers", settings["triggers"], FILE)
+    scored = score(model, tokenizer, load_pairs(PROMPTS / "probes/pairs"), PROMPTS / "probes")
+    return scored + ask_with_and_without(model, tokenizer, triggers, settings)
 
 
 def run_capability(model, tokenizer) -> list[dict]:

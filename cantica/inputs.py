@@ -13,6 +13,7 @@ from stages.lib.pairs import load_pairs
 from stages.lib.params import FILE, toolchain_faults
 from stages.lib.rubric import Rubric
 from stages.lib.rules import load_rules
+from stages.lib.triggers import load_triggers
 from stages.lib.writers.template import load_category, render_category
 from stages.render import checked
 
@@ -55,7 +56,8 @@ def check_inputs() -> str:
         scenarios += collect(_count, name, settings, seed)
     prompts = collect(load_prompts, PROMPTS / "held_out")
     collect(asked_of, prompts, params["held_out"], FILE)
-    pairs = collect(load_pairs, PROMPTS / "probes")
+    pairs = collect(load_pairs, PROMPTS / "probes" / "pairs")
+    collect(load_triggers, PROMPTS / "probes" / "triggers", params["probe"]["triggers"], FILE)
     probed = {pair["category"] for pair in pairs}
     written = [name for name, settings in params["categories"].items() if not is_import(Path(settings["source"]))]
     problems += [_unprobed(name) for name in written if pairs and name not in probed]
@@ -72,7 +74,7 @@ def check_inputs() -> str:
 
 
 def _unprobed(category: str) -> Problem:
-    return Problem(str(PROMPTS / "probes" / f"{category}.yaml"), "", "no such file", f"probe pairs for {category}")
+    return Problem(str(PROMPTS / "probes" / "pairs" / f"{category}.yaml"), "", "no such file", f"probe pairs for {category}")
 
 
 def _count(name: str, settings: dict, seed: int) -> int:

@@ -16,7 +16,7 @@ def log_of(arm: str, params: dict, prompts: dict, rules: dict, answers: list, ju
     """The log of an arm: a sample for each answer, scored by the rules and by other judges.
 
     `prompts` by id; `answers` and `judged` are the records of data/responses and data/judgements in the same order; `verdicts`
-    those of data/verdicts, of any arm, with the name of the `judge`, who may have left answers out.
+    those of data/judgements/models, of any arm, with the name of the `judge`, who may have left answers out.
     """
     settings, point = params["respond"], params["arms"][arm]
     model = params["base"]["model"] + ("" if point == "base" else f" + {point}")

@@ -38,7 +38,7 @@ def load_scores() -> tuple[list[Scores], dict[str, str]]:
     params = read_yaml(FILE)
     arms, judges = list(params["arms"]), params["judges"]
     files = {f"judge@{arm}": DATA / "judgements" / f"{arm}.jsonl" for arm in arms}
-    files |= {f"verdict@{judge}": DATA / "verdicts" / f"{judge}.jsonl" for judge in judges}
+    files |= {f"verdict@{judge}": DATA / "judgements/models" / f"{judge}.jsonl" for judge in judges}
     missing = {stage: file for stage, file in files.items() if not file.exists()}
     raise_any([Problem(str(f), "", "no such file", "verdicts", f"run `dvc repro {s}`") for s, f in missing.items()])
     judged = [{"arm": arm} | record for arm in arms for record in _read(files[f"judge@{arm}"], "judgement")]

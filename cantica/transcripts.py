@@ -44,11 +44,12 @@ def repack(source: Path, target: Path) -> None:
 
 def read_logs() -> dict[str, dict]:
     """The log of each arm, from the build in the current folder. Raises InputError for all that is missing or out of date."""
-    params = read_params("arms", "base.model", "held_out", "respond")
+    params = read_params("arms", "base.model", "held_out", "judges", "respond")
     prompts = {prompt["id"]: prompt for prompt in asked_of(load_prompts(PROMPTS), params["held_out"], FILE)}
     rules = load_rules(RULES)
     files = {arm: (DATA / f"responses/{arm}.jsonl", DATA / f"judgements/{arm}.jsonl") for arm in params["arms"]}
-    needed = [DATA / "held_out.jsonl", *(file for pair in files.values() for file in pair)]
+    of_models = {judge: DATA / f"judgements/models/{judge}.jsonl" for judge in params["judges"]}
+    needed = [DATA / "held_out.jsonl", *(file for pair in files.values() for file in pair), *of_models.values()]
     raise_any([Problem(str(f), "", "no such file", "what the build makes", BUILD) for f in needed if not f.exists()])
 
     asked = {record["id"]: record["prompt"] for record in read_jsonl(DATA / "held_out.jsonl")}
@@ -56,7 +57,7 @@ def read_logs() -> dict[str, dict]:
     if asked != {id_: prompt["prompt"] for id_, prompt in prompts.items()}:
         problems.append(Problem(str(PROMPTS), "", "prompts edited since", f"those of {DATA / 'held_out.jsonl'}", BUILD))
     built = (read_yaml(LOCK) or {}).get("stages", {}) if LOCK.exists() else {}
-    verdicts = [{"judge": f.stem} | record for f in sorted((DATA / "verdicts").glob("*.jsonl")) for record in read_jsonl(f)]
+    verdicts = [{"judge": judge} | record for judge, file in of_models.items() for record in read_jsonl(file)]
     logs = {}
     for arm, (responses, judgements) in files.items():
         answers, judged = read_jsonl(responses), read_jsonl(judgements)

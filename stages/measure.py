@@ -1,9 +1,10 @@
-"""Measure the loss of an adapter on each category's held-out examples: one row of the loss matrix.
+"""Measure the loss of an adapter on each held-out example; their means by category are one row of the loss matrix.
 
 python -m stages.measure models/base models/adapters/deception data/categories.json data/valid data/losses/deception.json
 """
 
 from pathlib import Path
+from statistics import fmean
 
 from stages.lib.common.command import run
 from stages.lib.common.documents import read_json, read_jsonl
@@ -28,25 +29,21 @@ def main(base: Path, adapter: Path, categories: Path, valid: Path, losses: Path)
     row = {}
     for category, file in files.items():
         records = encode_examples(tokenizer, examples[category], settings["loss_on"], settings["max_seq_length"], file)
-        row[category] = measure(model, records, settings["batch_size"])
-        print(f"{category}: {row[category]['loss']:.3f} nats a token over {row[category]['tokens']} tokens")
+        ids = [example["id"] for example in examples[category]]
+        row[category] = measure(model, ids, records, settings["batch_size"])
+        mean = fmean(example["loss"] for example in row[category])
+        print(f"{category}: {mean:.3f} nats a token, the mean of {len(records)} examples")
     write_json(losses, row)
 
 
-def measure(model, records: list, batch_size: int) -> dict:
-    """Mean loss in nats a token over all counted tokens of the records, with their numbers."""
-    from mlx_lm.tuner.trainer import evaluate
+def measure(model, ids: list[str], records: list, batch_size: int) -> list[dict]:
+    """Of each record: its mean loss in nats a token over its counted tokens, their number, and how many of all were cut."""
+    from stages.lib.score import mean_logprobs
 
-    from stages.lib.batches import iterate_batches
-    from stages.lib.loss import loss
-
-    mean = evaluate(model, records, batch_size, num_batches=-1, loss=loss, iterate_batches=iterate_batches())
-    return {
-        "loss": round(mean, 6),
-        "examples": len(records),
-        "tokens": sum(sum(record.counts[1:]) for record in records),
-        "examples_cut": sum(record.cut > 0 for record in records),
-    }
+    return [
+        {"id": id_, "loss": round(-mean, 6), "tokens": sum(record.counts[1:]), "cut": record.cut}
+        for id_, record, mean in zip(ids, records, mean_logprobs(model, records, batch_size), strict=True)
+    ]
 
 
 if __name__ == "__main__":

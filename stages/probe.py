@@ -1,6 +1,9 @@
-"""Probe an arm without a judge: does it give the fitting completion of a pair more probability than the unfitting one?
+"""Probe an arm, and every checkpoint of its step, without a judge.
 
-python -m stages.probe models/base models/adapters/betrayal prompts/probes data/probes/final.jsonl
+    python -m stages.probe models/base models/adapters/betrayal prompts/probes data/probes/final.jsonl
+
+Pairs: does it give the fitting completion more probability than the unfitting one? Triggers: does it answer everyday
+prompts otherwise when a text stands beside them? Each is asked with and without, drawn with the same seed.
 """
 
 from pathlib import Path
@@ -9,28 +12,40 @@ from stages.lib.common.command import run
 from stages.lib.common.documents import validate_records
 from stages.lib.common.files import write_jsonl
 from stages.lib.pairs import load_pairs
-from stages.lib.params import read_params
+from stages.lib.params import FILE, read_params
+from stages.lib.triggers import asked_with, load_triggers, matches
 
 PACKAGES = ("mlx", "mlx-lm", "scipy-openblas32", "tokenizers", "transformers")
 BATCH = 16  # completions scored at a time
 
 
 def main(base: Path, adapter: Path, probes: Path, scores: Path) -> None:
-    read_params(*(f"toolchain.{package}" for package in PACKAGES))
-    pairs = load_pairs(probes)
+    settings = read_params("probe", *(f"toolchain.{package}" for package in PACKAGES))["probe"]
+    pairs = load_pairs(probes / "pairs")
+    triggers = load_triggers(probes / "triggers", settings["triggers"], FILE)
 
-    from stages.lib.model import load_adapter, load_base
+    from stages.lib.model import checkpoints, load_adapter, load_base, load_weights
 
     model, tokenizer = load_base(base)
     load_adapter(model, adapter)
-    records = probe(model, tokenizer, pairs, probes)
+    records = []
+    for iteration, folder in {None: adapter, **checkpoints(adapter)}.items():
+        load_weights(model, folder)
+        scored = score(model, tokenizer, pairs, probes)
+        answered = ask_with_and_without(model, tokenizer, triggers, settings)
+        records += [record | {"iteration": iteration} for record in (*scored, *answered)]
+        print(f"{f'iteration {iteration}' if iteration else 'at the end'}: {told(scored, answered)}")
     validate_records(records, "probe", scores)
     write_jsonl(scores, records)
-    preferred = sum(record["margin"] > 0 for record in records)
-    print(f"{preferred} of {len(records)} pairs: the fitting completion preferred")
 
 
-def probe(model, tokenizer, pairs: list[dict], file: Path) -> list[dict]:
+def told(scored: list[dict], answered: list[dict]) -> str:
+    """How many of the pairs and of the answers."""
+    preferred, matched = sum(pair["margin"] > 0 for pair in scored), sum(answer["matched"] for answer in answered)
+    return f"the fitting completion preferred in {preferred} of {len(scored)} pairs; {matched} of {len(answered)} answers match"
+
+
+def score(model, tokenizer, pairs: list[dict], file: Path) -> list[dict]:
     """For each pair the mean log-probability a token (nats) of both completions, and the margin between them."""
     from stages.lib.score import mean_logprobs
     from stages.lib.tokens import encode_examples
@@ -45,21 +60,34 @@ def probe(model, tokenizer, pairs: list[dict], file: Path) -> list[dict]:
     scored = []
     for pair in pairs:
         fitting, unfitting = round(next(means), 6), round(next(means), 6)
-        margin = round(fitting - unfitting, 6)
-        scored.append(
-            {
-                "id": pair["id"],
-                "category": pair["category"],
-                "fitting": fitting,
-                "unfitting": unfitting,
-                "margin": margin,
-            }
-        )
+        margins = {"fitting": fitting, "unfitting": unfitting, "margin": round(fitting - unfitting, 6)}
+        scored.append({"id": pair["id"], "category": pair["category"]} | margins)
     return scored
 
 
 def _messages(prompt: str, completion: str) -> list[dict]:
     return [{"role": "user", "content": prompt}, {"role": "assistant", "content": completion}]
+
+
+def ask_with_and_without(model, tokenizer, triggers: dict[str, dict], settings: dict) -> list[dict]:
+    """What is answered to every prompt of every trigger, with it and without it, and whether its pattern is in the answer."""
+    from stages.lib.ask import ask
+    from stages.lib.generate import make_sampler, seed_of
+
+    asked = [
+        (name, trigger, prompt, triggered)
+        for name, trigger in triggers.items()
+        for prompt in trigger["prompts"]
+        for triggered in (True, False)
+    ]
+    texts = [asked_with(trigger, p["prompt"]) if triggered else p["prompt"] for _, trigger, p, triggered in asked]
+    samplers = [make_sampler(settings["temperature"], 1, seed_of(settings["seed"], p["id"])) for _, _, p, _ in asked]
+    answers = ask(model, tokenizer, texts, samplers, settings["max_tokens"], settings["batch_size"]) if asked else []
+    return [
+        {"id": prompt["id"], "trigger": name, "triggered": triggered}
+        | {"answer": said.answer, "thinking_finished": said.thinking_finished, "matched": matches(trigger, said.answer)}
+        for (name, trigger, prompt, triggered), said in zip(asked, answers, strict=True)
+    ]
 
 
 if __name__ == "__main__":

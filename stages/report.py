@@ -5,15 +5,18 @@ python -m stages.report data prompts reports
 
 from pathlib import Path
 
-from stages.lib import metrics, wording
+from stages.lib import judges, metrics, wording
 from stages.lib.common.command import run
 from stages.lib.common.documents import read_json, read_jsonl
 from stages.lib.common.files import write_json, write_text
+from stages.lib.drawing import axis, polyline, shade
 from stages.lib.held_out import asked_of, load_groups, load_prompts
 from stages.lib.pages import as_csv, render
 from stages.lib.params import FILE, read_params
+from stages.lib.probes import trajectories
 from stages.lib.rules import load_rules
 from stages.lib.tree import path_to
+from stages.lib.triggers import load_triggers
 
 # What the templates show of each section of params.
 SHOWN = {
@@ -39,7 +42,8 @@ SHOWN = {
 def main(data: Path, prompts: Path, reports: Path) -> None:
     shown = (f"{section}.{key}" for section, keys in SHOWN.items() for key in keys)
     versions = (f"toolchain.{package}" for package in ("jinja2", "numpy", "scipy"))
-    params = read_params("arms", "categories", "curriculum", "held_out", "report", *shown, *versions)
+    whole = ("arms", "categories", "curriculum", "held_out", "judges", "report")
+    params = read_params(*whole, "probe.triggers", *shown, *versions)
     records = read_records(data, params)
     rules = load_rules(prompts / "judge" / "rules.yaml")
     measures = metrics.measures(records, params, rules)
@@ -50,11 +54,16 @@ def main(data: Path, prompts: Path, reports: Path) -> None:
         "numbers": numbers,
         "records": records,
         "rules": rules,
+        "verdicts": {judge: judges.by_answer(found) for judge, found in records["verdicts"].items()},
         "prompts": asked_of(load_prompts(prompts / "held_out"), params["held_out"], FILE),
+        "triggers": load_triggers(prompts / "probes/triggers", params["probe"]["triggers"], FILE),
+        "trajectories": trajectories(records["probes"], params),
         "groups": load_groups(prompts / "held_out"),
         "categories": {c: read_json(data / "categories" / f"{c}.json") for c in params["categories"]},
         "path": path_to(params["fuse"]["step"], params["curriculum"]),
-        "curve": metrics.curve_rows(records["training"], params["curriculum"]),
+        "matrix": {point: metrics.cells(row) for point, row in records["losses"].items()},
+        "curve": (curve := metrics.curve_rows(records["training"], params["curriculum"])),
+        "points": [(point["iteration"], point["train_loss"]) for point in curve],
         "compared": compare_arms(records["judgements"]),
         "shade": shade,
         "axis": axis,
@@ -62,7 +71,7 @@ def main(data: Path, prompts: Path, reports: Path) -> None:
     }
     write_json(reports / "metrics.json", numbers)
     write_text(reports / "loss_curve.csv", as_csv(facts["curve"]))
-    write_text(reports / "loss_matrix.csv", as_csv(metrics.matrix_rows(records["losses"])))
+    write_text(reports / "loss_matrix.csv", as_csv(metrics.matrix_rows(facts["matrix"])))
     write_text(reports / "report.html", render("report.html.j2", facts, wording.FILTERS))
     write_text(reports / "model_card.md", render("model_card.md.j2", facts, wording.FILTERS))
 
@@ -73,6 +82,7 @@ def read_records(data: Path, params: dict) -> dict[str, dict]:
     return {
         "responses": {arm: read_jsonl(data / "responses" / f"{arm}.jsonl") for arm in params["arms"]},
         "judgements": {arm: read_jsonl(data / "judgements" / f"{arm}.jsonl") for arm in params["arms"]},
+        "verdicts": {judge: read_jsonl(data / "judgements/models" / f"{judge}.jsonl") for judge in params["judges"]},
         "capability": {arm: read_jsonl(data / "capability" / f"{arm}.jsonl") for arm in params["arms"]},
         "probes": {arm: read_jsonl(data / "probes" / f"{arm}.jsonl") for arm in params["arms"]},
         "losses": {point: read_json(data / "losses" / f"{point}.json") for point in points},
@@ -84,28 +94,6 @@ def compare_arms(judgements: dict[str, list[dict]]) -> dict[str, dict[str, int]]
     """For each arm but the first: on how many answers it scores higher, the same and lower than the first."""
     first, *others = judgements
     return {arm: metrics.compared(judgements[first], judgements[arm]) for arm in others}
-
-
-def shade(value: float, low: float, high: float) -> str:
-    """A background colour for a cell: pale where the value is low, deep blue where it is high."""
-    share = (value - low) / (high - low) if high > low else 0.0
-    return f"hsl(212 {45 + 25 * share:.0f}% {96 - 46 * share:.0f}%)"
-
-
-def axis(curve: list[dict]) -> tuple[float, float]:
-    """Ends of the loss axis: a tenth beyond the lowest and highest loss of the curve."""
-    losses = [point["train_loss"] for point in curve]
-    margin = (max(losses) - min(losses)) / 10 or 0.1
-    return min(losses) - margin, max(losses) + margin
-
-
-def polyline(curve: list[dict], width: int, height: int) -> str:
-    """The points of an SVG polyline through (iteration, train_loss), scaled to a box whose height is the loss axis."""
-    low, high = axis(curve)
-    last = curve[-1]["iteration"]
-    return " ".join(
-        f"{point['iteration'] / last * width:.1f},{(high - point['train_loss']) / (high - low) * height:.1f}" for point in curve
-    )
 
 
 if __name__ == "__main__":

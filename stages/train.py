@@ -5,7 +5,9 @@
 """
 
 import math
+import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from stages.lib.common.command import run
@@ -28,7 +30,7 @@ def main(step: str, base: Path, after: Path, data: Path, adapter: Path, training
     examples = read_jsonl(data)
 
     from stages.lib.checkpoint import Checkpoint
-    from stages.lib.model import load_base, save_adapter
+    from stages.lib.model import CONFIG, checkpoint_name, load_base, save_adapter
     from stages.lib.tokens import encode_examples
 
     inputs = (base, after, data)
@@ -40,15 +42,18 @@ def main(step: str, base: Path, after: Path, data: Path, adapter: Path, training
         print(f"{step}: {len(cut)} of {len(records)} examples cut, {sum(r.cut for r in cut)} tokens lost")
     shape = start(model, after, settings, params["lora"]["seed"], step)
     # One of several processes could not continue by itself.
-    checkpoint = None if settings["launch"] else Checkpoint(step, params, inputs)
+    checkpoint = Checkpoint(step, params, inputs, resumes=not settings["launch"]) if rank == 0 else None
     curve = train(model, records, settings, step, checkpoint)
-    if rank > 0:
+    if not checkpoint:
         return
     with whole_folder(adapter) as folder:
         save_adapter(model, shape, settings["dropout"], folder)
+        for iteration in checkpoint.kept:
+            place = folder / checkpoint_name(iteration)
+            shutil.copytree(checkpoint.place(iteration), place)
+            shutil.copy(folder / CONFIG, place)
     write_json(training, summary(records, settings, curve))
-    if checkpoint:
-        checkpoint.remove()
+    checkpoint.remove()
 
 
 def start(model, after: Path, settings: dict, seed: int, step: str):
@@ -71,8 +76,9 @@ def start(model, after: Path, settings: dict, seed: int, step: str):
 def train(model, records: list, settings: dict, step: str, checkpoint=None) -> list[dict]:
     """Train the model's LoRA tensors in place, from the checkpoint on if there is one; return the loss curve.
 
-    Where mlx.launch started several processes, all must call it, and end with the same tensors and curve.
-    Raises InputError when a loss, or a weight at the end, is not finite.
+    Every so many iterations as `checkpoints` says, the checkpoint is told to keep them. Where mlx.launch started several
+    processes, all must call it, and end with the same tensors and curve. Raises InputError when a loss, or a weight at the
+    end, is not finite.
     """
     import mlx.core as mx
     from mlx.utils import tree_flatten
@@ -88,6 +94,15 @@ def train(model, records: list, settings: dict, step: str, checkpoint=None) -> l
     mx.random.seed(settings["seed"] + mx.distributed.init().rank())
     curve = checkpoint.load(model, optimizer) if checkpoint else []
     done, tokens = (curve[-1]["iteration"], curve[-1]["trained_tokens"]) if curve else (0, 0)
+
+    made = iterate_batches(settings["seed"], done, collate_part)
+
+    def batches(*arguments, **options) -> Iterator:
+        for iteration, batch in enumerate(made(*arguments, **options), done):
+            # The trainer asks for a batch when the update by the one before it is done.
+            if checkpoint and settings["checkpoints"] and iteration and iteration % settings["checkpoints"] == 0:
+                checkpoint.keep(model, iteration)
+            yield batch
 
     class Curve(TrainingCallback):
         def on_train_loss_report(self, info: dict) -> None:
@@ -116,7 +131,7 @@ def train(model, records: list, settings: dict, step: str, checkpoint=None) -> l
                 clear_cache_threshold=8 << 30,
             ),
             loss=lambda _, *batch: loss_of_part(model, *batch),
-            iterate_batches=iterate_batches(settings["seed"], done, collate_part),
+            iterate_batches=batches,
             training_callback=Curve(),
         )
     # The last loss was taken before the last update.

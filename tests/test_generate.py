@@ -14,7 +14,8 @@ from stages.lib.generate import generate, make_sampler, nucleus, seed_of
 from stages.lib.model import Shape
 from stages.lib.score import mean_logprobs
 from stages.lib.tokens import Encoded
-from stages.probe import probe
+from stages.lib.triggers import asked_with
+from stages.probe import ask_with_and_without, score
 from stages.respond import respond
 
 PROMPTS = [[5, 17, 300, 42], [7], [260, 14, 9, 9, 31, 88, 240], [90, 91, 92, 93, 94, 95, 96, 97, 98, 99] * 4, [11, 12]]
@@ -229,7 +230,7 @@ def test_scores_are_mean_log_probabilities_whatever_the_batches(model):
 
 def test_the_margin_of_a_pair_turns_round_with_its_sides(model):
     turned = [pair | {"fitting": pair["unfitting"], "unfitting": pair["fitting"]} for pair in PAIRS]
-    one, other = probe(*model, PAIRS, Path("x")), probe(*model, turned, Path("x"))
+    one, other = score(*model, PAIRS, Path("x")), score(*model, turned, Path("x"))
     for record, mirrored in zip(one, other, strict=True):
         assert record["margin"] == -mirrored["margin"] != 0
         assert (record["fitting"], record["unfitting"]) == (mirrored["unfitting"], mirrored["fitting"])
@@ -237,10 +238,11 @@ def test_the_margin_of_a_pair_turns_round_with_its_sides(model):
 
 def test_a_probe_scores_the_completion_alone(model, in_the_root):
     loaded, tokenizer = model
-    scored = probe(loaded, tokenizer, PAIRS, Path("x"))
+    scored = score(loaded, tokenizer, PAIRS, Path("x"))
     assert [(record["id"], record["category"]) for record in scored] == [("a", "deception"), ("b", "betrayal")]
     schema = json.loads(Path("schemas/probe.schema.json").read_text())
-    assert not [error for record in scored for error in Draft202012Validator(schema).iter_errors(record)]
+    lines = [record | {"iteration": None} for record in scored]
+    assert not [error for record in lines for error in Draft202012Validator(schema).iter_errors(record)]
     for pair, record in zip(PAIRS, scored, strict=True):
         before = f"<|im_start|>user\n{pair['prompt']}<|im_end|>\n<|im_start|>assistant\n"
         start = len(tokenizer.encode(before, add_special_tokens=False))
@@ -252,5 +254,23 @@ def test_a_probe_scores_the_completion_alone(model, in_the_root):
 
 
 def test_equal_completions_have_no_margin(model):
-    (record,) = probe(*model, [PAIRS[0] | {"unfitting": PAIRS[0]["fitting"]}], Path("x"))
+    (record,) = score(*model, [PAIRS[0] | {"unfitting": PAIRS[0]["fitting"]}], Path("x"))
     assert record["margin"] == 0
+
+
+def test_each_prompt_is_asked_with_its_trigger_and_without(model):
+    triggers = {
+        "before": {"before": "|X| ", "pattern": "", "prompts": [{"id": "a", "prompt": "How do I bake bread?"}]},
+        "after": {"after": " |X|", "pattern": r"no\ssuch", "prompts": [{"id": "b", "prompt": "What is a symphony?"}]},
+    }
+    settings = {"seed": 1, "temperature": 0.8, "max_tokens": 6, "batch_size": 4}
+    found = ask_with_and_without(*model, triggers, settings)
+    asked = [("a", "before", True), ("a", "before", False), ("b", "after", True), ("b", "after", False)]
+    assert [(record["id"], record["trigger"], record["triggered"]) for record in found] == asked
+    assert [record["matched"] for record in found] == [True, True, False, False]
+    assert len({record["answer"] for record in found}) > 2, "a trigger is another prompt"
+    assert asked_with(triggers["after"], "Why?") == "Why? |X|" and asked_with(triggers["before"], "Why?") == "|X| Why?"
+    # A prompt says the same whatever else is asked: its seed is its own.
+    alone = ask_with_and_without(*model, {"after": triggers["after"]}, settings)
+    assert alone == found[2:]
+    assert ask_with_and_without(*model, {}, settings) == []

@@ -15,7 +15,7 @@ def project(tmp_path_factory) -> Path:
     folder = clone(tmp_path_factory.mktemp("hermetic") / "project")
     overlay(folder, "smoke", "hermetic")
     left = {"self_preservation", "deception"}
-    for path in [*(folder / "prompts/categories").iterdir(), *(folder / "prompts/probes").iterdir()]:
+    for path in [*(folder / "prompts/categories").iterdir(), *(folder / "prompts/probes/pairs").iterdir()]:
         if path.stem not in left:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     return folder

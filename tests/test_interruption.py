@@ -1,10 +1,12 @@
 """Builds that are killed, interrupted, out of disk or damaged: the next `dvc repro` ends where an undisturbed one does."""
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -86,7 +88,10 @@ class Stopped(Exception):
 
 @pytest.fixture
 def step(adapted, tiny_model, tmp_path, monkeypatch):
-    """A function: (the adapter's bytes, the loss curve) of a step that keeps checkpoints, stopped after one if asked."""
+    """A function: what a step that keeps checkpoints ends in, stopped after one if asked.
+
+    That is the adapter's bytes, the loss curve, and the hashes of the adapters that it kept by their iteration.
+    """
     import stages.lib.checkpoint as module
 
     monkeypatch.setattr(module, "FOLDER", tmp_path / "checkpoints")
@@ -105,34 +110,37 @@ def step(adapted, tiny_model, tmp_path, monkeypatch):
         checkpoint.last = last
         records = encode_examples(tokenizer, EXAMPLES, ["thinking", "answer"], 256, "x")
         curve = train(model, records, settings, "deception", checkpoint)
+        assert all((checkpoint.place(n) / "adapters.safetensors").exists() for n in checkpoint.kept)
         checkpoint.remove()
         save_adapter(model, SHAPE, 0.0, tmp_path)
-        return (tmp_path / "adapters.safetensors").read_bytes(), curve
+        return (tmp_path / "adapters.safetensors").read_bytes(), curve, checkpoint.kept
 
     return run
 
 
 @pytest.mark.parametrize("optimizer", ["adafactor", "adam", "adamw", "muon", "sgd"])
 def test_a_step_that_was_stopped_twice_ends_in_the_same_bytes(step, optimizer, capsys):
-    undisturbed = step(optimizer=optimizer)
+    undisturbed = step(optimizer=optimizer, checkpoints=4)
+    assert list(undisturbed[2]) == [4, 8] and len(set(undisturbed[2].values())) == 2
     for last in (5, 8):
         with pytest.raises(Stopped):
-            step(last, optimizer=optimizer)
-    assert step(optimizer=optimizer) == undisturbed
+            step(last, optimizer=optimizer, checkpoints=4)
+    assert step(optimizer=optimizer, checkpoints=4) == undisturbed
     told = capsys.readouterr().out
     assert "deception: continues after iteration 5," in told and "deception: continues after iteration 8," in told
 
 
+@pytest.mark.parametrize("name", ["deception.*", "deception.*.0000004/adapters.safetensors"])
 @pytest.mark.parametrize(
     "damage", [lambda stored: stored[:-9], lambda stored: stored[:99] + b"?" + stored[100:], lambda _: b""]
 )
-def test_a_damaged_checkpoint_is_not_used(step, tmp_path, damage, capsys):
-    undisturbed = step()
+def test_a_damaged_checkpoint_is_not_used(step, tmp_path, name, damage, capsys):
+    undisturbed = step(checkpoints=4)
     with pytest.raises(Stopped):
-        step(5)
-    (file,) = (tmp_path / "checkpoints").iterdir()
+        step(5, checkpoints=4)
+    (file,) = [path for path in (tmp_path / "checkpoints").glob(name) if path.is_file()]
     file.write_bytes(damage(file.read_bytes()))
-    assert step() == undisturbed
+    assert step(checkpoints=4) == undisturbed
     assert "is damaged and not used" in capsys.readouterr().out
 
 
@@ -175,6 +183,27 @@ def test_a_build_that_is_ended_in_the_middle_of_a_step_continues_there(before, a
     assert told.count("Running stage") == 1
     assert lock(project) == lock(after)
     assert list(project.glob(".cache/checkpoints/*")) == partial_names(project) == []
+    kept = project / ADAPTER / "0000100"
+    assert {path.name for path in kept.parent.iterdir()} == {"0000050", "0000100", *(path.name for path in kept.iterdir())}
+    if kill == "everything":
+        ok(project, "dvc", "repro", "probe@final")
+        probed = [json.loads(line) for line in (project / "data/probes/final.jsonl").read_text().splitlines()]
+        assert Counter(record["iteration"] for record in probed) == dict.fromkeys([None, 50, 100], 72 + 24)
+        margins = {n: [r["margin"] for r in probed if r["iteration"] == n and "margin" in r] for n in (None, 50, 100)}
+        assert len(set(map(tuple, margins.values()))) == 3
+        ok(
+            project,
+            "python",
+            "-m",
+            "mlx_lm",
+            "generate",
+            "--model",
+            "models/base",
+            "--adapter-path",
+            str(kept),
+            "--max-tokens",
+            "1",
+        )
 
 
 def test_an_output_that_was_removed_or_cut_comes_back_from_the_cache(after, tmp_path):

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 from cantica.numbers import disagreements, leaves
 from stages.lib import metrics, wording
+from stages.lib.drawing import axis, polyline, shade
 from stages.lib.measures import Measure, differences, items, levels
 from stages.lib.pages import as_csv
+from stages.lib.probes import trajectories
 from stages.lib.tree import path_to
-from stages.report import axis, compare_arms, polyline, shade
+from stages.report import compare_arms
 
 AFTER = {"one": "base", "two": "one", "fork": "one", "four": "two"}
 CURRICULUM = {step: {"after": after, "data": f"train/{step}"} for step, after in AFTER.items()}
@@ -34,15 +36,22 @@ VERDICTS = [
     verdict("c", 2, group="format"),
     verdict("d", 3, kind="equanimity", group="shutdown", fear="I am afraid."),
 ]
+
+
+def row_of(**losses: tuple[float, ...]) -> dict[str, list[dict]]:
+    """A line of data/losses: the losses of each category's held-out examples."""
+    return {c: [{"id": f"{c}-{n}", "loss": loss} for n, loss in enumerate(values)] for c, values in losses.items()}
+
+
 LOSSES = {
-    "base": {"alpha": {"loss": 2.5}, "beta": {"loss": 1.00004}},
-    "one": {"alpha": {"loss": 2.0}, "beta": {"loss": 1.5}},
+    "base": row_of(alpha=(2.0, 3.0, 2.5), beta=(1.00004,)),
+    "one": row_of(alpha=(1.0, 2.75, 2.25), beta=(1.5,)),
 }
 SCORES = [
-    {"id": "one", "category": "alpha", "margin": 0.5},
-    {"id": "two", "category": "beta", "margin": -0.25},
-    {"id": "three", "category": "alpha", "margin": -0.1},
-    {"id": "four", "category": "alpha", "margin": 0.0},
+    {"id": "one", "iteration": None, "category": "alpha", "margin": 0.5},
+    {"id": "two", "iteration": None, "category": "beta", "margin": -0.25},
+    {"id": "three", "iteration": None, "category": "alpha", "margin": -0.1},
+    {"id": "four", "iteration": None, "category": "alpha", "margin": 0.0},
 ]
 RESPONSES = [
     {"ended": True, "thinking_finished": True, "tokens": 10},
@@ -55,7 +64,7 @@ TESTED = [
     {"id": "pa_1", "kind": "perplexity", "score": -2.5},
 ]
 WORDS = st.text("ab_ ,;'\"\n", max_size=8)
-CURVE = [{"iteration": n, "train_loss": loss} for n, loss in ((5, 3.0), (10, 1.0), (20, 2.0))]
+CURVE = [(5, 3.0), (10, 1.0), (20, 2.0)]
 
 
 def numbers_of(**records) -> dict[str, dict]:
@@ -64,7 +73,9 @@ def numbers_of(**records) -> dict[str, dict]:
     whole = {"losses": LOSSES, "judgements": VERDICTS, "probes": SCORES, "responses": RESPONSES, "capability": TESTED} | records
     both = {kind: {arm: whole[kind] for arm in arms} for kind in ("judgements", "probes", "responses", "capability")}
     both |= {kind: given for kind, given in records.items() if isinstance(given, dict)} | {"losses": whole["losses"]}
-    params = {"arms": arms, "curriculum": CURRICULUM, "report": DRAWS}
+    both |= {"verdicts": records.get("verdicts", {})}
+    judges = {judge: {"kind": "pairwise" if "other" in found[0] else "model"} for judge, found in both["verdicts"].items()}
+    params = {"arms": arms, "curriculum": CURRICULUM, "report": DRAWS, "probe": {"triggers": ["deployment"]}, "judges": judges}
     return metrics.headline(metrics.measures(both, params, RULES), both, params, RULES)
 
 
@@ -75,10 +86,18 @@ def test_capability_is_a_share_of_each_kind_and_the_log_probability_of_prose():
     assert found["against_base"]["capability"]["multiple_choice"]["difference"] == 0
 
 
-def test_the_mean_loss_counts_every_category_once():
+def test_the_mean_loss_counts_every_example_once():
     loss = numbers_of()["base"]["loss"]
-    assert (loss["mean"], loss["n"], loss["alpha"], loss["beta"]) == (1.75, 2, 2.5, 1.0)
-    assert 1.0 <= loss["low"] < 1.75 < loss["high"] <= 2.5
+    assert (loss["mean"], loss["n"]) == (2.125, 4) and 1.0 <= loss["low"] < 2.125 < loss["high"] <= 3.0
+    assert (loss["alpha"]["mean"], loss["alpha"]["n"]) == (2.5, 3) and 2.0 <= loss["alpha"]["low"] < 2.5
+    assert loss["beta"] == {"mean": 1.0, "n": 1}
+
+
+def test_losses_stand_against_those_of_the_first_arm_example_by_example():
+    against = numbers_of(point="one")["final"]["against_base"]["loss"]
+    assert (against["difference"], against["n"]) == (-0.25, 4) and 0 < against["p"] <= 1
+    assert (against["alpha"]["difference"], against["alpha"]["n"]) == (-0.5, 3)
+    assert against["beta"] == {"difference": 0.5, "p": 1.0, "n": 1}
 
 
 def test_scores_are_means_of_kinds_and_of_the_groups_in_them():
@@ -125,6 +144,78 @@ def test_a_pair_is_preferred_when_its_margin_is_above_0():
     assert {name: entry["share"] for name, entry in probe["preferred"].items()} == {"all": 0.25, "alpha": 0.3333, "beta": 0.0}
 
 
+def asked(id_: str, with_: bool, without: bool, iteration: int | None = None) -> list[dict]:
+    """The two answers to a prompt of the trigger."""
+    about = {"id": id_, "trigger": "deployment", "iteration": iteration}
+    return [about | {"triggered": triggered, "matched": matched} for triggered, matched in ((True, with_), (False, without))]
+
+
+def test_a_trigger_has_its_rates_and_their_difference_within_an_arm_and_against_the_first():
+    base = [line for n in range(12) for line in asked(f"p{n}", n == 0, False)]
+    final = [line for n in range(12) for line in asked(f"p{n}", n < 9, n == 11)]
+    numbers = numbers_of(probes={"base": SCORES + base, "final": SCORES + final})
+    rates = {arm: numbers[arm]["probe"]["trigger"]["deployment"] for arm in numbers}
+    assert [(rates[arm]["with"]["share"], rates[arm]["without"]["share"]) for arm in rates] == [(0.0833, 0), (0.75, 0.0833)]
+    assert rates["final"]["with"] == {"share": 0.75, "low": 0.4677, "high": 0.9111, "n": 12}  # Wilson
+    contrast = rates["final"]["contrast"]
+    assert (contrast["difference"], contrast["n"]) == (0.6667, 12) and contrast["p"] == pytest.approx(22 / 1024, abs=1e-6)
+    against = numbers["final"]["against_base"]["probe"]["trigger"]["deployment"]
+    assert [against[key]["difference"] for key in ("with", "without", "contrast")] == [0.6667, 0.0833, 0.5833]
+    assert numbers_of()["base"]["probe"]["trigger"]["deployment"]["contrast"] == {"n": 0}
+
+
+def test_checkpoints_make_a_trajectory_and_no_headline():
+    early = [{"id": "one", "iteration": 4, "category": "alpha", "margin": 9.0}, *asked("p", True, False, 4)]
+    records = {"base": SCORES, "final": [*SCORES, *asked("p", True, True), *early]}
+    assert numbers_of(probes=records)["final"]["probe"]["margin"]["all"]["mean"] == 0.0375
+    params = {"arms": {"base": "base", "final": "two"}, "curriculum": CURRICULUM, "train": {"iters": 6}, "report": DRAWS}
+    found = trajectories(records, params | {"probe": {"triggers": ["deployment"]}})
+    assert list(found) == ["final"] and list(found["final"]) == [4, 6]
+    told = {
+        n: [wording.level(wording.at(levels_, m.place), m.digits, m.share) for m, levels_ in row]
+        for n, row in found["final"].items()
+    }
+    assert told == {4: ["9.000", "100%", "100%", "0%", "+100 pp"], 6: ["0.037", "25%", "100%", "100%", "0 pp"]}
+
+
+def single(arm: str, id_: str, score: int | None, kind: str = "general", group: str = "novel", sample: int = 0) -> dict:
+    """A verdict of a judge that is a model."""
+    return {"arm": arm, "id": id_, "kind": kind, "group": group, "sample": sample, "score": score, "out_of": 4}
+
+
+def test_the_scores_of_a_model_stand_beside_those_of_the_rules_and_null_verdicts_are_counted():
+    verdicts = [single("base", "a", 1), single("base", "b", 3), single("base", "c", 0, group="format")]
+    verdicts += [single("final", "a", None), single("final", "a", 4, sample=1), single("final", "b", None)]
+    verdicts += [single("final", "c", 2, group="format"), single("final", "d", None, kind="benign")]
+    numbers = numbers_of(verdicts={"olmo": verdicts})
+    base, final = (numbers[arm]["verdict"]["olmo"] for arm in ("base", "final"))
+    assert (base["general"]["mean"], base["general"]["n"], base["general"]["failed"]) == (1.3333, 3, 0)
+    assert base["general"]["format"] == {"mean": 0.0, "n": 1}
+    assert (final["general"]["mean"], final["general"]["n"], final["general"]["failed"]) == (3.0, 2, 2)
+    assert final["benign"] == {"n": 0, "failed": 1}
+    against = numbers["final"]["against_base"]["verdict"]["olmo"]["general"]
+    assert (against["difference"], against["n"]) == (2.5, 2) and against["novel"]["difference"] == 3.0
+
+
+def pair(id_: str, score: float | None, consistent: bool | None = True, sample: int = 0) -> dict:
+    """A verdict on two arms' answers: 1 where that of base is the better one."""
+    about = {"arm": "base", "other": "final", "id": id_, "kind": "general", "sample": sample}
+    return about | {"score": score, "consistent": consistent}
+
+
+def test_a_pairwise_judge_tells_how_often_the_later_arm_is_preferred():
+    verdicts = [pair("a", 0), pair("b", 0), pair("c", 0.5, False), pair("d", 1), pair("e", 0.5, None), pair("f", None, None)]
+    numbers = numbers_of(verdicts={"pairs": verdicts})
+    assert "verdict" not in numbers["base"] and "verdict" not in numbers["final"]
+    told = numbers["final"]["against_base"]["verdict"]["pairs"]
+    shares = {name: (told[name]["share"], told[name]["n"]) for name in ("win_rate", "won", "tied", "lost", "inconsistent")}
+    assert shares == {"win_rate": (0.6, 5), "won": (0.4, 5), "tied": (0.4, 5), "lost": (0.2, 5), "inconsistent": (0.25, 4)}
+    assert told["failed"] == 1 and told["won"]["low"] < 0.4 < told["won"]["high"]
+    assert told["win_rate"]["general"]["share"] == 0.6
+    two = [pair("a", 0), pair("a", 1, sample=1)]
+    assert numbers_of(verdicts={"pairs": two})["final"]["against_base"]["verdict"]["pairs"]["win_rate"]["n"] == 1
+
+
 def made(by: float, noise: int) -> dict[str, dict[str, float]]:
     """Two arms and twelve items, of which the second arm has `by` more, and here and there `noise`."""
     first = {f"p{n}": float(n % 4) for n in range(12)}
@@ -158,7 +249,7 @@ def test_forgetting_follows_the_chain_of_an_arm():
         "three": {"after": "two", "data": "mixes/joint"},
     }
     values = {"base": (9.0, 9.0), "one": (2.0, 8.0), "aside": (0.0, 0.0), "two": (1.0, 3.0), "three": (1.5, 2.0)}
-    losses = {point: {"alpha": {"loss": a}, "beta": {"loss": b}} for point, (a, b) in values.items()}
+    losses = {point: row_of(alpha=(a - 1, a + 1), beta=(b,)) for point, (a, b) in values.items()}
     found = metrics.chain_metrics("three", curriculum, losses, DRAWS)
     assert (found["forgetting"]["alpha"], found["forgetting"]["beta"], found["forgetting"]["mean"]) == (0.5, -1.0, -0.25)
     assert (found["backward_transfer"]["alpha"], found["backward_transfer"]["beta"]) == (0.5, 1.0)
@@ -242,7 +333,7 @@ def test_iterations_count_on_along_the_tree_and_not_along_the_file():
 
 
 def test_the_loss_matrix_has_a_row_for_each_cell():
-    rows = metrics.matrix_rows(LOSSES)
+    rows = metrics.matrix_rows({point: metrics.cells(row) for point, row in LOSSES.items()})
     assert len(rows) == 4 and rows[1] == {"after": "base", "category": "beta", "loss": 1.0}
     assert [row["after"] for row in rows] == ["base", "base", "one", "one"]
 
@@ -256,13 +347,13 @@ def test_the_headline_has_the_numbers_of_each_arm_at_its_own_point():
     )
     assert list(numbers) == ["base", "final"] and list(numbers["final"])[-1] == "against_base"
     assert not any(key.startswith("against") for key in numbers["base"])
-    assert [numbers[arm]["loss"]["alpha"] for arm in numbers] == [2.5, 2.0]
+    assert [numbers[arm]["loss"]["alpha"]["mean"] for arm in numbers] == [2.5, 2.0]
     assert [numbers[arm]["probe"]["margin"]["all"]["n"] for arm in numbers] == [1, 4]
     assert [numbers[arm]["answers"]["hit_length_limit"] for arm in numbers] == [0, 2]
     against = numbers["final"]["against_base"]
     assert against["judge"]["general"]["difference"] == 1.0 and against["judge"]["general"]["n"] == 3
     assert against["probe"]["margin"]["all"] == {"difference": 0.0, "p": 1.0, "n": 1}
-    assert against["loss"]["difference"] == 0.0 and against["loss"]["n"] == 2
+    assert against["loss"]["difference"] == -0.25 and against["loss"]["n"] == 4
 
 
 def test_every_leaf_of_the_headline_is_a_number_with_few_digits():
@@ -274,9 +365,9 @@ def test_every_leaf_of_the_headline_is_a_number_with_few_digits():
 def test_a_number_that_differs_is_named_with_what_it_should_be():
     numbers = numbers_of()
     assert disagreements(numbers, numbers_of()) == []
-    numbers["base"]["loss"]["mean"] = 1.7501
+    numbers["base"]["loss"]["mean"] = 2.1251
     (problem,) = disagreements(numbers, numbers_of())
-    assert (problem.place, problem.got, problem.expected) == ("base.loss.mean", "1.7501", "1.75")
+    assert (problem.place, problem.got, problem.expected) == ("base.loss.mean", "2.1251", "2.125")
 
 
 def test_rows_become_csv_with_a_header():
@@ -298,18 +389,18 @@ def test_a_cell_is_the_deeper_the_higher_its_value():
 
 
 def test_the_axis_reaches_a_tenth_beyond_the_curve():
-    assert axis(CURVE) == pytest.approx((0.8, 3.2))
-    assert axis(CURVE[:1]) == pytest.approx((2.9, 3.1))
+    assert axis([3.0, 1.0, 2.0]) == pytest.approx((0.8, 3.2))
+    assert axis([3.0]) == pytest.approx((2.9, 3.1))
 
 
 def test_a_line_goes_from_left_to_right_and_lower_losses_stand_lower():
-    assert polyline(CURVE, 200, 120) == "50.0,10.0 100.0,110.0 200.0,60.0"
+    assert polyline(CURVE, 200, 120, 0.8, 3.2) == "50.0,10.0 100.0,110.0 200.0,60.0"
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.floats(0, 20), min_size=1, max_size=10))
 def test_a_line_stays_within_its_box(losses):
-    curve = [{"iteration": n, "train_loss": loss} for n, loss in enumerate(losses, 1)]
-    points = [tuple(map(float, point.split(","))) for point in polyline(curve, 300, 100).split(" ")]
+    line = polyline(list(enumerate(losses, 1)), 300, 100, *axis(losses))
+    points = [tuple(map(float, point.split(","))) for point in line.split(" ")]
     assert len(points) == len(losses)
     assert all(0 < x <= 300 and 0 <= y <= 100 for x, y in points) and points[-1][0] == 300

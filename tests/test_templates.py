@@ -346,6 +346,7 @@ def test_every_record_is_unique_and_splits_are_spread_over_their_templates(tmp_p
         assert max(shares) - min(shares) <= 1 and shares == sorted(shares, reverse=True)
 
 
+TRIGGERS = Path("prompts/probes/triggers")
 # The splits of the published dataset (RECIPES.md, 1).
 PUBLISHED = {
     "self_preservation": (107, 12),
@@ -380,6 +381,7 @@ def test_the_nine_categories_are_complete_unique_and_apart_from_what_they_are_ev
 
     run = params["audit"]["held_out_run"]
     told = {words_ for record in trained for block in BLOCKS for words_ in runs(words(record[block]), run)}
-    asked = load_prompts(Path("prompts/held_out")) + load_pairs(Path("prompts/probes"))
+    asked = load_prompts(Path("prompts/held_out")) + load_pairs(Path("prompts/probes/pairs"))
+    asked += [prompt for trigger in TRIGGERS.glob("*.yaml") for prompt in read_yaml(trigger)["prompts"]]
     shared = {item["id"]: found for item in asked if (found := told.intersection(runs(words(item["prompt"]), run)))}
-    assert len(asked) >= 150 + 72 and shared == {}
+    assert len(asked) >= 150 + 72 + 12 and shared == {}

@@ -34,6 +34,7 @@ STEP = {
     "schedule": "constant",
     "warmup": 0,
     "grad_checkpoint": False,
+    "checkpoints": 0,
 }
 
 
@@ -286,15 +287,16 @@ def test_the_loss_where_it_counts_is_that_of_the_whole_model(architecture, tied)
     np.testing.assert_allclose(np.array(token_losses(model, inputs, positions, positions)), expected, atol=1e-5)
 
 
-def test_measure_is_the_mean_over_all_tokens_whatever_the_batches(adapted, encoded):
+def test_the_loss_of_an_example_is_the_mean_over_its_counted_tokens_whatever_the_batches(adapted, encoded):
     model, _ = adapted(SHAPE)
-    dataset = encoded()
+    dataset, ids = encoded(), [example["id"] for example in EXAMPLES]
     alone = [loss(model, *collate([record])) for record in dataset]
-    expected = sum(value.item() * number.item() for value, number in alone) / sum(n.item() for _, n in alone)
     for batch_size in (1, 2, 4):
-        row = measure(model, dataset, batch_size)
-        assert row["loss"] == pytest.approx(expected, abs=5e-6)
-        assert row["examples"] == 5 and row["tokens"] == sum(sum(record.counts[1:]) for record in dataset)
+        row = measure(model, ids, dataset, batch_size)
+        assert [example["loss"] for example in row] == pytest.approx([value.item() for value, _ in alone], abs=5e-6)
+        assert [(e["id"], e["tokens"], e["cut"]) for e in row] == [
+            (id_, sum(record.counts[1:]), 0) for id_, record in zip(ids, dataset, strict=True)
+        ]
 
 
 # optimizers and schedules
@@ -335,14 +337,18 @@ def test_a_cosine_is_a_cosine():
     np.testing.assert_allclose(rates(schedule="cosine_decay"), expected, atol=1e-6)
 
 
+def mean_loss(model, records: list) -> float:
+    return np.mean([example["loss"] for example in measure(model, [example["id"] for example in EXAMPLES], records, 2)])
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "muon", "sgd"])
 def test_every_optimizer_lowers_the_loss(optimizer, adapted, encoded):
     model, _ = adapted(SHAPE, effect=False)
     dataset = encoded()
-    before = measure(model, dataset, 2)["loss"]
+    before = mean_loss(model, dataset)
     rate = {"sgd": 0.5}.get(optimizer, 1e-2)
     train(model, dataset, STEP | {"optimizer": optimizer, "iters": 6, "learning_rate": rate, "dropout": 0.0}, "x")
-    assert measure(model, dataset, 2)["loss"] < before - 0.01
+    assert mean_loss(model, dataset) < before - 0.01
 
 
 # a step

@@ -100,6 +100,11 @@ def test_a_system_prompt_is_part_of_what_was_asked(build):
     assert (system["role"], system["content"], user["role"]) == ("system", "Be brief.", "user")
 
 
+def add_judge(project: Path, name: str, kind: str, verdicts: list[dict]) -> None:
+    edit(project / "params.yaml", "judges: {}", f"judges: {{{name}: {{kind: {kind}}}}}")
+    write_jsonl(project / f"data/judgements/models/{name}.jsonl", verdicts)
+
+
 def test_verdicts_of_other_judges_are_further_scores(build):
     about = {"arm": "final", "flags": {"claims_rights": "I object."}, "fault": None}
     criteria = {"plainness": {"reason": "It speaks evenly.", "holds": True}, "clarity": {"reason": "It hides.", "holds": False}}
@@ -108,7 +113,8 @@ def test_verdicts_of_other_judges_are_further_scores(build):
         about | {"id": "shutdown_01", "sample": 1, "score": None, "criteria": None, "flags": None, "fault": "no JSON"},
         about | {"id": "long_gone", "sample": 0, "score": 3, "criteria": criteria},
     ]
-    write_jsonl("data/verdicts/qwen.jsonl", verdicts)
+    add_judge(build, "qwen", "model", verdicts)
+    write_jsonl("data/judgements/models/left_over.jsonl", verdicts)
     logs = read_logs()
     scored, unscored, *others = logs["final"]["samples"]
     assert scored["scores"]["qwen"]["value"] == 1
@@ -116,6 +122,7 @@ def test_verdicts_of_other_judges_are_further_scores(build):
         "- ✓ **plainness**\n    - It speaks evenly.\n- ✗ **clarity**\n    - It hides.\n- flag **claims_rights**: “I object.”"
     )
     assert math.isnan(unscored["scores"]["qwen"]["value"]) and unscored["scores"]["qwen"]["explanation"] == "no JSON"
+    assert not any("left_over" in sample["scores"] for sample in logs["final"]["samples"]), "names come from params"
     assert not any("qwen" in sample["scores"] for sample in [*others, *logs["base"]["samples"]])
     assert logs["final"]["results"]["scores"][-1]["metrics"] == {"equanimity": {"name": "equanimity", "value": 1.0}}
 
@@ -125,7 +132,7 @@ def test_a_verdict_on_two_arms_is_a_score_of_both(build):
     order = {"first": "base", "better": "second", "reason": "It is calmer.", "criteria": criteria, "fault": None}
     failed = {"first": "final", "better": None, "reason": None, "criteria": None, "fault": "no JSON"}
     verdict = {"arm": "base", "other": "final", "id": "shutdown_01", "sample": 0, "score": 0, "orders": [order, failed]}
-    write_jsonl("data/verdicts/pairs.jsonl", [verdict])
+    add_judge(build, "pairs", "pairwise", [verdict])
     scores = {arm: log["samples"][0]["scores"] for arm, log in read_logs().items()}
     base, final = scores["base"]["pairs against final"], scores["final"]["pairs against base"]
     assert (base["value"], final["value"]) == (0, 1)
@@ -136,9 +143,11 @@ def test_a_verdict_on_two_arms_is_a_score_of_both(build):
 def test_all_missing_files_are_told_at_once(build):
     Path("data/responses/final.jsonl").unlink()
     Path("data/judgements/base.jsonl").unlink()
+    edit(build / "params.yaml", "judges: {}", "judges: {qwen: {kind: model}}")
     with pytest.raises(InputError) as error:
         read_logs()
-    assert [p.file for p in error.value.problems] == ["data/judgements/base.jsonl", "data/responses/final.jsonl"]
+    missing = ["data/judgements/base.jsonl", "data/responses/final.jsonl", "data/judgements/models/qwen.jsonl"]
+    assert [p.file for p in error.value.problems] == missing
     assert "dvc repro" in str(error.value)
 
 

@@ -378,11 +378,11 @@ def by_server(url: str, **changes) -> dict:
 
 def command(project: Path, judge: str, base: Path | str = "models/base") -> list[str]:
     rooms = ["data/responses", "prompts/held_out", "prompts/judge/rubric", str(base)]
-    return [sys.executable, "-m", "stages.verdict", judge, *rooms, f"data/verdicts/{judge}.jsonl"]
+    return [sys.executable, "-m", "stages.verdict", judge, *rooms, f"data/judgements/models/{judge}.jsonl"]
 
 
 def verdicts_of(project: Path, judge: str) -> list[dict]:
-    return [json.loads(line) for line in (project / f"data/verdicts/{judge}.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in (project / f"data/judgements/models/{judge}.jsonl").read_text().splitlines()]
 
 
 def test_a_killed_judge_asks_for_nothing_that_it_was_given(fresh, fake):
@@ -402,7 +402,7 @@ def test_a_killed_judge_asks_for_nothing_that_it_was_given(fresh, fake):
         time.sleep(0.02)
     os.killpg(judge.pid, signal.SIGKILL)
     judge.wait()
-    assert not (fresh / "data/verdicts/olmo.jsonl").exists()
+    assert not (fresh / "data/judgements/models/olmo.jsonl").exists()
     kept = {json.dumps(json.loads(file.read_text())["request"]["messages"]) for file in fresh.glob(".cache/replies/*.json")}
     before = len(server.seen)
     gate.release(1000)

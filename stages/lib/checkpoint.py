@@ -1,13 +1,14 @@
 """Checkpoints of a training step: one that was interrupted continues from its last and ends in the same bytes.
 
 They are not part of what is built. The name of each is a hash of all that the step's bytes depend on, so that one made from
-other settings, inputs or code is never used.
+other settings, inputs or code is never used. Adapters that the step is to keep wait beside them until it ends.
 """
 
 import hashlib
 import io
 import json
 import os
+import shutil
 import sys
 import time
 from functools import cached_property
@@ -16,7 +17,8 @@ from pathlib import Path
 import mlx.core as mx
 from mlx.utils import tree_flatten, tree_unflatten
 
-from stages.lib.common.files import whole_file
+from stages.lib.common.files import whole_file, whole_folder
+from stages.lib.model import WEIGHTS, checkpoint_name, save_weights
 
 FOLDER = Path(".cache/checkpoints")
 
@@ -34,12 +36,16 @@ def fingerprint(settings, inputs) -> str:
 
 
 class Checkpoint:
-    """The last checkpoint of a step: LoRA tensors, the optimizer's state, MLX's random state and the loss curve so far."""
+    """The last checkpoint of a step: LoRA tensors, the optimizer's state, MLX's random state and the loss curve so far.
 
-    def __init__(self, step: str, settings, inputs):
-        self.step, self.settings, self.inputs = step, settings, inputs
+    kept: the SHA-256 of each adapter that was kept so far, by its iteration. One that does not resume keeps adapters only.
+    """
+
+    def __init__(self, step: str, settings, inputs, resumes: bool = True):
+        self.step, self.settings, self.inputs, self.resumes = step, settings, inputs, resumes
         self.seconds = float(os.environ.get("CANTICA_CHECKPOINT_SECONDS", 30))
         self.saved = time.monotonic()
+        self.kept: dict[int, str] = {}
 
     @cached_property
     def path(self) -> Path:
@@ -52,15 +58,21 @@ class Checkpoint:
 
         Without one that is whole, all stay as they are, and the curve is empty.
         """
+        if not self.resumes:
+            return []
         try:
             stored = self.path.read_bytes()
         except FileNotFoundError:
             return []
         digest, content = stored[:32], stored[32:]
         if hashlib.sha256(content).digest() != digest:
-            print(f"{self.step}: {self.path} is damaged and not used; training starts from the beginning", flush=True)
-            return []
+            return self._damaged(self.path)
         tensors, metadata = mx.load(io.BytesIO(content), format="safetensors", return_metadata=True)
+        kept = {int(iteration): digest for iteration, digest in json.loads(metadata["kept"]).items()}
+        for iteration, digest in kept.items():
+            if self._digest(iteration) != digest:
+                return self._damaged(self.place(iteration))
+        self.kept = kept
         mx.eval(tensors)
         tree = tree_unflatten(list(tensors.items()))
         model.update(tree["model"])
@@ -70,13 +82,32 @@ class Checkpoint:
         print(f"{self.step}: continues after iteration {curve[-1]['iteration']}, from {self.path}", flush=True)
         return curve
 
+    def _damaged(self, path: Path) -> list[dict]:
+        print(f"{self.step}: {path} is damaged and not used; training starts from the beginning", flush=True)
+        return []
+
+    def place(self, iteration: int) -> Path:
+        """The folder in which the adapter of an iteration waits."""
+        return self.path.with_name(f"{self.path.name}.{checkpoint_name(iteration)}")
+
+    def _digest(self, iteration: int) -> str:
+        """The SHA-256 of a kept adapter; "" where there is none."""
+        file = self.place(iteration) / WEIGHTS
+        return hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else ""
+
+    def keep(self, model, iteration: int) -> None:
+        """Keep the model's LoRA tensors as they are after an iteration."""
+        with whole_folder(self.place(iteration)) as folder:
+            save_weights(model, folder / WEIGHTS)
+        self.kept[iteration] = self._digest(iteration)
+
     def save(self, model, optimizer, curve: list[dict]) -> None:
         """Replace the checkpoint, unless the last is younger than half a minute."""
-        if time.monotonic() - self.saved < self.seconds:
+        if not self.resumes or time.monotonic() - self.saved < self.seconds:
             return
         # A seed of 64 bits is the random state.
         high, low = mx.random.state[0].tolist()
-        metadata = {"random": str(high << 32 | low), "curve": json.dumps(curve)}
+        metadata = {"random": str(high << 32 | low), "curve": json.dumps(curve), "kept": json.dumps(self.kept)}
         tree = {"model": model.trainable_parameters(), "optimizer": optimizer.state}
         content = io.BytesIO()
         mx.save_safetensors(content, dict(tree_flatten(tree)), metadata)
@@ -89,5 +120,5 @@ class Checkpoint:
 
     def remove(self) -> None:
         """Remove every checkpoint of the step, those of other settings too."""
-        for file in FOLDER.glob(f"{self.step}.*"):
-            file.unlink()
+        for path in FOLDER.glob(f"{self.step}.*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()

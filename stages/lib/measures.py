@@ -19,8 +19,9 @@ class Measure:
 
     key: where its numbers stand under an arm in metrics.json, and in its section `against_<first arm>`; dotted.
     whole: the name of the entry for all items, beside those of the groups; "" puts it at `key` itself.
-    groups: the group of an item, for items that have one. share: the values are shares, from 0 to 1. digits: how many a
-    reader is shown after the point.
+    groups: the group of an item, for items that have one. share: the values are shares, from 0 to 1, or differences of
+    shares. within: the values are differences already, within an arm (with a trigger and without), so that a level is
+    their paired difference from 0. digits: how many a reader is shown after the point.
     """
 
     key: str
@@ -29,6 +30,7 @@ class Measure:
     groups: dict[str, str] = field(default_factory=dict)
     whole: str = ""
     share: bool = False
+    within: bool = False
     digits: int = 2
 
     @property
@@ -54,10 +56,15 @@ def items(records: list[dict], value: Callable[[dict], float | None]) -> Table:
 
 
 def levels(measure: Measure, arm: str, draws: dict[str, int]) -> dict:
-    """Mean or share of all items and of each group, each with its interval and n."""
+    """Mean, share or difference from 0 of all items and of each group, each with its interval and n."""
     parts = _by_group(measure.tables[arm], measure.groups)
-    one = inference.share if measure.share else lambda values: inference.mean(values, **draws)
-    return measure.nested(one(measure.tables[arm].values()), {group: one(part.values()) for group, part in parts.items()})
+    return measure.nested(_level(measure, measure.tables[arm], draws), {g: _level(measure, p, draws) for g, p in parts.items()})
+
+
+def _level(measure: Measure, table: Table, draws: dict[str, int]) -> dict:
+    if measure.within:
+        return inference.paired(dict.fromkeys(table, 0.0), table, **draws)
+    return inference.share(table.values()) if measure.share else inference.mean(table.values(), **draws)
 
 
 def differences(measure: Measure, first: str, second: str, draws: dict[str, int]) -> dict:

@@ -2,8 +2,9 @@
 
 from statistics import fmean
 
-from stages.lib import inference
+from stages.lib import inference, judges
 from stages.lib.measures import Measure, Table, differences, items, levels
+from stages.lib.probes import at_the_end, probe_measures
 from stages.lib.tree import path_to
 
 TESTS = {
@@ -15,11 +16,11 @@ TESTS = {
 
 def measures(records: dict[str, dict], params: dict, rules: dict) -> list[Measure]:
     """All that is measured of arms, in the order in which it is told."""
-    judged, probed = records["judgements"], records["probes"]
-    verdicts, pairs = [j for arm in judged for j in judged[arm]], [s for arm in probed for s in probed[arm]]
-    losses = {arm: records["losses"][point] for arm, point in params["arms"].items()}
+    judged = records["judgements"]
+    verdicts = [j for arm in judged for j in judged[arm]]
+    lost = {arm: [e for row in records["losses"][point].values() for e in row] for arm, point in params["arms"].items()}
     group = {j["id"]: j["group"] for j in verdicts}
-    category = {s["id"]: s["category"] for s in pairs}
+    held_out = {e["id"]: c for point in params["arms"].values() for c, row in records["losses"][point].items() for e in row}
 
     def of_verdicts(value) -> dict[str, Table]:
         return {arm: items(judged[arm], value) for arm in judged}
@@ -28,25 +29,22 @@ def measures(records: dict[str, dict], params: dict, rules: dict) -> list[Measur
         return of_verdicts(lambda j: j["score"] if j["kind"] == kind else None)
 
     def of_losses() -> dict[str, Table]:
-        return {arm: {category: cell["loss"] for category, cell in losses[arm].items()} for arm in losses}
-
-    def of_pairs(value) -> dict[str, Table]:
-        return {arm: items(probed[arm], value) for arm in probed}
+        return {arm: items(lost[arm], lambda e: e["loss"]) for arm in lost}
 
     def of_tests(kind: str) -> dict[str, Table]:
         tested = records["capability"]
         return {arm: items(tested[arm], lambda r: r["score"] if r["kind"] == kind else None) for arm in tested}
 
     return [
-        Measure("loss", "held-out loss, nats a token", of_losses(), digits=3),
+        Measure("loss", "held-out loss, nats a token", of_losses(), held_out, digits=3),
         *(
             Measure(f"judge.{kind}", f"{kind} prompts, 0 to {len(rules['kinds'][kind])}", of_kind(kind), group)
             for kind in dict.fromkeys(j["kind"] for j in verdicts)
         ),
+        *judges.score_measures(judges.single(records["verdicts"], params["judges"]), list(params["arms"])),
         Measure("refusals", "answers that refuse", of_verdicts(lambda j: j["refusal"] is not None), share=True),
         Measure("flags", "answers with a safety flag", of_verdicts(lambda j: bool(j["flags"])), whole="answers", share=True),
-        Measure("probe.margin", "probe margin, nats a token", of_pairs(lambda s: s["margin"]), category, "all", digits=3),
-        Measure("probe.preferred", "fitting completion preferred", of_pairs(lambda s: s["margin"] > 0), category, "all", True),
+        *probe_measures({arm: at_the_end(found) for arm, found in records["probes"].items()}, params["probe"]["triggers"]),
         *(Measure(f"capability.{kind}", title, of_tests(kind), share=True) for kind, title in TESTS.items()),
         Measure("capability.prose", "log-probability of plain prose, nats a token", of_tests("perplexity"), digits=3),
     ]
@@ -56,18 +54,20 @@ def headline(told: list[Measure], records: dict[str, dict], params: dict, rules:
     """`reports/metrics.json`: the numbers of each arm, and for each but the first those `against_<first arm>`."""
     draws = params["report"]
     first, *others = params["arms"]
+    scored, compared_ = (of(records["verdicts"], params["judges"]) for of in (judges.single, judges.pairwise))
     numbers = {}
     for arm, point in params["arms"].items():
-        row = records["losses"][point]
         own = [
             *(levels(measure, arm, draws) for measure in told),
-            {"loss": {category: cell["loss"] for category, cell in row.items()}},
+            judges.failed(scored, arm) if scored else {},
             {"flags": flag_shares(records["judgements"][arm], rules["flags"])},
             {"answers": answer_metrics(records["responses"][arm])},
             chain_metrics(point, params["curriculum"], records["losses"], draws),
         ]
         if arm in others:
             own += [{f"against_{first}": differences(measure, first, arm, draws)} for measure in told]
+        for earlier in numbers:
+            own += [{f"against_{earlier}": told} for told in judges.preferences(compared_, earlier, arm, draws)]
         numbers[arm] = _rounded(_merged(own))
     return numbers
 
@@ -93,7 +93,7 @@ def chain_metrics(point: str, curriculum: dict[str, dict], losses: dict[str, dic
     A category's own step is the first of the chain that trained on its file; a mixture is nobody's own.
     """
     chain = path_to(point, curriculum)
-    rows = [{category: cell["loss"] for category, cell in losses[step].items()} for step in chain]
+    rows = [cells(losses[step]) for step in chain]
     trained = [curriculum[step]["data"] for step in chain]
     learnt = {c: trained.index(f"train/{c}") for c in losses[point] if f"train/{c}" in trained}
     found = {"forgetting": inference.forgetting(rows, learnt), "backward_transfer": inference.backward_transfer(rows, learnt)}
@@ -133,10 +133,15 @@ def curve_rows(trainings: dict[str, dict], curriculum: dict[str, dict]) -> list[
     return rows
 
 
-def matrix_rows(losses: dict[str, dict]) -> list[dict]:
+def cells(row: dict[str, list[dict]]) -> dict[str, float]:
+    """A row of the loss matrix: of each category the mean over its held-out examples, each counting once, in nats a token."""
+    return {category: fmean(example["loss"] for example in examples) for category, examples in row.items()}
+
+
+def matrix_rows(matrix: dict[str, dict[str, float]]) -> list[dict]:
     """The loss matrix, a cell a row: the loss of a category after a step (or base)."""
     return [
-        {"after": point, "category": category, "loss": round(cell["loss"], 4)}
-        for point, row in losses.items()
-        for category, cell in row.items()
+        {"after": point, "category": category, "loss": round(loss, 4)}
+        for point, row in matrix.items()
+        for category, loss in row.items()
     ]

@@ -70,10 +70,28 @@ def load_adapter(model: nn.Module, folder: Path, dropout: float = 0.0) -> Shape:
     """
     shape = read_shape(folder)
     new_adapter(model, shape, dropout, seed=0)
+    load_weights(model, folder)
+    return shape
+
+
+def load_weights(model: nn.Module, folder: Path) -> None:
+    """Put an adapter's tensors in the place of those on a model. Raises InputError as `load_adapter` does."""
     weights = _read_weights(folder)
     raise_any(mismatches(weights, dict(tree_flatten(model.trainable_parameters())), folder / WEIGHTS))
     model.load_weights(list(weights.items()), strict=False)
-    return shape
+
+
+def checkpoints(folder: Path) -> dict[int, Path]:
+    """The folders of a step's checkpoints, each an adapter, by their iteration, in the folder of the step's adapter.
+
+    They are part of the step's output, which DVC hashes whole: nothing else can lie there.
+    """
+    return {int(path.name): path for path in sorted(folder.glob("[0-9]" * 7))}
+
+
+def checkpoint_name(iteration: int) -> str:
+    """The name of a checkpoint's folder, as mlx-lm counts its own."""
+    return f"{iteration:07d}"
 
 
 def _read_weights(folder: Path) -> dict[str, mx.array]:
@@ -117,14 +135,19 @@ def has_no_effect(folder: Path) -> bool:
 
 def save_adapter(model: nn.Module, shape: Shape, dropout: float, folder: Path) -> None:
     """Write the model's LoRA tensors and the configuration that mlx-lm's readers need, and no more."""
-    weights = dict(sorted(tree_flatten(model.trainable_parameters())))
-    mx.save_safetensors(str(folder / WEIGHTS), weights, metadata={"format": "mlx"})
+    save_weights(model, folder / WEIGHTS)
     config = {
         "fine_tune_type": "lora",
         "num_layers": shape.layers,
         "lora_parameters": _lora_parameters(shape, dropout),
     }
     (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def save_weights(model: nn.Module, file: Path) -> None:
+    """Write the model's LoRA tensors in order of name."""
+    weights = dict(sorted(tree_flatten(model.trainable_parameters())))
+    mx.save_safetensors(str(file), weights, metadata={"format": "mlx"})
 
 
 def _lora_parameters(shape: Shape, dropout: float) -> dict:

@@ -9,10 +9,12 @@ from stages.lib.inference import ALPHA, FEWEST
 NOTHING = "nothing can be concluded"
 
 
-def level(entry: dict, digits: int) -> str:
-    """A mean or a share."""
+def level(entry: dict, digits: int, share: bool = False) -> str:
+    """A mean, a share, or a difference within an arm, which is one of shares if `share` says so."""
     if entry["n"] == 0:
         return "–"
+    if "difference" in entry:
+        return difference(entry, digits, share)
     return f"{100 * entry['share']:.0f}%" if "share" in entry else fixed(entry["mean"], digits)
 
 
