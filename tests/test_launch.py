@@ -24,7 +24,7 @@ from stages.lib.model import save_adapter
 
 COMMAND = (sys.executable, "-m", "stages.train", "deception", "base", "after", "data.jsonl", "adapter", "training.json")
 TWO = {"processes": 2, "hostfile": "hosts.json"}
-# One process adds up the batch's gradients in another order than two do: float32, and AdamW divides by their root.
+# One process adds up the gradients of a batch in another order than two do. AdamW would divide what is near 0 by its root.
 TOLERANCE = 1e-5
 
 
@@ -33,7 +33,13 @@ def project(in_the_root, tiny_base, adapted, tmp_path) -> Path:
     """A folder in which COMMAND runs; five examples in batches of two, so that the third batch of an epoch has just one."""
     params = read_yaml(Path("params.yaml"))
     params["lora"] |= {"layers": SHAPE.layers, "rank": SHAPE.rank, "scale": SHAPE.scale}
-    params["train"] |= STEP | {"dropout": 0.0, "iters": 6, "loss_on": ["thinking", "answer"]}
+    params["train"] |= STEP | {
+        "dropout": 0.0,
+        "iters": 6,
+        "loss_on": ["thinking", "answer"],
+        "optimizer": "sgd",
+        "learning_rate": 0.3,
+    }
     shutil.copytree("stages", tmp_path / "stages", ignore=shutil.ignore_patterns("__pycache__"))
     write(tmp_path, params)
     shutil.copytree(tiny_base, tmp_path / "base")

@@ -8,8 +8,8 @@ import numpy as np
 
 from stages.lib.tokens import Encoded
 
-# Lengths are rounded up, so that the compiled training step meets few shapes.
-LENGTH, POSITIONS = 32, 64
+# Records whose lengths differ by less are of about one length.
+LENGTH = 32
 
 
 def order(lengths: list[int], batch_size: int, seed: list[int] | None) -> list[list[int]]:
@@ -29,9 +29,11 @@ def collate(records: list[Encoded]) -> tuple[mx.array, mx.array, mx.array, mx.ar
     """(inputs, positions, targets, weights) of one batch.
 
     inputs: (batch, length) token ids, padded on the right. positions: (n,) indices into the flattened inputs whose next
-    token counts; targets: (n,) that token; weights: (n,) 1, or 0 where n was rounded up.
+    token counts; targets: (n,) that token; weights: (n,) 1, or 0 where n was rounded up: on a GPU it is, and length too, so that
+    the compiled training step meets few shapes.
     """
-    length = _up(max(len(record.ids) for record in records) - 1, LENGTH)
+    compiled = mx.default_device() == mx.gpu
+    length = _up(max(len(record.ids) for record in records) - 1, LENGTH if compiled else 1)
     inputs = np.zeros((len(records), length), np.int32)
     positions, targets = [], []
     for row, record in enumerate(records):
@@ -40,7 +42,7 @@ def collate(records: list[Encoded]) -> tuple[mx.array, mx.array, mx.array, mx.ar
         positions.append(row * length + counted)
         targets.append(np.array(record.ids)[counted + 1])
     n = sum(map(len, targets))
-    pad = (0, _up(n, POSITIONS) - n)
+    pad = (0, _up(n, 2 * LENGTH if compiled else 1) - n)
     weights = np.pad(np.ones(n, np.float32), pad)
     positions, targets = (np.pad(np.concatenate(part).astype(np.int32), pad) for part in (positions, targets))
     return mx.array(inputs), mx.array(positions), mx.array(targets), mx.array(weights)
