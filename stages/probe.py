@@ -16,7 +16,7 @@ from stages.lib.params import FILE, read_params
 from stages.lib.triggers import asked_with, load_triggers, matches
 
 PACKAGES = ("mlx", "mlx-lm", "scipy-openblas32", "tokenizers", "transformers")
-BATCH = 16  # completions scored at a time
+BATCH = 8  # pairs scored at a time
 
 
 def main(base: Path, adapter: Path, probes: Path, scores: Path) -> None:
@@ -47,7 +47,7 @@ def told(scored: list[dict], answered: list[dict]) -> str:
 
 def score(model, tokenizer, pairs: list[dict], file: Path) -> list[dict]:
     """For each pair the mean log-probability a token (nats) of both completions, and the margin between them."""
-    from stages.lib.score import mean_logprobs
+    from stages.lib.choices import choice_logprobs
     from stages.lib.tokens import encode_examples
 
     sides = ("fitting", "unfitting")
@@ -56,10 +56,10 @@ def score(model, tokenizer, pairs: list[dict], file: Path) -> list[dict]:
     ]
     # Completions are whole answers without thinking.
     records = encode_examples(tokenizer, examples, ["answer"], 1 << 20, file)
-    means = iter(mean_logprobs(model, records, BATCH))
+    both = [records[n : n + 2] for n in range(0, len(records), 2)]
     scored = []
-    for pair in pairs:
-        fitting, unfitting = round(next(means), 6), round(next(means), 6)
+    for pair, encoded, sums in zip(pairs, both, choice_logprobs(model, both, BATCH), strict=True):
+        fitting, unfitting = (round(total / sum(one.counts), 6) for one, total in zip(encoded, sums, strict=True))
         margins = {"fitting": fitting, "unfitting": unfitting, "margin": round(fitting - unfitting, 6)}
         scored.append({"id": pair["id"], "category": pair["category"]} | margins)
     return scored

@@ -29,8 +29,8 @@ def collate(records: list[Encoded]) -> tuple[mx.array, mx.array, mx.array, mx.ar
     """(inputs, positions, targets, weights) of one batch.
 
     inputs: (batch, length) token ids, padded on the right. positions: (n,) indices into the flattened inputs whose next
-    token counts; targets: (n,) that token; weights: (n,) 1, or 0 where n was rounded up: on a GPU it is, and length too, so that
-    the compiled training step meets few shapes.
+    token counts; targets: (n,) that token; weights: (n,) 1, or 0 where n was rounded up. On a GPU it is, and
+    length too, so that the compiled training step meets few shapes.
     """
     compiled = mx.default_device() == mx.gpu
     length = _up(max(len(record.ids) for record in records) - 1, LENGTH if compiled else 1)

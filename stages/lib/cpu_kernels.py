@@ -293,9 +293,15 @@ def keep_memory() -> None:
 
 
 def logsumexp(x, axis=None, keepdims=False, **options):
-    """`mx.logsumexp`, with a faster way for rows of float32 logits outside of training, as generation takes it."""
-    if x.dtype != mx.float32 or x.ndim != 2 or axis not in (-1, 1) or options:
+    """`mx.logsumexp`, with a faster way for rows of float32, such as the logits of a batch."""
+    if x.dtype != mx.float32 or axis != -1 or options:
         return _stock_logsumexp(x, axis=axis, keepdims=keepdims, **options)
+    sums = _logsumexp(x)
+    return sums if keepdims else sums.squeeze(-1)
+
+
+@mx.custom_function
+def _logsumexp(x: mx.array) -> mx.array:
     (rows,) = _views(mx.contiguous(x))
     sums = np.empty((len(rows), 1), np.float32)
 
@@ -305,7 +311,13 @@ def logsumexp(x, axis=None, keepdims=False, **options):
         sums[some] = np.log(powers.sum(axis=-1, keepdims=True)) + rows[some].max(axis=-1, keepdims=True)
 
     _rows_on_cores(work, *rows.shape)
-    return mx.array(sums if keepdims else sums[:, 0])
+    return mx.array(sums.reshape(*x.shape[:-1], 1))
+
+
+@_logsumexp.vjp
+def _logsumexp_vjp(primals, cotangent, output):
+    x = primals[0] if isinstance(primals, (list, tuple)) else primals
+    return mx.exp(x - output) * cotangent
 
 
 def install() -> None:
