@@ -1,0 +1,145 @@
+"""What was measured of groups of runs, as levels and as differences from the first group. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+from cantica import crossed
+from cantica.crossed import Runs
+from cantica.revisions import Group, Revision
+from stages.lib import inference, metrics
+from stages.lib.measures import Measure, Table
+
+Told = dict[str, dict[str, Measure]]  # {name of a run: {place: measure}}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measure of every group; entries are like those of metrics.json, {} where there is none.
+
+    untrained: of the first arm of the first group. levels: of each group, by name. differences: of each group but the first
+    from the first, p adjusted for their number. parts: {group of items: (levels, differences)}, adjusted for all of them.
+    """
+
+    measure: Measure
+    untrained: dict
+    levels: dict[str, dict]
+    differences: dict[str, dict]
+    parts: dict[str, tuple[dict[str, dict], dict[str, dict]]]
+
+
+def measure(revision: Revision) -> tuple[Revision, list[Measure]]:
+    """What was measured of a revision's arms; nothing, with the reason in `lacks`, where its records have another form."""
+    if not revision.records:
+        return revision, []
+    try:
+        found = metrics.measures(revision.records, revision.params, revision.rules)
+        return revision, [*found, *chain_measures(revision)]
+    except (KeyError, TypeError, ValueError) as error:
+        lacks = f"its records have another form: {type(error).__name__} {error}"
+        return replace(revision, records={}, lacks=lacks), []
+
+
+def chain_measures(revision: Revision) -> list[Measure]:
+    """Forgetting and backward transfer with the category as the item."""
+    params, losses = revision.params, revision.records["losses"]
+    chains = {
+        arm: metrics.chain_metrics(point, params["curriculum"], losses, {"seed": 1, "resamples": 1})
+        for arm, point in params["arms"].items()
+    }
+    titles = {
+        "forgetting": "forgetting, nats a token",
+        "backward_transfer": "backward transfer, nats a token",
+    }
+    return [
+        Measure(name, title, {arm: _of(found.get(name, {}), params["categories"]) for arm, found in chains.items()}, digits=3)
+        for name, title in titles.items()
+    ]
+
+
+def _of(entry: dict, names: Iterable[str]) -> dict:
+    return {name: entry[name] for name in names if name in entry}
+
+
+def measures_of(told: Told) -> list[Measure]:
+    """Every measure that some run has, as the first that has it tells it."""
+    found: dict[str, Measure] = {}
+    for measured in told.values():
+        found |= {place: m for place, m in measured.items() if place not in found}
+    return list(found.values())
+
+
+def row(m: Measure, groups: list[Group], told: Told, draws: dict[str, int]) -> Row:
+    """One measure of every group, the baseline first. draws: seed and resamples of what is drawn for intervals and tests."""
+
+    def of(run: Revision, arm: str) -> Table:
+        return told[run.name][m.place].tables[arm] if m.place in told[run.name] else {}
+
+    tables = {group.name: {seed: table for seed, run in group.built.items() if (table := of(run, run.arm))} for group in groups}
+    inside = {
+        part: {
+            name: {seed: {item: table[item] for item in table if m.groups.get(item) == part} for seed, table in runs.items()}
+            for name, runs in tables.items()
+        }
+        for part in dict.fromkeys(m.groups.values())
+    }
+    untrained = next((table for run in groups[0].built.values() if (table := of(run, next(iter(run.params["arms"]))))), {})
+    by_part = adjusted(
+        {(part, name): entry for part, within in inside.items() for name, entry in against_first(within, draws).items()}
+    )
+    return Row(
+        m,
+        level({"": untrained}, m.share, draws),
+        {group.name: level(tables[group.name], m.share, draws) or recorded(group, m) for group in groups},
+        adjusted(against_first(tables, draws)),
+        {
+            part: (
+                {name: level(runs, m.share, draws) for name, runs in within.items()},
+                {name: by_part[part, name] for name in list(within)[1:]},
+            )
+            for part, within in inside.items()
+        },
+    )
+
+
+def against_first(tables: dict[str, Runs], draws: dict[str, int]) -> dict[str, dict]:
+    """The difference of each group but the first from the first."""
+    first, *others = tables
+    return {name: difference(tables[first], tables[name], draws) for name in others}
+
+
+def level(runs: Runs, share: bool, draws: dict[str, int]) -> dict:
+    """The mean or share of the runs of a group with its interval; {} without runs."""
+    if len(runs) > 1:
+        return crossed.level(runs, share)
+    values = [value for table in runs.values() for value in table.values()]
+    return (inference.share(values) if share else inference.mean(values, **draws)) if runs else {}
+
+
+def difference(first: Runs, second: Runs, draws: dict[str, int]) -> dict:
+    """The second's runs minus the first's; {} without runs. With one run on a side, of items alone, the other side averaged."""
+    if not first or not second:
+        return {}
+    if min(len(first), len(second)) > 1:
+        return crossed.difference(first, second, **draws)
+    return inference.paired(crossed.averaged(first), crossed.averaged(second), **draws)
+
+
+def adjusted(differences: dict) -> dict:
+    """The same with p adjusted for their number (Holm)."""
+    p = inference.holm({name: entry["p"] for name, entry in differences.items() if "p" in entry})
+    return {name: entry | ({"p": p[name]} if name in p else {}) for name, entry in differences.items()}
+
+
+def recorded(group: Group, m: Measure) -> dict:
+    """What the metrics that git holds tell of a group without records: its one run's entry, or the mean of those of several."""
+    found = []
+    for run in group.runs:
+        entry = run.metrics.get(run.arm, {}) if run.metrics else {}
+        for name in m.place.split("."):
+            entry = entry.get(name, {}) if isinstance(entry, dict) else {}
+        found += [entry] if isinstance(entry, dict) and entry.keys() & {"mean", "share"} else []
+    if len(found) < 2:
+        return found[0] if found else {}
+    key = "share" if m.share else "mean"
+    return {key: fmean(entry[key] for entry in found), "n": found[0]["n"], "seeds": len(found)}
