@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 from statistics import fmean
 
-from cantica.explain import short
+from cantica.explain import flow
 from cantica.records import inputs
 from cantica.revisions import Group, Revision
 from stages.lib.tree import path_to
 
 ABSENT = "–"
+NAMED = ("categories", "curriculum", "judges", "mixes")  # sections of params whose keys are names
 
 
 def differing(params: list[tuple[str, dict]]) -> dict[str, dict[str, str]]:
@@ -17,20 +18,21 @@ def differing(params: list[tuple[str, dict]]) -> dict[str, dict[str, str]]:
     keys = dict.fromkeys(key for _, leaves in flat for key in leaves)
     found: dict[str, dict[str, str]] = {}
     for key in keys:
-        values = [(group, short(leaves[key]) if key in leaves else ABSENT) for group, leaves in flat]
+        values = [(group, flow(leaves[key]).replace("\xa0", " ") if key in leaves else ABSENT) for group, leaves in flat]
         if len({value for _, value in values}) > 1:
-            for group, value in values:
-                row = found.setdefault(key, {})
-                row[group] = value if group not in row or value in row[group].split(", ") else f"{row[group]}, {value}"
+            groups = dict.fromkeys(group for group, _ in values)
+            found[key] = {group: ", ".join(dict.fromkeys(v for g, v in values if g == group)) for group in groups}
     return found
 
 
 def _leaves(values, key: str = ""):
-    if not isinstance(values, dict) or not values:
+    """(key, value) of each param; a named thing, such as a step, is one."""
+    section, _, name = key.partition(".")
+    if not isinstance(values, dict) or not values or (name and section in NAMED):
         yield key, values
         return
-    for name, value in values.items():
-        yield from _leaves(value, f"{key}.{name}" if key else name)
+    for child, value in values.items():
+        yield from _leaves(value, f"{key}.{child}" if key else child)
 
 
 def budget(group: Group) -> dict:

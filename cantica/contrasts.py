@@ -76,12 +76,13 @@ def row(m: Measure, groups: list[Group], told: Told, draws: dict[str, int]) -> R
         return told[run.name][m.place].tables[arm] if m.place in told[run.name] else {}
 
     tables = {group.name: {seed: table for seed, run in group.built.items() if (table := of(run, run.arm))} for group in groups}
+    measured = [table for runs in tables.values() for table in runs.values()]
     inside = {
         part: {
             name: {seed: {item: table[item] for item in table if m.groups.get(item) == part} for seed, table in runs.items()}
             for name, runs in tables.items()
         }
-        for part in dict.fromkeys(m.groups.values())
+        for part in dict.fromkeys(m.groups[item] for table in measured for item in table if item in m.groups)
     }
     untrained = next((table for run in groups[0].built.values() if (table := of(run, next(iter(run.params["arms"]))))), {})
     by_part = adjusted(

@@ -10,7 +10,8 @@ intervals are of 95%, tests two-sided, and what cannot be told is left out.
 import math
 from statistics import fmean
 
-from stages.lib.inference import ALPHA, FEWEST, POWER, sign_flip
+from stages.lib import inference
+from stages.lib.inference import ALPHA, FEWEST, POWER
 from stages.lib.measures import Table
 
 Runs = dict[str, Table]  # {seed: {item: value}}
@@ -18,7 +19,10 @@ EXACT = 12  # digits after the point; means of the same numbers differ in later 
 
 
 def level(runs: Runs, share: bool) -> dict[str, float]:
-    """{"mean" or "share", "low", "high", "n", "seeds"} over the items that all runs have. runs: at least two."""
+    """{"mean" or "share", "low", "high", "n", "seeds"} over the items that all runs have. runs: at least two.
+
+    A share that is the same for all items and runs has Wilson's interval, as if of one run.
+    """
     values = _values(runs, _shared(runs))
     about = {"n": len(values[0]), "seeds": len(values)}
     if about["n"] == 0:
@@ -26,7 +30,10 @@ def level(runs: Runs, share: bool) -> dict[str, float]:
     mean = {"share" if share else "mean": float(values.mean())}
     if about["n"] == 1:
         return mean | about
-    low, high = _interval(float(values.mean()), *_error([values]))
+    error, freedom = _error([values])
+    if share and error == 0:
+        return inference.share(values.mean(axis=0).tolist()) | about
+    low, high = _interval(float(values.mean()), error, freedom)
     return mean | ({"low": max(low, 0.0), "high": min(high, 1.0)} if share else {"low": low, "high": high}) | about
 
 
@@ -49,7 +56,7 @@ def difference(first: Runs, second: Runs, seed: int, resamples: int) -> dict[str
     error, freedom = _error([after - before] if same else [after, -before])
     found["low"], found["high"] = _interval(found["difference"], error, freedom)
     if error == 0:
-        return found | {"p": sign_flip([found["difference"]] * len(items), seed, resamples)} | about
+        return found | {"p": inference.sign_flip([found["difference"]] * len(items), seed, resamples)} | about
     from scipy.special import nctdtrinc, stdtr, stdtrit
 
     found["p"] = float(2 * stdtr(freedom, -abs(found["difference"]) / error))

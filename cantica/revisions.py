@@ -10,6 +10,7 @@ import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from cantica.numbers import leaves
 from cantica.records import within
 from stages.lib.common.documents import read_json, read_jsonl, read_yaml
 from stages.lib.common.errors import InputError, Problem, did_you_mean
@@ -176,7 +177,8 @@ def edited(lock: dict[str, dict], params: dict) -> list[str]:
             now = params
             for name in key.split("."):
                 now = now.get(name) if isinstance(now, dict) else None
-            found += [key] if now != value else []
+            was, now = leaves(value, key), leaves(now, key)
+            found += [leaf for leaf in {**was, **now} if was.get(leaf) != now.get(leaf)]
     return list(dict.fromkeys(found))
 
 

@@ -11,9 +11,9 @@ import pytest
 from projects import ok, run
 from ruamel.yaml import YAML
 
-from cantica import compare, conditions, contrasts
+from cantica import conditions, contrasts
 from cantica.revisions import Group, Revision, grouped
-from stages.lib import metrics, wording
+from stages.lib import metrics
 from stages.lib.common.documents import read_yaml
 from stages.report import read_records
 
@@ -223,7 +223,8 @@ def test_params_that_differ_are_told_and_others_are_not(compared):
     rows = {cells[1]: cells[2:-1] for line in rows if len(cells := [c.strip() for c in line.split("|")]) > 2}
     assert rows["data.pairing"] == ["matched", "matched", "matched", "shuffled"]
     assert rows["train.seed"] == ["1, 2"] * 4
-    assert rows["curriculum.joint.iters"] == ["–", "–", "40", "–"]
+    assert rows["curriculum.joint"] == ["–", "–", "{after: base, data: mixes/joint, iters: 40}", "–"]
+    assert rows["curriculum.betrayal"][1:3] == ["{after: base, data: train/betrayal}", "–"]
     assert rows["arms.final"] == ["betrayal", "self_preservation", "joint", "betrayal"]
     assert "train.learning_rate" not in rows
 
@@ -257,8 +258,8 @@ def test_a_revision_whose_records_are_gone_is_told_and_the_others_are_compared(p
     assert "shuffled-s2: not in DVC's cache: data/judgements/final.jsonl. `dvc fetch" in said
     found = lines_of(said, groups=3)
     assert found["general prompts, 0 to 4"][1:] == ["–", "+1.10 ↑"]
-    loss = next(line for line in text.splitlines() if line.startswith("| reversed |") and "no records" in line)
-    assert re.match(r"\| reversed \| \d+ \| – \| \d\.\d{3} n = \d+ \| – \| – \| no records \|", loss)
+    loss = next(line for line in text.splitlines() if line.startswith("| reversed |") and "nothing to compare" in line)
+    assert re.match(r"\| reversed \| \d+ \| – \| \d\.\d{3} n = \d+ \| – \| – \| nothing to compare \|", loss)
 
 
 def cached(project: Path, rev: str, path: str) -> Path:
@@ -269,3 +270,110 @@ def cached(project: Path, rev: str, path: str) -> Path:
 
 def ref(project: Path, name: str) -> str:
     return ok(project, "git", "for-each-ref", "--format=%(objectname)", f"refs/exps/**/{name}").strip()
+
+
+def built(project: Path, name: str, **files: str) -> None:
+    """A tag on a commit with other files; None removes one."""
+    for path, text in files.items():
+        file = project / path
+        file.unlink() if text is None else file.write_text(text)
+    identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+    ok(project, "git", *identity, "commit", "--quiet", "--all", "--message", name)
+    ok(project, "git", "tag", name)
+    ok(project, "git", "reset", "--quiet", "--hard", "HEAD~1")
+
+
+def test_what_was_not_built_is_stale_or_has_another_form_is_told(project):
+    params, lock = ((project / file).read_text() for file in ("params.yaml", "dvc.lock"))
+    built(project, "v0", **{"dvc.lock": None})
+    built(project, "edited", **{"params.yaml": params.replace("iters: 3", "iters: 4")})
+    built(project, "form", **{"prompts/judge/rules.yaml": "kinds: {}\n"})
+    built(project, "halfway", **{"dvc.lock": lock[: lock.index("\n  report:\n")] + "\n"})
+    said = ok(project, "cantica", "compare", "master", "v0", "edited", "form", "halfway", "shuffled-s1")
+    assert "v0: nothing was built there: it has no dvc.lock" in said
+    assert "edited: edited since it was built: train.iters\n" in said
+    assert "form: its records have another form: KeyError 'benign'" in said
+    assert "halfway: not built to the end: it has no report" in said
+    found = lines_of(said, groups=6)
+    assert found["held-out loss, nats a token"][1:5] == ["–", "0.000", "–", "–"]
+    text = (project / "reports/compare.md").read_text()
+    assert "master against" not in text and "| train.iters | 3 | – | 4 | 3 | 3 | 3 |" in text
+    page = (project / "reports/compare.html").read_text()
+    assert "nothing about another training seed" in page and "Where both sides have several seeds" not in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ("HEAD", "shufled-s1", "nowhere"),
+            ("2 faults", "shufled-s1\n", "did you mean 'shuffled-s1'?", "nowhere\n", "joint-s1"),
+        ),
+        (("HEAD", "shuffled-s1", "--baseline", "shufled"), ("--baseline", "did you mean 'shuffled'?", "HEAD, shuffled")),
+    ],
+)
+def test_a_name_that_nothing_has_is_told_with_those_near_it(project, arguments, told):
+    done = run(project, "cantica", "compare", *arguments)
+    assert done.returncode == 1 and all(word in done.stderr for word in told), done.stderr
+
+
+# ---- by hand
+
+
+def revision(name: str, **about) -> Revision:
+    return Revision(name, "0" * 40, **about)
+
+
+def test_runs_are_grouped_by_name_and_the_baseline_comes_first():
+    runs = [revision(name) for name in ("a-s1", "b-s1", "HEAD", "a-s2", "b-s10")]
+    assert [(g.name, [r.seed for r in g.runs]) for g in grouped(runs, None)] == [
+        ("a", ["1", "2"]),
+        ("b", ["1", "10"]),
+        ("HEAD", [""]),
+    ]
+    assert [group.name for group in grouped(runs, "HEAD")] == ["HEAD", "a", "b"]
+    assert [group.name for group in grouped(runs, "b-s10")] == ["b", "a", "HEAD"]
+
+
+def test_with_one_run_on_a_side_the_other_side_is_averaged_and_the_items_are_paired():
+    first = {"1": {"p": 1.0, "q": 0.1, "r": 5.0}, "2": {"p": 2.0, "q": 0.2}}
+    found = contrasts.difference(first, {"1": {"p": 3.0, "q": 0.15}}, {"seed": 1, "resamples": 100})
+    assert (found["difference"], found["n"]) == (0.75, 2) and "seeds" not in found
+    assert contrasts.difference({}, first, {}) == contrasts.level({}, True, {}) == {}
+
+
+def test_p_is_adjusted_for_the_number_of_groups():
+    found = contrasts.adjusted({"a": {"p": 0.02, "n": 9}, "b": {"p": 0.03, "n": 9}, "c": {}})
+    assert (found["a"]["p"], found["b"]["p"], found["c"]) == (0.04, 0.04, {})
+
+
+def test_budgets_are_unequal_beyond_a_share_of_the_greater():
+    first = {"path": ["a"], "steps": 1.0, "tokens": 100.0, "iterations": 5.0}
+    assert conditions.unequal(first, {"path": ["b"], "steps": 1.0, "tokens": 95.0, "iterations": 5.3}, 0.05) == ["iterations"]
+    assert conditions.unequal(first, {}, 0.05) == conditions.unequal({}, first, 0.05) == []
+
+
+def test_a_run_that_was_measured_otherwise_or_is_no_run_of_its_group_is_told():
+    def one(name: str, temperature: float, rules: str, iters: int = 3) -> Revision:
+        respond = {"deps": [{"path": "models/adapters/x", "md5": name}], "params": {"params.yaml": {}}}
+        respond["params"]["params.yaml"]["respond"] = {"seed": 7, "temperature": temperature}
+        judge = {"deps": [{"path": "prompts/judge/rules.yaml", "md5": rules}, {"path": "data/responses/x.jsonl", "md5": name}]}
+        params = {"arms": {"base": "base", "x": "x"}, "train": {"iters": iters, "seed": 1}}
+        lock = {"respond@x": respond, "judge@x": judge, "train@x": {"deps": [], "params": {"params.yaml": {"lora": name}}}}
+        return revision(name, params=params, lock=lock, records={"losses": {}})
+
+    first = Group("a", [one("a-s1", 0.7, "r1"), one("a-s2", 0.7, "r1")])
+    other = Group("b", [one("b-s1", 0.9, "r2"), one("b-s2", 0.7, "r1", iters=4)])
+    assert conditions.notes(first.runs[1], first, first) == []
+    assert conditions.notes(other.runs[0], other, first) == [
+        "not measured as a: judge (prompts/judge/rules.yaml)",
+        "not measured as a: respond (respond.temperature)",
+    ]
+    assert conditions.notes(other.runs[1], other, first) == [
+        "of its group, but not only the seed differs from b-s1: train.iters"
+    ]
+
+
+def test_a_differing_param_shows_the_values_of_every_run_of_a_group():
+    runs = [("a", {"x": {"seed": 1}, "curriculum": {}}), ("a", {"x": {"seed": 2}, "curriculum": {}}), ("b", {"x": {"seed": 1}})]
+    assert conditions.differing(runs) == {"x.seed": {"a": "1, 2", "b": "1"}, "curriculum": {"a": "{}", "b": "–"}}

@@ -100,6 +100,8 @@ def test_shares_stay_shares_and_what_never_varies_has_no_width():
     runs = runs_of([[1, 1, 1, 1, 1, 0], [1, 1, 1, 1, 1, 1]])
     found = crossed.level(runs, share=True)
     assert 0 <= found["low"] < found["share"] < found["high"] <= 1
+    none = crossed.level(runs_of([[0] * 20] * 3), share=True)
+    assert (none["low"], none["high"]) == pytest.approx(tuple(stats.binomtest(0, 20).proportion_ci(0.95, "wilson")))
     alike = crossed.difference(runs_of([[0] * 8] * 2), runs_of([[1] * 8] * 2), **DRAWS)
     assert (alike["low"], alike["high"], alike["p"]) == (1.0, 1.0, 2 / 2**8)
     assert crossed.difference(runs, runs, **DRAWS)["p"] == 1.0
