@@ -38,13 +38,16 @@ def compared(revisions: list[Revision], baseline: str | None, draws: dict[str, i
     told = {run.name: {m.place: m for m in found} for run, found in measured}
     first, *others = groups
     budgets = {group.name: budget(group) for group in groups}
+    unlike = {name: unequal(budgets[first.name], spent, gap) for name, spent in budgets.items()}
     return {
         "groups": groups,
         "first": first,
+        "context": next((run.context for run in first.built.values()), ""),
         "others": others,
         "params": differing([(group.name, run.params) for group in groups for run in group.runs if run.params]),
         "budgets": budgets,
-        "unequal": {name: unequal(budgets[first.name], spent, gap) for name, spent in budgets.items()},
+        "unequal": unlike,
+        "unlike": {name: [kind for kind in kinds if kind != "steps"] for name, kinds in unlike.items()},
         "gap": gap,
         "rows": [row(m, groups, told, draws) for m in measures_of(told)],
         "moved": {group.name: moved(first, group, MOVED) for group in others},
@@ -104,8 +107,7 @@ def summary(facts: dict) -> list[str]:
     ]
     if others:
         text += ["", f"differences from {facts['first'].name}; ↑ ↓ where one can be concluded"]
-    kinds = {name: ", ".join(kinds).replace("_", " ") for name, kinds in facts["unequal"].items() if kinds}
-    told = [(name, f"trained on another budget: {unlike}") for name, unlike in kinds.items()]
+    told = [(name, f"trained on another budget: {', '.join(kinds)}") for name, kinds in facts["unlike"].items() if kinds]
     told += [(name, note) for name, notes in facts["notes"].items() for note in notes]
     return [*(line.rstrip() for line in text), *([""] if told else []), *(f"{name}: {note}" for name, note in told)]
 

@@ -38,7 +38,7 @@ def _leaves(values, key: str = ""):
 def budget(group: Group) -> dict:
     """What the steps on the way to a group's last arm were given, on the mean of its runs; {} where nothing is known.
 
-    tokens: all that were read, and with `loss_tokens` those that carried the loss.
+    tokens: all that were read, and with `loss tokens` those that carried the loss.
     """
     runs = [(run, path_to(run.params["arms"][run.arm], run.params["curriculum"])) for run in group.runs if run.params]
     if not runs:
@@ -50,7 +50,7 @@ def budget(group: Group) -> dict:
             "iterations": fmean(sum(step["iterations"] for step in steps) for steps in trained),
             "examples": fmean(sum(step["epochs"] * step["examples"] for step in steps) for steps in trained),
             "tokens": fmean(sum(step["epochs"] * step["tokens"] for step in steps) for steps in trained),
-            "loss_tokens": fmean(sum(step["curve"][-1]["trained_tokens"] for step in steps) for steps in trained),
+            "loss tokens": fmean(sum(step["curve"][-1]["trained_tokens"] for step in steps) for steps in trained),
         }
     return spent
 
@@ -64,6 +64,8 @@ def unequal(first: dict, second: dict, gap: float) -> list[str]:
 def notes(run: Revision, group: Group, first: Group) -> list[str]:
     """What a reader must know of a run: what is missing or stale, and in what it is unlike its group or the baseline."""
     found = [run.lacks] if run.lacks else []
+    if left := list(run.params.get("arms", {}))[1:-1]:
+        found.append(f"arms left out: {_few(left)}")
     beside = [(other.name, other.params) for other in (group.runs[0], run) if other.params]
     if unlike := [key for key in differing(beside) if key.split(".")[-1] != "seed"]:
         found.append(f"of its group, but not only the seed differs from {group.runs[0].name}: {_few(unlike)}")

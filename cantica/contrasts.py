@@ -17,12 +17,12 @@ Told = dict[str, dict[str, Measure]]  # {name of a run: {place: measure}}
 class Row:
     """One measure of every group; entries are like those of metrics.json, {} where there is none.
 
-    untrained: of the first arm of the first group. levels: of each group, by name. differences: of each group but the first
+    context: of the first arm of the first group. levels: of each group, by name. differences: of each group but the first
     from the first, p adjusted for their number. parts: {group of items: (levels, differences)}, adjusted for all of them.
     """
 
     measure: Measure
-    untrained: dict
+    context: dict
     levels: dict[str, dict]
     differences: dict[str, dict]
     parts: dict[str, tuple[dict[str, dict], dict[str, dict]]]
@@ -73,7 +73,7 @@ def row(m: Measure, groups: list[Group], told: Told, draws: dict[str, int]) -> R
     """One measure of every group, the baseline first. draws: seed and resamples of what is drawn for intervals and tests."""
 
     def of(run: Revision, arm: str) -> Table:
-        return told[run.name][m.place].tables[arm] if m.place in told[run.name] else {}
+        return told[run.name][m.place].tables.get(arm, {}) if m.place in told[run.name] else {}
 
     tables = {group.name: {seed: table for seed, run in group.built.items() if (table := of(run, run.arm))} for group in groups}
     measured = [table for runs in tables.values() for table in runs.values()]
@@ -84,13 +84,13 @@ def row(m: Measure, groups: list[Group], told: Told, draws: dict[str, int]) -> R
         }
         for part in dict.fromkeys(m.groups[item] for table in measured for item in table if item in m.groups)
     }
-    untrained = next((table for run in groups[0].built.values() if (table := of(run, next(iter(run.params["arms"]))))), {})
+    context = next((table for run in groups[0].built.values() if (table := of(run, run.context))), {})
     by_part = adjusted(
         {(part, name): entry for part, within in inside.items() for name, entry in against_first(within, draws).items()}
     )
     return Row(
         m,
-        level({"": untrained}, m.share, draws),
+        level({"": context}, m.share, draws),
         {group.name: level(tables[group.name], m.share, draws) or recorded(group, m) for group in groups},
         adjusted(against_first(tables, draws)),
         {

@@ -54,8 +54,13 @@ class Revision:
         return suffix[1] if suffix else ""
 
     @property
+    def context(self) -> str:
+        """The arm that others are compared with in the revision's own report: the first."""
+        return next(iter(self.params["arms"]))
+
+    @property
     def arm(self) -> str:
-        """The arm that is compared: the last."""
+        """The arm that is compared with those of other revisions: the last."""
         return list(self.params["arms"])[-1]
 
 

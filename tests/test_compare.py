@@ -205,7 +205,7 @@ def test_every_measure_tells_n_seeds_level_difference_p_and_what_follows(compare
     assert int(n) > 0 and seeds == "2" and re.fullmatch(number, level) and re.fullmatch(number, difference)
     assert p.startswith(("0.0", "< 0.001")) and follows == "higher"
     assert rows["sequential"][3] == "baseline" and rows["reversed"][5] == "nothing can be concluded"
-    assert rows["before training"][0] == n and rows["before training"][1] == ""
+    assert rows["base"][0] == n and rows["base"][1] == ""
 
 
 def test_budgets_are_summed_along_the_steps_and_unequal_ones_are_marked(compared):
@@ -215,7 +215,7 @@ def test_budgets_are_summed_along_the_steps_and_unequal_ones_are_marked(compared
     assert rows["sequential"][:2] == rows["reversed"][:2] == ["9", "27"]
     assert rows["joint"][:2] == ["1 ≠", "40 ≠"] and rows["joint"][4] == "35,000 ≠" and rows["joint"][5] == "joint"
     assert rows["reversed"][5].startswith("betrayal →") and rows["shuffled"][5] == "the same"
-    assert "joint: trained on another budget: steps, iterations, examples, tokens, loss tokens" in said
+    assert "joint: trained on another budget: iterations, examples, tokens, loss tokens" in said
 
 
 def test_params_that_differ_are_told_and_others_are_not(compared):
@@ -358,7 +358,10 @@ def test_a_run_that_was_measured_otherwise_or_is_no_run_of_its_group_is_told():
         respond = {"deps": [{"path": "models/adapters/x", "md5": name}], "params": {"params.yaml": {}}}
         respond["params"]["params.yaml"]["respond"] = {"seed": 7, "temperature": temperature}
         judge = {"deps": [{"path": "prompts/judge/rules.yaml", "md5": rules}, {"path": "data/responses/x.jsonl", "md5": name}]}
-        params = {"arms": {"base": "base", "x": "x"}, "train": {"iters": iters, "seed": 1}}
+        params = {
+            "arms": {"base": "base"} | ({"half": "h"} if iters == 4 else {}) | {"x": "x"},
+            "train": {"iters": iters, "seed": 1},
+        }
         lock = {"respond@x": respond, "judge@x": judge, "train@x": {"deps": [], "params": {"params.yaml": {"lora": name}}}}
         return revision(name, params=params, lock=lock, records={"losses": {}})
 
@@ -370,7 +373,8 @@ def test_a_run_that_was_measured_otherwise_or_is_no_run_of_its_group_is_told():
         "not measured as a: respond (respond.temperature)",
     ]
     assert conditions.notes(other.runs[1], other, first) == [
-        "of its group, but not only the seed differs from b-s1: train.iters"
+        "arms left out: half",
+        "of its group, but not only the seed differs from b-s1: train.iters, arms.half",
     ]
 
 
