@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from stages.lib import wording
@@ -53,10 +53,8 @@ def read_points(revs: list[str]) -> list[Point]:
         listed = _git("for-each-ref", "--sort=version:refname", "--format=%(objectname)%09%(refname)", place)
         found += [Point(ref.removeprefix(place), commit, "", True) for commit, _, ref in map(_columns, listed.splitlines())]
     texts = read_all([f"{point.commit}:./{METRICS}" for point in found])
-    return [
-        Point(point.name, point.commit, point.about, point.experiment, last_arm(text))
-        for point, text in zip(found, texts, strict=True)
-    ]
+    entries = alike([last_arm(text) for text in texts])
+    return [replace(point, entries=own) for point, own in zip(found, entries, strict=True)]
 
 
 def _columns(line: str) -> tuple[str, str, str]:
@@ -115,6 +113,15 @@ def _entries(numbers, place: str = ""):
     for name, child in numbers.items():
         if not name.startswith("against_"):
             yield from _entries(child, f"{place}.{name}" if place else name)
+
+
+def alike(found: list[dict[str, dict]]) -> list[dict[str, dict]]:
+    """The same, where a plain number of a metric that is a share elsewhere is one."""
+    shares = {place for entries in found for place, entry in entries.items() if "share" in entry}
+    return [
+        {place: {"share": entry["mean"]} if place in shares and "mean" in entry else entry for place, entry in entries.items()}
+        for entries in found
+    ]
 
 
 def number(entry: dict) -> float:

@@ -7,6 +7,7 @@ commit, which looks in the cache and then in a remote.
 import re
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from stages.report import read_records
 
 TEXTS = ("params.yaml", "dvc.lock", "prompts/judge/rules.yaml", "reports/metrics.json")
 HELD_OUT = "data/held_out.jsonl"
-FETCH = "`dvc fetch --all-commits` (of a shared experiment, `dvc exp pull`) brings them; else build it again"
+FETCH = "`dvc fetch --all-commits` (of a shared experiment, `dvc exp pull`) brings it; else build it again"
 
 
 @dataclass(frozen=True)
@@ -120,49 +121,57 @@ def read_revision(name: str, commit: str) -> Revision:
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException
 
-    files = DVCFileSystem(rev=commit)
+    revision = Revision(name, commit)
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        there = [path for path in TEXTS if files.exists(f"/{path}")]
-        if len(there) < len(TEXTS):
-            absent = next(path for path in TEXTS if path not in there)
-            return Revision(name, commit, lacks=f"nothing was built there: it has no {absent}")
-        _copy(files, there, folder)
         try:
-            params, lock, rules, metrics = (
-                (read_json if path.endswith("json") else read_yaml)(folder / path) for path in TEXTS
-            )
-            lock = {stage.name: lock["stages"][stage.name] for stage in files.repo.index.stages if stage.name in lock["stages"]}
-        except (DvcException, InputError) as error:
-            return Revision(name, commit, lacks=f"DVC cannot load it: {error}")
-        revision = Revision(name, commit, params, rules, metrics, lock, edited=tuple(edited(lock, params)))
-        if "report" not in lock:
-            return replace(revision, metrics={}, lacks="not built to the end: it has no report")
-        missing = _copy(files, sources(lock), folder)
-        if missing:
-            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-            return replace(revision, lacks=f"not in DVC's cache: {missing[0]}{more}. {FETCH}")
-        try:
-            records = read_records(folder / "data", params)
-        except (InputError, KeyError) as error:
-            return replace(revision, lacks=f"its records have another form: {error}".replace(f"{scratch}/", ""))
-        held_out = folder / HELD_OUT
-        asked = {record["id"]: record["prompt"] for record in read_jsonl(held_out)} if held_out.exists() else {}
-        return replace(revision, records=records, asked=asked)
+            files = DVCFileSystem(rev=commit)
+            revision = _with_texts(revision, files, Path(scratch))
+            return revision if revision.lacks else _with_records(revision, files, Path(scratch))
+        except (InputError, DvcException) as error:
+            lacks = " ".join(str(error).replace(f"{scratch}/", "").split())
+            return replace(revision, lacks=f"cannot be read: {lacks}")
 
 
-def _copy(files, paths: list[str], folder: Path) -> list[str]:
-    """Copy files of a commit into a folder, and return those that neither the cache nor a remote has."""
+def _with_texts(revision: Revision, files, folder: Path) -> Revision:
+    """A revision with what git holds of it."""
+    if missing := _copy(files, TEXTS, folder):
+        return replace(revision, lacks=f"nothing was built there: it has no {missing}")
+    params, locked, rules, metrics = ((read_json if path.endswith("json") else read_yaml)(folder / path) for path in TEXTS)
+    stages = {stage.name for stage in files.repo.index.stages}
+    lock = {stage: entry for stage, entry in locked["stages"].items() if stage in stages}
+    if "report" not in lock:
+        return replace(revision, params=params, lacks="not built to the end: it has no report")
+    return replace(revision, params=params, rules=rules, metrics=metrics, lock=lock, edited=tuple(edited(lock, params)))
+
+
+def _with_records(revision: Revision, files, folder: Path) -> Revision:
+    """A revision with what DVC holds of it."""
+    if missing := _copy(files, sources(revision.lock), folder):
+        return replace(revision, lacks=f"not in DVC's cache: {missing}. {FETCH}")
+    try:
+        records = read_records(folder / "data", revision.params)
+    except (InputError, KeyError) as error:
+        return replace(revision, lacks=f"its records have another form: {error}".replace(f"{folder}/", ""))
+    held_out = folder / HELD_OUT
+    asked = {record["id"]: record["prompt"] for record in read_jsonl(held_out)} if held_out.exists() else {}
+    return replace(revision, records=records, asked=asked)
+
+
+def _copy(files, paths: Iterable[str], folder: Path) -> str:
+    """Copy files of a commit into a folder; return the first that neither the cache nor a remote gives, with why, or ""."""
     from dvc.exceptions import DvcException
 
-    missing = []
     for path in paths:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         try:
             (folder / path).write_bytes(files.read_bytes(f"/{path}"))
-        except (OSError, DvcException):
-            missing.append(path)
-    return missing
+        except FileNotFoundError:
+            return path
+        except DvcException:
+            raise
+        except Exception as error:  # each kind of remote has its own
+            return f"{path} ({' '.join(str(error).split())})"
+    return ""
 
 
 def sources(lock: dict[str, dict]) -> list[str]:

@@ -288,16 +288,18 @@ def test_what_was_not_built_is_stale_or_has_another_form_is_told(project):
     built(project, "v0", **{"dvc.lock": None})
     built(project, "edited", **{"params.yaml": params.replace("iters: 3", "iters: 4")})
     built(project, "form", **{"prompts/judge/rules.yaml": "kinds: {}\n"})
+    built(project, "broken", **{"dvc.yaml": "stages: {check: {cmd: 1, dep: []}}\n"})
     built(project, "halfway", **{"dvc.lock": lock[: lock.index("\n  report:\n")] + "\n"})
-    said = ok(project, "cantica", "compare", "master", "v0", "edited", "form", "halfway", "shuffled-s1")
+    said = ok(project, "cantica", "compare", "master", "v0", "edited", "form", "halfway", "broken", "shuffled-s1")
     assert "v0: nothing was built there: it has no dvc.lock" in said
     assert "edited: edited since it was built: train.iters\n" in said
     assert "form: its records have another form: KeyError 'benign'" in said
+    assert "broken: cannot be read: './dvc.yaml' validation failed" in said
     assert "halfway: not built to the end: it has no report" in said
-    found = lines_of(said, groups=6)
-    assert found["held-out loss, nats a token"][1:5] == ["–", "0.000", "–", "–"]
+    found = lines_of(said, groups=7)
+    assert found["held-out loss, nats a token"][1:6] == ["–", "0.000", "–", "–", "–"]
     text = (project / "reports/compare.md").read_text()
-    assert "master against" not in text and "| train.iters | 3 | – | 4 | 3 | 3 | 3 |" in text
+    assert "master against" not in text and "| train.iters | 3 | – | 4 | 3 | 3 | – | 3 |" in text
     page = (project / "reports/compare.html").read_text()
     assert "nothing about another training seed" in page and "Where both sides have several seeds" not in page
 

@@ -100,6 +100,10 @@ def test_entries_are_those_of_all_items_of_the_last_arm():
         "loss": OLD["final"]["loss"],
         "probe.preferred": {"mean": 0.5},
     }
+    assert history.alike([{"a": {"mean": 0.5}, "b": {"mean": 2.0}}, {"a": {"share": 0.25}}])[0] == {
+        "a": {"share": 0.5},
+        "b": {"mean": 2.0},
+    }
     assert [history.last_arm(text.encode()) for text in UNREADABLE] == [{}, {}, {}]
 
 
