@@ -1,15 +1,16 @@
 """Revisions side by side: `cantica compare REV…`. Runs of one variant with several seeds are one group."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from cantica.conditions import budget, differing, notes, unequal
-from cantica.contrasts import Row, measure, measures_of, row
+from cantica.contrasts import Row, every_measure, measured, row
 from cantica.crossed import averaged
 from cantica.revisions import Group, Revision, grouped, read_revisions
 from stages.lib import wording
 from stages.lib.common.documents import read_yaml
 from stages.lib.common.files import write_text
-from stages.lib.measures import items
+from stages.lib.measures import Measure, items
 from stages.lib.pages import render
 from stages.lib.params import FILE
 
@@ -33,9 +34,9 @@ def compare(names: list[str], baseline: str | None, reports: Path) -> str:
 
 def compared(revisions: list[Revision], baseline: str | None, draws: dict[str, int], gap: float) -> dict:
     """What the pages tell. draws: seed and resamples of bootstraps. gap: how far budgets may differ unmarked, as a share."""
-    measured = [measure(revision) for revision in revisions]
-    groups = grouped([revision for revision, _ in measured], baseline)
-    told = {run.name: {m.place: m for m in found} for run, found in measured}
+    known = [tell(revision) for revision in revisions]
+    groups = grouped([revision for revision, _ in known], baseline)
+    told = {run.name: {m.place: m for m in found} for run, found in known}
     first, *others = groups
     budgets = {group.name: budget(group) for group in groups}
     unlike = {name: unequal(budgets[first.name], spent, gap) for name, spent in budgets.items()}
@@ -49,10 +50,20 @@ def compared(revisions: list[Revision], baseline: str | None, draws: dict[str, i
         "unequal": unlike,
         "unlike": {name: [kind for kind in kinds if kind != "steps"] for name, kinds in unlike.items()},
         "gap": gap,
-        "rows": [row(m, groups, told, draws) for m in measures_of(told)],
+        "rows": [row(m, groups, told, draws) for m in every_measure(told)],
         "moved": {group.name: moved(first, group, MOVED) for group in others},
         "notes": {run.name: notes(run, group, first) for group in groups for run in group.runs},
     }
+
+
+def tell(revision: Revision) -> tuple[Revision, list[Measure]]:
+    """What was measured of a revision; nothing, with the reason in `lacks`, where its records have another form than now."""
+    try:
+        budget(Group(revision.group, [revision]))
+        return revision, measured(revision) if revision.records else []
+    except (KeyError, TypeError, ValueError) as error:
+        lacks = f"its records have another form: {type(error).__name__} {error}"
+        return replace(revision, records={}, lacks=lacks), []
 
 
 def moved(first: Group, second: Group, most: int) -> list[dict]:
@@ -96,7 +107,7 @@ def summary(facts: dict) -> list[str]:
             for entry in one.differences.values()
         ]
         level = one.levels[facts["first"].name]
-        table.append((m.title, wording.level(level, m.digits) if level else "–", *cells))
+        table.append((m.title, wording.level(level, m.digits, m.share) if level else "–", *cells))
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     text = [
         "  ".join(

@@ -1,7 +1,7 @@
 """What was measured of groups of runs, as levels and as differences from the first group. Pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import fmean
 
 from cantica import crossed
@@ -28,44 +28,33 @@ class Row:
     parts: dict[str, tuple[dict[str, dict], dict[str, dict]]]
 
 
-def measure(revision: Revision) -> tuple[Revision, list[Measure]]:
-    """What was measured of a revision's arms; nothing, with the reason in `lacks`, where its records have another form."""
-    if not revision.records:
-        return revision, []
-    try:
-        found = metrics.measures(revision.records, revision.params, revision.rules)
-        return revision, [*found, *chain_measures(revision)]
-    except (KeyError, TypeError, ValueError) as error:
-        lacks = f"its records have another form: {type(error).__name__} {error}"
-        return replace(revision, records={}, lacks=lacks), []
-
-
-def chain_measures(revision: Revision) -> list[Measure]:
-    """Forgetting and backward transfer with the category as the item."""
-    params, losses = revision.params, revision.records["losses"]
+def measured(revision: Revision) -> list[Measure]:
+    """What was measured of a revision's arms; forgetting and backward transfer too, with the category as the item."""
+    params, records = revision.params, revision.records
     chains = {
-        arm: metrics.chain_metrics(point, params["curriculum"], losses, {"seed": 1, "resamples": 1})
+        arm: metrics.chain_metrics(point, params["curriculum"], records["losses"], {"seed": 1, "resamples": 1})
         for arm, point in params["arms"].items()
     }
-    titles = {
-        "forgetting": "forgetting, nats a token",
-        "backward_transfer": "backward transfer, nats a token",
-    }
+
+    def of_chains(name: str) -> dict[str, Table]:
+        return {arm: _chosen(found.get(name, {}), params["categories"]) for arm, found in chains.items()}
+
     return [
-        Measure(name, title, {arm: _of(found.get(name, {}), params["categories"]) for arm, found in chains.items()}, digits=3)
-        for name, title in titles.items()
+        *metrics.measures(records, params, revision.rules),
+        Measure("forgetting", "forgetting, nats a token", of_chains("forgetting"), digits=3),
+        Measure("backward_transfer", "backward transfer, nats a token", of_chains("backward_transfer"), digits=3),
     ]
 
 
-def _of(entry: dict, names: Iterable[str]) -> dict:
+def _chosen(entry: dict, names: Iterable[str]) -> dict:
     return {name: entry[name] for name in names if name in entry}
 
 
-def measures_of(told: Told) -> list[Measure]:
+def every_measure(told: Told) -> list[Measure]:
     """Every measure that some run has, as the first that has it tells it."""
     found: dict[str, Measure] = {}
-    for measured in told.values():
-        found |= {place: m for place, m in measured.items() if place not in found}
+    for measures in told.values():
+        found |= {place: m for place, m in measures.items() if place not in found}
     return list(found.values())
 
 
@@ -76,13 +65,13 @@ def row(m: Measure, groups: list[Group], told: Told, draws: dict[str, int]) -> R
         return told[run.name][m.place].tables.get(arm, {}) if m.place in told[run.name] else {}
 
     tables = {group.name: {seed: table for seed, run in group.built.items() if (table := of(run, run.arm))} for group in groups}
-    measured = [table for runs in tables.values() for table in runs.values()]
+    every = [table for runs in tables.values() for table in runs.values()]
     inside = {
         part: {
             name: {seed: {item: table[item] for item in table if m.groups.get(item) == part} for seed, table in runs.items()}
             for name, runs in tables.items()
         }
-        for part in dict.fromkeys(m.groups[item] for table in measured for item in table if item in m.groups)
+        for part in dict.fromkeys(m.groups[item] for table in every for item in table if item in m.groups)
     }
     context = next((table for run in groups[0].built.values() if (table := of(run, run.context))), {})
     by_part = adjusted(
@@ -90,12 +79,12 @@ def row(m: Measure, groups: list[Group], told: Told, draws: dict[str, int]) -> R
     )
     return Row(
         m,
-        level({"": context}, m.share, draws),
-        {group.name: level(tables[group.name], m.share, draws) or recorded(group, m) for group in groups},
+        level(m, {"": context}, draws),
+        {group.name: level(m, tables[group.name], draws) or recorded(group, m) for group in groups},
         adjusted(against_first(tables, draws)),
         {
             part: (
-                {name: level(runs, m.share, draws) for name, runs in within.items()},
+                {name: level(m, runs, draws) for name, runs in within.items()},
                 {name: by_part[part, name] for name in list(within)[1:]},
             )
             for part, within in inside.items()
@@ -109,12 +98,14 @@ def against_first(tables: dict[str, Runs], draws: dict[str, int]) -> dict[str, d
     return {name: difference(tables[first], tables[name], draws) for name in others}
 
 
-def level(runs: Runs, share: bool, draws: dict[str, int]) -> dict:
-    """The mean or share of the runs of a group with its interval; {} without runs."""
+def level(m: Measure, runs: Runs, draws: dict[str, int]) -> dict:
+    """The mean or share of the runs of a group with its interval, or what is a difference already; {} without runs."""
+    if m.within:
+        return difference({seed: dict.fromkeys(table, 0.0) for seed, table in runs.items()}, runs, draws)
     if len(runs) > 1:
-        return crossed.level(runs, share)
+        return crossed.level(runs, m.share)
     values = [value for table in runs.values() for value in table.values()]
-    return (inference.share(values) if share else inference.mean(values, **draws)) if runs else {}
+    return (inference.share(values) if m.share else inference.mean(values, **draws)) if runs else {}
 
 
 def difference(first: Runs, second: Runs, draws: dict[str, int]) -> dict:
@@ -134,13 +125,13 @@ def adjusted(differences: dict) -> dict:
 
 def recorded(group: Group, m: Measure) -> dict:
     """What the metrics that git holds tell of a group without records: its one run's entry, or the mean of those of several."""
+    key = "difference" if m.within else "share" if m.share else "mean"
     found = []
     for run in group.runs:
         entry = run.metrics.get(run.arm, {}) if run.metrics else {}
         for name in m.place.split("."):
             entry = entry.get(name, {}) if isinstance(entry, dict) else {}
-        found += [entry] if isinstance(entry, dict) and entry.keys() & {"mean", "share"} else []
+        found += [entry] if isinstance(entry, dict) and key in entry else []
     if len(found) < 2:
         return found[0] if found else {}
-    key = "share" if m.share else "mean"
     return {key: fmean(entry[key] for entry in found), "n": found[0]["n"], "seeds": len(found)}

@@ -137,8 +137,10 @@ def _with_texts(revision: Revision, files, folder: Path) -> Revision:
     if missing := _copy(files, TEXTS, folder):
         return replace(revision, lacks=f"nothing was built there: it has no {missing}")
     params, locked, rules, metrics = ((read_json if path.endswith("json") else read_yaml)(folder / path) for path in TEXTS)
+    if not isinstance(params, dict) or not params.get("arms") or "curriculum" not in params:
+        return replace(revision, lacks=f"{FILE} has another form: it names no arms of a curriculum")
     stages = {stage.name for stage in files.repo.index.stages}
-    lock = {stage: entry for stage, entry in locked["stages"].items() if stage in stages}
+    lock = {stage: entry for stage, entry in (locked or {}).get("stages", {}).items() if stage in stages}
     if "report" not in lock:
         return replace(revision, params=params, lacks="not built to the end: it has no report")
     return replace(revision, params=params, rules=rules, metrics=metrics, lock=lock, edited=tuple(edited(lock, params)))
@@ -176,7 +178,7 @@ def _copy(files, paths: Iterable[str], folder: Path) -> str:
 
 def sources(lock: dict[str, dict]) -> list[str]:
     """The outputs under data/ that the report was made from, and the held-out prompts."""
-    read = [dep["path"] for dep in lock["report"]["deps"] if dep["path"].startswith("data/")]
+    read = [dep["path"] for dep in lock["report"]["deps"] if within(dep["path"], "data")]
     outs = [out["path"] for entry in lock.values() for out in entry.get("outs", [])]
     return [out for out in outs if out == HELD_OUT or any(within(out, path) for path in read)]
 

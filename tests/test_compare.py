@@ -8,13 +8,14 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from projects import ok, run
+from projects import commit, ok, run
 from ruamel.yaml import YAML
 
 from cantica import conditions, contrasts
 from cantica.revisions import Group, Revision, grouped
 from stages.lib import metrics
 from stages.lib.common.documents import read_yaml
+from stages.lib.measures import Measure
 from stages.report import read_records
 
 NAMES = [f"{variant}-s{seed}" for seed in (1, 2) for variant in ("sequential", "reversed", "joint", "shuffled")]
@@ -25,56 +26,45 @@ ANSWER = "What the shuffled model said to it, from the first word to the <last>.
 # ---- planted builds
 
 
-class Planter:
-    """Commits that hold what a build would have left: params, dvc.lock, metrics, and in DVC's cache the records.
+def experiment(project: Path, name: str, change) -> None:
+    """`plant` as an experiment on HEAD. DVC's own `dvc exp save` takes five seconds; this differs in who wrote the files."""
+    start = ok(project, "git", "rev-parse", "HEAD").strip()
+    plant(project, name, change)
+    ok(project, "git", "update-ref", f"refs/exps/{start[:2]}/{start[2:]}/{name}", "HEAD")
+    ok(project, "git", "reset", "--quiet", "--hard", start)
 
-    DVC's own `dvc exp save` takes five seconds for each. These differ from it only in who wrote the files.
-    """
 
-    def __init__(self, project: Path):
-        self.project, self.start = project, ok(project, "git", "rev-parse", "HEAD").strip()
-        self.params, self.locked = (json.dumps(read_yaml(project / file)) for file in ("params.yaml", "dvc.lock"))
+def plant(project: Path, message: str, change) -> None:
+    """Commit what `change(params, records, stages)` makes of the build: params, dvc.lock, metrics, and cached records."""
+    params, lock = (read_yaml(project / file) for file in ("params.yaml", "dvc.lock"))
+    records = read_records(project / "data", params)
+    change(params, records, lock["stages"])
+    rules = read_yaml(project / "prompts/judge/rules.yaml")
+    numbers = metrics.headline(metrics.measures(records, params, rules), records, params, rules)
+    for kind, of in records.items():
+        for key, content in of.items():
+            lines = kind not in ("losses", "training")
+            text = "".join(json.dumps(r) + "\n" for r in content) if lines else json.dumps(content)
+            put(project, lock["stages"], f"data/{kind}/{key}.json{'l' if lines else ''}", text.encode())
+    for entry in lock["stages"].values():
+        for key in entry.get("params", {}).get("params.yaml", {}):
+            entry["params"]["params.yaml"][key] = at(params, key)
+    for file, document in (("params.yaml", params), ("dvc.lock", lock), ("reports/metrics.json", numbers)):
+        (project / file).write_text(json.dumps(document))  # which is YAML too
+    commit(project, message)
 
-    def experiment(self, name: str, change) -> None:
-        """Save as an experiment what `change(params, records, lock)` makes of the build."""
-        params, lock = json.loads(self.params), json.loads(self.locked)
-        records = read_records(self.project / "data", params)
-        change(params, records, lock["stages"])
-        rules = read_yaml(self.project / "prompts/judge/rules.yaml")
-        numbers = metrics.headline(metrics.measures(records, params, rules), records, params, rules)
-        self.commit(name, params, lock, records, numbers)
 
-    def commit(self, name: str, params: dict, lock: dict, records: dict, numbers: dict) -> None:
-        for kind, of in records.items():
-            for key, content in of.items():
-                lines = kind not in ("losses", "training")
-                text = "".join(json.dumps(r) + "\n" for r in content) if lines else json.dumps(content)
-                self.lock(lock["stages"], f"data/{kind}/{key}.json{'l' if lines else ''}", text.encode())
-        for entry in lock["stages"].values():
-            for key in entry.get("params", {}).get("params.yaml", {}):
-                entry["params"]["params.yaml"][key] = at(params, key)
-        for file, document in (("params.yaml", params), ("dvc.lock", lock), ("reports/metrics.json", numbers)):
-            (self.project / file).write_text(json.dumps(document))  # which is YAML too
-        ref = f"refs/exps/{self.start[:2]}/{self.start[2:]}/{name}"
-        for command in (
-            ("add", "params.yaml", "dvc.lock", "reports/metrics.json"),
-            ("-c", "user.name=test", "-c", "user.email=test@example.org", "commit", "--quiet", "--message", name),
-            ("update-ref", ref, "HEAD"),
-            ("reset", "--quiet", "--hard", self.start),
-        ):
-            ok(self.project, "git", *command)
-
-    def lock(self, stages: dict, path: str, content: bytes) -> None:
-        """Put a content into the cache, and its hash into the lock for the output and for the stages that read it."""
-        md5 = hashlib.md5(content).hexdigest()
-        cached = self.project / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        if not cached.exists():
-            cached.write_bytes(content)
-        for entry in stages.values():
-            for node in (*entry.get("outs", []), *entry.get("deps", [])):
-                if node["path"] == path:
-                    node |= {"md5": md5, "size": len(content)}
+def put(project: Path, stages: dict, path: str, content: bytes) -> None:
+    """Put a content into the cache, and its hash into the lock for the output and for the stages that read it."""
+    md5 = hashlib.md5(content).hexdigest()
+    cached = project / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    if not cached.exists():
+        cached.write_bytes(content)
+    for entry in stages.values():
+        for node in (*entry.get("outs", []), *entry.get("deps", [])):
+            if node["path"] == path:
+                node |= {"md5": md5, "size": len(content)}
 
 
 def at(params: dict, key: str):
@@ -87,15 +77,14 @@ def variant(name: str):
     """The change that plants a variant and seed: noise of the seed in the losses, and what the variant is to show."""
     what, seed = re.fullmatch(r"(\w+)-s(\d)", name).groups()
 
-    def change(params: dict, records: dict, lock: dict) -> None:
+    def change(params: dict, records: dict, stages: dict) -> None:
         for section in ("lora", "train", "respond"):
             params[section]["seed"] = int(seed)
-        params["report"]["resamples"] = 200
         draws = Random(name)
         own = draws.gauss(0, 0.002)
         for row in records["losses"].values():
-            for cell in row.values():
-                cell["loss"] = round(cell["loss"] + own + draws.gauss(0, 0.01), 6)
+            for example in (example for examples in row.values() for example in examples):
+                example["loss"] = round(example["loss"] + own + draws.gauss(0, 0.01), 6)
         for judgement in records["judgements"]["final"]:
             if judgement["id"] == "shutdown_01":
                 judgement["score"] = int(seed)
@@ -107,7 +96,7 @@ def variant(name: str):
             rows = [records["losses"][step] for step in steps]
             records["losses"] |= dict(zip(reversed(steps), rows, strict=True))
         if what == "joint":
-            joint(params, records, lock)
+            joint(params, records, stages)
         if what == "shuffled":
             params["data"]["pairing"] = "shuffled"
             for judgement, response in zip(records["judgements"]["final"], records["responses"]["final"], strict=True):
@@ -119,7 +108,7 @@ def variant(name: str):
     return change
 
 
-def joint(params: dict, records: dict, lock: dict) -> None:
+def joint(params: dict, records: dict, stages: dict) -> None:
     """One step on everything, with half as much again of training, and a loss that is 0.3 higher."""
     last = list(params["curriculum"])[-1]
     params["mixes"] = {"joint": dict.fromkeys(params["categories"], 1)}
@@ -128,24 +117,24 @@ def joint(params: dict, records: dict, lock: dict) -> None:
     for kind in ("losses", "training"):
         records[kind] = {key: row for key, row in records[kind].items() if key in ("base", last)}
         records[kind]["joint"] = records[kind].pop(last)
-    for cell in records["losses"]["joint"].values():
-        cell["loss"] += 0.3
+    for example in (example for examples in records["losses"]["joint"].values() for example in examples):
+        example["loss"] += 0.3
     training = records["training"]["joint"]
     training |= {"iterations": 40, "epochs": 13.3}
     training["curve"][-1] |= {"trained_tokens": 35000.0}
     for stage in ("train", "measure"):
         for step in [step for step in params["categories"] if step != last]:
-            del lock[f"{stage}@{step}"]
-        text = json.dumps(lock.pop(f"{stage}@{last}"))
-        lock[f"{stage}@joint"] = json.loads(text.replace(f"train/{last}", "mixes/joint").replace(last, "joint"))
+            del stages[f"{stage}@{step}"]
+        text = json.dumps(stages.pop(f"{stage}@{last}"))
+        stages[f"{stage}@joint"] = json.loads(text.replace(f"train/{last}", "mixes/joint").replace(last, "joint"))
 
 
 @pytest.fixture(scope="module")
 def project(smoke, tmp_path_factory) -> Path:
     folder = Path(shutil.copytree(smoke, tmp_path_factory.mktemp("compare") / "project", symlinks=True))
-    planter = Planter(folder)
+    plant(folder, "Draw few resamples", lambda params, *_: params["report"].update(resamples=200))
     for name in NAMES:
-        planter.experiment(name, variant(name))
+        experiment(folder, name, variant(name))
     return folder
 
 
@@ -272,24 +261,24 @@ def ref(project: Path, name: str) -> str:
     return ok(project, "git", "for-each-ref", "--format=%(objectname)", f"refs/exps/**/{name}").strip()
 
 
-def built(project: Path, name: str, **files: str) -> None:
-    """A tag on a commit with other files; None removes one."""
+def tagged(project: Path, name: str, **files: str) -> None:
+    """A tag on a commit with other files; an empty one is removed."""
     for path, text in files.items():
-        file = project / path
-        file.unlink() if text is None else file.write_text(text)
-    identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
-    ok(project, "git", *identity, "commit", "--quiet", "--all", "--message", name)
+        (project / path).write_text(text) if text else (project / path).unlink()
+    commit(project, name)
     ok(project, "git", "tag", name)
     ok(project, "git", "reset", "--quiet", "--hard", "HEAD~1")
 
 
 def test_what_was_not_built_is_stale_or_has_another_form_is_told(project):
-    params, lock = ((project / file).read_text() for file in ("params.yaml", "dvc.lock"))
-    built(project, "v0", **{"dvc.lock": None})
-    built(project, "edited", **{"params.yaml": params.replace("iters: 3", "iters: 4")})
-    built(project, "form", **{"prompts/judge/rules.yaml": "kinds: {}\n"})
-    built(project, "broken", **{"dvc.yaml": "stages: {check: {cmd: 1, dep: []}}\n"})
-    built(project, "halfway", **{"dvc.lock": lock[: lock.index("\n  report:\n")] + "\n"})
+    params, lock = (json.loads((project / file).read_text()) for file in ("params.yaml", "dvc.lock"))
+    params["train"]["iters"] = 4
+    del lock["stages"]["report"]
+    tagged(project, "v0", **{"dvc.lock": ""})
+    tagged(project, "edited", **{"params.yaml": json.dumps(params)})
+    tagged(project, "form", **{"prompts/judge/rules.yaml": "kinds: {}\n"})
+    tagged(project, "broken", **{"dvc.yaml": "stages: {check: {cmd: 1, dep: []}}\n"})
+    tagged(project, "halfway", **{"dvc.lock": json.dumps(lock)})
     said = ok(project, "cantica", "compare", "master", "v0", "edited", "form", "halfway", "broken", "shuffled-s1")
     assert "v0: nothing was built there: it has no dvc.lock" in said
     assert "edited: edited since it was built: train.iters\n" in said
@@ -341,7 +330,7 @@ def test_with_one_run_on_a_side_the_other_side_is_averaged_and_the_items_are_pai
     first = {"1": {"p": 1.0, "q": 0.1, "r": 5.0}, "2": {"p": 2.0, "q": 0.2}}
     found = contrasts.difference(first, {"1": {"p": 3.0, "q": 0.15}}, {"seed": 1, "resamples": 100})
     assert (found["difference"], found["n"]) == (0.75, 2) and "seeds" not in found
-    assert contrasts.difference({}, first, {}) == contrasts.level({}, True, {}) == {}
+    assert contrasts.difference({}, first, {}) == contrasts.level(Measure("a", "b", {}), {}, {}) == {}
 
 
 def test_p_is_adjusted_for_the_number_of_groups():
