@@ -50,7 +50,7 @@ def compared(revisions: list[Revision], baseline: str | None, draws: dict[str, i
         "unequal": unlike,
         "unlike": {name: [kind for kind in kinds if kind != "steps"] for name, kinds in unlike.items()},
         "gap": gap,
-        "rows": [row(m, groups, told, draws) for m in every_measure(told)],
+        "rows": [row(m, groups, told, draws) for m in every_measure(told, [run for group in groups for run in group.runs])],
         "moved": {group.name: moved(first, group, MOVED) for group in others},
         "notes": {run.name: notes(run, group, first) for group in groups for run in group.runs},
     }

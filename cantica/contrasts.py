@@ -6,6 +6,7 @@ from statistics import fmean
 
 from cantica import crossed
 from cantica.crossed import Runs
+from cantica.history import entries, title
 from cantica.revisions import Group, Revision
 from stages.lib import inference, metrics
 from stages.lib.measures import Measure, Table
@@ -50,11 +51,14 @@ def _chosen(entry: dict, names: Iterable[str]) -> dict:
     return {name: entry[name] for name in names if name in entry}
 
 
-def every_measure(told: Told) -> list[Measure]:
-    """Every measure that some run has, as the first that has it tells it."""
+def every_measure(told: Told, runs: list[Revision]) -> list[Measure]:
+    """Every measure that some run has, as the first that has it tells it; of runs without records, as their metrics name it."""
     found: dict[str, Measure] = {}
     for measures in told.values():
         found |= {place: m for place, m in measures.items() if place not in found}
+    for run in (run for run in runs if run.metrics and not run.records):
+        named = {place: Measure(place, title(place), {}, share="share" in e) for place, e in entries(run.metrics.get(run.arm))}
+        found |= {place: m for place, m in named.items() if place not in found}
     return list(found.values())
 
 
@@ -131,7 +135,7 @@ def recorded(group: Group, m: Measure) -> dict:
         entry = run.metrics.get(run.arm, {}) if run.metrics else {}
         for name in m.place.split("."):
             entry = entry.get(name, {}) if isinstance(entry, dict) else {}
-        found += [entry] if isinstance(entry, dict) and key in entry else []
+        found += [entry] if isinstance(entry, dict) and {key, "n"} <= entry.keys() else []
     if len(found) < 2:
         return found[0] if found else {}
     return {key: fmean(entry[key] for entry in found), "n": found[0]["n"], "seeds": len(found)}

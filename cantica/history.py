@@ -35,7 +35,7 @@ def history(revs: list[str], reports: Path) -> str:
         raise InputError(Problem(METRICS, "", "no commit that holds it", "a build's metrics", "`dvc repro`, then `git commit`"))
     places = list(dict.fromkeys(place for point in reversed(points) for place in point.entries))
     facts = {"points": points, "places": places, "series": {place: series(points, place) for place in places}}
-    write_text(reports / "history.html", render("history.html.j2", facts, (*wording.FILTERS, value, plot), TEMPLATES))
+    write_text(reports / "history.html", render("history.html.j2", facts, (*wording.FILTERS, value, plot, title), TEMPLATES))
     return "\n".join([*table(points, places), "", f"{reports / 'history.html'} draws them"])
 
 
@@ -53,8 +53,8 @@ def read_points(revs: list[str]) -> list[Point]:
         listed = _git("for-each-ref", "--sort=version:refname", "--format=%(objectname)%09%(refname)", place)
         found += [Point(ref.removeprefix(place), commit, "", True) for commit, _, ref in map(_columns, listed.splitlines())]
     texts = read_all([f"{point.commit}:./{METRICS}" for point in found])
-    entries = alike([last_arm(text) for text in texts])
-    return [replace(point, entries=own) for point, own in zip(found, entries, strict=True)]
+    numbers = alike([last_arm(text) for text in texts])
+    return [replace(point, entries=own) for point, own in zip(found, numbers, strict=True)]
 
 
 def _columns(line: str) -> tuple[str, str, str]:
@@ -92,11 +92,11 @@ def last_arm(text: bytes) -> dict[str, dict]:
         arms = json.loads(text)
     except ValueError:
         return {}
-    return dict(_entries(list(arms.values())[-1])) if isinstance(arms, dict) and arms else {}
+    return dict(entries(list(arms.values())[-1])) if isinstance(arms, dict) and arms else {}
 
 
-def _entries(numbers, place: str = ""):
-    """Means and shares of a nested mapping over all items. Before they had intervals, some were plain numbers."""
+def entries(numbers, place: str = ""):
+    """(place, entry) of the means and shares over all items of an arm. Before they had intervals, some were plain numbers."""
     if not isinstance(numbers, dict):
         return
     if numbers.keys() & {"mean", "share"}:
@@ -105,23 +105,29 @@ def _entries(numbers, place: str = ""):
     for name in WHOLE:
         whole = numbers.get(name)
         if isinstance(whole, int | float):
-            yield place, {"mean": whole}
+            yield f"{place}.{name}", {"mean": whole}
             return
         if isinstance(whole, dict) and whole.keys() & {"mean", "share"}:
-            yield place, whole
+            yield f"{place}.{name}", whole
             return
     for name, child in numbers.items():
         if not name.startswith("against_"):
-            yield from _entries(child, f"{place}.{name}" if place else name)
+            yield from entries(child, f"{place}.{name}" if place else name)
 
 
 def alike(found: list[dict[str, dict]]) -> list[dict[str, dict]]:
     """The same, where a plain number of a metric that is a share elsewhere is one."""
-    shares = {place for entries in found for place, entry in entries.items() if "share" in entry}
+    shares = {place for numbers in found for place, entry in numbers.items() if "share" in entry}
     return [
-        {place: {"share": entry["mean"]} if place in shares and "mean" in entry else entry for place, entry in entries.items()}
-        for entries in found
+        {place: {"share": entry["mean"]} if place in shares and "mean" in entry else entry for place, entry in numbers.items()}
+        for numbers in found
     ]
+
+
+def title(place: str) -> str:
+    """What a place is called: its names, without that of the entry for all items."""
+    head, _, last = place.rpartition(".")
+    return (head if last in WHOLE else place).replace(".", " ").replace("_", " ")
 
 
 def number(entry: dict) -> float:
@@ -142,7 +148,7 @@ def series(points: list[Point], place: str) -> list[tuple[int, dict, bool]]:
 def table(points: list[Point], places: list[str]) -> list[str]:
     """The metrics SHOWN as lines: a point in each, each value with a bar from the least of its column to the greatest."""
     shown = [place for place in places if any(f"{place}.".startswith(f"{root}.") for root in SHOWN)]
-    heads = [place.replace("_", ".").split(".") for place in shown]
+    heads = [title(place).split() for place in shown]
     depth = max(map(len, heads), default=0)
     rows = [["", *(head[n] if n < len(head) else "" for head in heads)] for n in range(depth)]
     ranges = {place: [number(entry) for _, entry, _ in series(points, place)] for place in shown}

@@ -308,6 +308,15 @@ def test_a_name_that_nothing_has_is_told_with_those_near_it(project, arguments, 
     assert done.returncode == 1 and all(word in done.stderr for word in told), done.stderr
 
 
+def test_a_clone_without_a_cache_shows_what_git_holds(project, tmp_path):
+    clone = tmp_path / "clone"
+    ok(tmp_path, "git", "clone", "--quiet", str(project), str(clone))
+    assert "not in DVC's cache" in ok(clone, "cantica", "compare", "HEAD")
+    loss = json.loads((clone / "reports/metrics.json").read_text())["final"]["loss"]
+    row = f"| HEAD | {loss['n']} | – | {loss['mean']:.2f} [{loss['low']:.2f}, {loss['high']:.2f}] | baseline |"
+    assert row in (clone / "reports/compare.md").read_text()
+
+
 # ---- by hand
 
 

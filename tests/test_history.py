@@ -94,11 +94,11 @@ def test_entries_are_those_of_all_items_of_the_last_arm():
     assert {place: history.number(entry) for place, entry in found.items()} == {
         "loss": 3.25,
         "judge.general": 1.5,
-        "flags": 0.25,
+        "flags.answers": 0.25,
     }
     assert history.last_arm(json.dumps(OLD).encode()) == {
         "loss": OLD["final"]["loss"],
-        "probe.preferred": {"mean": 0.5},
+        "probe.preferred.all": {"mean": 0.5},
     }
     assert history.alike([{"a": {"mean": 0.5}, "b": {"mean": 2.0}}, {"a": {"share": 0.25}}])[0] == {
         "a": {"share": 0.5},
