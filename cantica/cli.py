@@ -4,6 +4,8 @@ cantica check                    refuse bad input before anything is built, and 
 cantica plan                     what `dvc repro` would run, and why
 cantica explain PATH             what an output was made from, and which edits since would build it again
 cantica explain --diff REV PATH  why it differs from the one in a commit
+cantica compare REV…             params, budgets, measures and answers of revisions side by side, seeds of a variant grouped
+cantica history [REV…]           the headline metrics over commits and experiments
 cantica transcripts [--out DIR]  every prompt, answer, verdict and reason of each arm, as logs for `inspect view`
 cantica agreement [FILE]         how far the judges agree with each other, and with the scores in a file
 cantica variant list             the variants, and what each tests
@@ -16,6 +18,8 @@ import sys
 from pathlib import Path
 
 from stages.lib.common.errors import InputError
+
+REPORTS = Path("reports")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -35,6 +39,15 @@ def main(argv: list[str] | None = None) -> None:
     command.add_argument("path", metavar="PATH", help="an output, a file inside one, or an input")
     command.add_argument("--diff", metavar="REV", help="tell instead why it differs from the one in this commit")
     command.set_defaults(run=_explain)
+    command = commands.add_parser("compare", help="params, budgets, measures and answers of revisions side by side")
+    command.add_argument(
+        "revs", metavar="REV", nargs="+", help="a commit, branch, tag or experiment; NAME-s1, NAME-s2 are one group"
+    )
+    command.add_argument("--baseline", metavar="NAME", help="what the others are compared with; default: the first REV")
+    command.set_defaults(run=_compare)
+    command = commands.add_parser("history", help="the headline metrics over commits and experiments")
+    command.add_argument("revs", metavar="REV", nargs="*", help="commits or ranges; default: HEAD")
+    command.set_defaults(run=_history)
     command = commands.add_parser("transcripts", help="every prompt, answer, verdict and reason, as logs for `inspect view`")
     command.add_argument("--out", metavar="DIR", type=Path, default=Path("reports/transcripts"), help="default: %(default)s")
     command.set_defaults(run=_transcripts)
@@ -83,6 +96,18 @@ def _explain(arguments) -> None:
     from cantica.explain import explain, explain_difference
 
     print(explain_difference(arguments.diff, arguments.path) if arguments.diff else explain(arguments.path))
+
+
+def _compare(arguments) -> None:
+    from cantica.compare import compare
+
+    print(compare(arguments.revs, arguments.baseline, REPORTS))
+
+
+def _history(arguments) -> None:
+    from cantica.history import history
+
+    print(history(arguments.revs, REPORTS))
 
 
 def _transcripts(arguments) -> None:

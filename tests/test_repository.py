@@ -112,6 +112,8 @@ def test_the_readme_names_every_stage_command_and_variant():
             "cantica check",
             "cantica plan",
             "cantica explain",
+            "cantica compare",
+            "cantica history",
             "cantica transcripts",
             "cantica agreement",
             "cantica variant list",

@@ -1,4 +1,4 @@
-"""Files for people: tables as CSV, and the templates of `stages/templates/`."""
+"""Files for people: tables as CSV, and templates, those of `stages/templates/` unless another folder is named."""
 
 import csv
 import io
@@ -19,10 +19,10 @@ def as_csv(rows: list[dict]) -> str:
     return text.getvalue()
 
 
-def render(template: str, facts: dict, filters: Iterable[Callable] = ()) -> str:
+def render(template: str, facts: dict, filters: Iterable[Callable] = (), folder: Path = TEMPLATES) -> str:
     """A template filled with facts, HTML escaped where its name says HTML; filters go by their functions' names."""
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader(folder),
         autoescape=".html" in template,
         undefined=StrictUndefined,
         trim_blocks=True,
