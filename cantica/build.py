@@ -15,14 +15,14 @@ FAILED = re.compile(r"failed to reproduce '(.+?)'")
 def run_dvc(folder: Path, log: Path, *arguments: str, watch: Callable[[str], None] = lambda told: None) -> bool:
     """Run a DVC command in a folder, append what it tells to `log`, and return whether it succeeded.
 
-    watch: called several times a second with all that the log holds.
+    watch: called twice a second with all that the log holds.
     """
     # A process of its own that has this interpreter's modules: in the copy, `cantica` would be that of another commit.
     process = multiprocessing.get_context("spawn").Process(target=_dvc, args=(folder, log, arguments))
     process.start()
     try:
         while process.is_alive():
-            process.join(0.2)
+            process.join(0.5)
             watch(read(log))
     finally:
         # On Ctrl-C. What is lost is the stage that runs, and of a step what its last checkpoint does not have.
@@ -37,7 +37,7 @@ def read(log: Path) -> str:
 
 
 def stages_run(told: str) -> list[str]:
-    """The stages that DVC says it runs; one that it restores is not among them."""
+    """The stages that DVC says it runs, one that fails at the end too; one that it restores is not among them."""
     return RUNNING.findall(told)
 
 

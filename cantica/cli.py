@@ -154,12 +154,13 @@ def _apply(arguments) -> None:
 
 
 def _run(arguments) -> None:
-    from cantica.family import Progress, family, run_family, uncommitted
+    from cantica.family import family, run_family, uncommitted
+    from cantica.progress import Progress
 
     runs = family(arguments.names, arguments.seeds)
     if files := uncommitted():
         print(f"HEAD is built, without what is not committed: {', '.join(files)}")
-    failed = run_family(runs, Progress(runs), branches=arguments.commit)
+    failed = run_family(runs, Progress([run.name for run in runs]), branches=arguments.commit)
     if failed:
         sys.exit(f"cantica: {len(failed)} of {len(runs)} failed: {', '.join(run.name for run in failed)}")
 

@@ -7,9 +7,7 @@ import fcntl
 import json
 import re
 import shutil
-import sys
 import tempfile
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from cantica.build import failed_stage, read, run_dvc, stages_run
 from cantica.copies import SCRATCH, make_copy
 from cantica.git import git, head, must
 from cantica.overlays import differences
+from cantica.progress import counted
 from cantica.variants import from_text, load_variant, overlaid, to_text
 from stages.lib.common.documents import raise_any
 from stages.lib.common.errors import InputError, Problem
@@ -75,8 +74,8 @@ def uncommitted() -> list[str]:
 def run_family(runs: list[Run], progress, branches: bool = False) -> list[Run]:
     """Build what is not built yet, say how many steps that were, and return the runs that failed.
 
-    branches: make a branch of each run too. Raises InputError where another family is being built in the project, or a branch
-    is another commit.
+    progress: a Progress. branches: make a branch of each run too. Raises InputError where another family is being built in the
+    project, or a branch is another commit.
     """
     trained, failed = 0, []
     with _alone():
@@ -86,23 +85,20 @@ def run_family(runs: list[Run], progress, branches: bool = False) -> list[Run]:
             if run.is_done():
                 outcome = "is there already"
             else:
-                problem = build(run, lambda stage, name=run.name: progress.stage(name, stage))
-                mine = sum(stage.startswith("train@") for stage in stages_run(read(run.log)))
+                problem = build(run, lambda stage, name=run.name: progress.at(name, stage))
+                told = read(run.log)
+                mine = sum(s.startswith("train@") and s != failed_stage(told) for s in stages_run(told))
                 trained += mine
                 failed += [run] if problem else []
-                outcome = problem or f"done, {_counted(mine, 'step')} trained"
+                outcome = problem or f"done, {counted(mine, 'step')} trained"
             if branches and run not in failed:
                 git("branch", "--no-track", run.branch, run.reference)
-            progress.line(run.name, outcome)
+            progress.ended(run.name, outcome)
     built = [run for run in runs if run not in failed]
     steps = [step for run in built for step in steps_of(run)]
-    told = f"{_counted(len(steps), 'step')}, {len(set(steps))} of them distinct; {trained} trained now"
-    print(f"{_counted(len(built), 'experiment')}: {told}")
+    told = f"{counted(len(steps), 'step')}, {len(set(steps))} of them distinct; {trained} trained now"
+    print(f"{counted(len(built), 'experiment')}: {told}")
     return failed
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def build(run: Run, watch) -> str:
@@ -113,7 +109,7 @@ def build(run: Run, watch) -> str:
     shutil.rmtree(SCRATCH / "variants", ignore_errors=True)
     run.log.parent.mkdir(parents=True, exist_ok=True)
     run.log.write_bytes(b"")
-    (SCRATCH / "variants").mkdir(parents=True)
+    (SCRATCH / "variants").mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=(SCRATCH / "variants").resolve()))
     log = run.log.resolve()
     try:
@@ -166,25 +162,3 @@ def _alone():
             got = "another `cantica variant run` in this project"
             raise InputError(Problem(str(SCRATCH / "variants.lock"), "", got, "one at a time: wait for its end")) from None
         yield
-
-
-class Progress:
-    """A line for each run; on a terminal the last one tells which stage runs."""
-
-    def __init__(self, runs: list[Run]):
-        self.width = max(len(run.name) for run in runs)
-        self.begin = time.monotonic()
-        self.clear = "\r\033[K" if sys.stdout.isatty() else ""
-
-    def stage(self, name: str, stage: str) -> None:
-        """The stage of a run that is going on, where the line can be written again."""
-        if self.clear:
-            print(f"{self.clear}{self._row(name, stage)}", end="", flush=True)
-
-    def line(self, name: str, outcome: str) -> None:
-        """How a run ended."""
-        print(f"{self.clear}{self._row(name, outcome)}", flush=True)
-        self.begin = time.monotonic()
-
-    def _row(self, name: str, what: str) -> str:
-        return f"{name:{self.width}}  {time.monotonic() - self.begin:5.0f} s  {what}"

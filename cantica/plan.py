@@ -8,6 +8,7 @@ from pathlib import Path
 from cantica.copies import SCRATCH, make_copy
 from cantica.forecast import Fate, forecast, run_key
 from cantica.git import head
+from cantica.progress import counted, duration
 from cantica.records import read_present, read_records
 from cantica.timings import estimate, read_timings
 from cantica.variants import overlaid, to_text
@@ -33,14 +34,14 @@ def plan_text(fates: dict[str, Fate]) -> str:
     """A line for each stage that runs, and how many and how long they are."""
     runs = {name: fate.why for name, fate in fates.items() if fate.what == "runs"}
     restored = sum(fate.what == "restored" for fate in fates.values())
-    kept = f"DVC restores {_counted(restored, 'stage')} from its cache"
+    kept = f"DVC restores {counted(restored, 'stage')} from its cache"
     if not runs:
         return f"nothing would run: {kept}" if restored else "everything is up to date"
     width = max(map(len, runs))
     seconds, untimed = estimate(list(runs), read_timings())
-    unknown = f", without {_counted(len(untimed), 'stage')} that never ran here" if untimed else ""
-    took = f"{_duration(seconds)} by earlier timings{unknown}" if len(untimed) < len(runs) else "none ever ran here to time it"
-    summary = [f"{_counted(len(runs), 'stage')}, {took}", *([kept] if restored else []), AT_MOST]
+    unknown = f", without {counted(len(untimed), 'stage')} that never ran here" if untimed else ""
+    took = f"{duration(seconds)} by earlier timings{unknown}" if len(untimed) < len(runs) else "none ever ran here to time it"
+    summary = [f"{counted(len(runs), 'stage')}, {took}", *([kept] if restored else []), AT_MOST]
     return "\n".join([*(f"{name:{width}}  {why}" for name, why in runs.items()), "", *summary])
 
 
@@ -69,12 +70,3 @@ def _recall(cache: Path, entry: dict) -> dict | None:
     key = run_key(entry)
     runs = sorted((cache / "runs" / key[:2] / key).glob("*"), key=lambda run: run.stat().st_mtime)
     return load_yaml(str(runs[-1])) if runs else None
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s" if minutes else f"{rest} s"

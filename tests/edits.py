@@ -312,7 +312,7 @@ def consequences(project: Path, change: Edit) -> set[str]:
 
 
 def state(project: Path) -> tuple[set[str], dict[str, set[str]]]:
-    """(stages that DVC itself finds changed, every stage with those that make what it reads; waiting for a gate is no reading)."""
+    """(stages that DVC itself finds changed; every stage with those that make what it reads, gates left out)."""
     from dvc.repo import Repo
 
     with Repo(str(project)) as repo:

@@ -57,7 +57,7 @@ def test_the_plan_is_a_command(untouched):
     Path(untouched / ".cache/timings.jsonl").write_text(
         '{"stage": "judge@x", "seconds": 61.2, "finished": true}\n{"stage": "re'
     )
-    *lines, blank, summary, restored = ok(untouched, "cantica", "plan").splitlines()
+    *lines, blank, summary, at_most = ok(untouched, "cantica", "plan").splitlines()
     (untouched / "prompts/judge/rules.yaml").write_text(before)
     changed = "files: prompts/judge/rules.yaml"
     assert [line.split(maxsplit=1) for line in lines] == [
@@ -66,6 +66,7 @@ def test_the_plan_is_a_command(untouched):
         ["report", changed],
     ]
     assert summary == "3 stages, 2 min 2 s by earlier timings, without 1 stage that never ran here" and not blank
+    assert at_most == "at most: an output that comes out as before stops the chain"
 
 
 @pytest.mark.parametrize("name", ["train.iters", "a training template", "which step an arm is", "comment in stages/base.py"])
