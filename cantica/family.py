@@ -119,10 +119,18 @@ def build(run: Run, watch) -> str:
         # This is what `dvc exp save` does, which would put a file of its own into the commit, .dvc/tmp/repro.dat.
         must("add", "--all", folder=folder)
         must("commit", "--quiet", "--no-verify", "--no-gpg-sign", "--allow-empty", "-m", message(run, folder), folder=folder)
-        must("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", str(folder), f"+HEAD:{run.reference}")
+        _fetch(folder, run.reference)
     finally:
         shutil.rmtree(SCRATCH / "variants", ignore_errors=True)
     return ""
+
+
+def _fetch(folder: Path, reference: str) -> None:
+    """Take a copy's HEAD over into the project, as a reference that nothing but a family writes."""
+    # One that was killed here has left git's lock of it.
+    Path(must("rev-parse", "--git-common-dir").strip(), f"{reference}.lock").unlink(missing_ok=True)
+    quietly = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance")
+    must("fetch", *quietly, str(folder), f"+HEAD:{reference}")
 
 
 def steps_of(run: Run) -> list[str]:

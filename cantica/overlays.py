@@ -1,5 +1,7 @@
 """Lay one mapping over another, comments and order of keys kept. Pure, on what ruamel.yaml reads and on plain mappings."""
 
+import json
+
 from stages.lib.common.errors import InputError, Problem, did_you_mean
 
 NO_KEY = object()
@@ -57,7 +59,7 @@ def _told(value) -> str:
         return "(none)"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_told(child)}" for key, child in value.items()) + "}"
-    return "null" if value is None else str(value)
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
 def _child(mapping, key: str) -> dict:

@@ -1,4 +1,7 @@
-"""Families of variants: experiments on HEAD that share their steps, survive kills and leave the working tree alone."""
+"""Families of variants: experiments on HEAD that share their steps, survive kills and leave the working tree alone.
+
+CANTICA_KILL_SEED sets the seed of the kills.
+"""
 
 import os
 import random
@@ -31,10 +34,10 @@ def files_of(project: Path, revision: str) -> dict[str, str]:
     return {path: digest for digest, path in re.findall(r"blob (\w+)\t(.+)", listed)}
 
 
-def result(project: Path, name: str) -> dict[str, str]:
-    """The files of an experiment on HEAD."""
+def reference(project: Path, name: str) -> str:
+    """Where DVC keeps an experiment on HEAD."""
     head = ok(project, "git", "rev-parse", "HEAD").strip()
-    return files_of(project, f"refs/exps/{head[:2]}/{head[2:]}/{name}")
+    return f"refs/exps/{head[:2]}/{head[2:]}/{name}"
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +88,7 @@ def test_experiments_are_dvcs(built_family):
 
 def test_the_default_is_what_was_built_already(built_family):
     project, _, _ = built_family
-    assert result(project, "sequential") == files_of(project, "HEAD")
+    assert files_of(project, reference(project, "sequential")) == files_of(project, "HEAD")
 
 
 def test_a_second_time_nothing_is_built_and_branches_can_be_made(built_family):
@@ -119,15 +122,24 @@ def test_the_plan_of_a_variant_is_what_is_not_built_yet(built_family):
 def test_killed_at_any_moment_a_family_ends_in_the_same_results(built_family, two_steps, tmp_path):
     undisturbed, _, _ = built_family
     project, draw = project_of(two_steps, tmp_path), random.Random(SEED)
-    command = ["cantica", "variant", "run", "sequential+late"]
+    command, log = ["cantica", "variant", "run", "sequential+late"], project / ".cache/variants/sequential+late.log"
     for kill in (os.killpg, os.kill):
+        log.unlink(missing_ok=True)
+        stage = draw.choice(["check", "audit", "train@deception", "measure@deception", "probe@final", "report"])
         family = subprocess.Popen(command, cwd=project, env=ENVIRONMENT, stdout=subprocess.DEVNULL, start_new_session=True)
-        time.sleep(draw.uniform(1, 9))
-        assert family.poll() is None
-        kill(family.pid, signal.SIGKILL)
+        while family.poll() is None and not (log.exists() and f"'{stage}'" in log.read_text()):
+            time.sleep(0.02)
+        time.sleep(draw.uniform(0, 1))
+        if family.poll() is None:
+            kill(family.pid, signal.SIGKILL)
         family.wait()
+    # What a kill leaves in the instant in which git writes the reference.
+    lock = project / ".git" / f"{reference(project, 'sequential+late')}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.touch()
     ok(project, *command)
-    assert result(project, "sequential+late") == result(undisturbed, "sequential+late")
+    results = [files_of(folder, reference(folder, "sequential+late")) for folder in (project, undisturbed)]
+    assert results[0] == results[1] and "dvc.lock" in results[0]
     assert not (project / ".dvc/tmp/variants").exists()
 
 
