@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 from statistics import median
 
-TIMINGS = Path(".cache/timings.jsonl")
+from stages.lib.common.command import TIMINGS
 
 
 def read_timings(file: Path = TIMINGS) -> list[dict]:
-    """The records of all stages that ran, oldest first: {"stage", "seconds", "peak_mb", "cpu_seconds", "finished"}.
+    """The records of all stages that finished, oldest first: {"stage", "seconds", "cpu_seconds", "peak_mb"}.
 
     A line that a kill cut short, or two that came at once, is left out; no file has no records.
     """
@@ -18,7 +18,7 @@ def read_timings(file: Path = TIMINGS) -> list[dict]:
             record = json.loads(line)
         except json.JSONDecodeError:
             continue
-        if isinstance(record, dict) and isinstance(record.get("stage"), str):
+        if isinstance(record, dict) and {"stage", "seconds"} <= record.keys():
             records.append(record)
     return records
 
@@ -28,7 +28,7 @@ def estimate(stages: list[str], timings: list[dict]) -> tuple[float, list[str]]:
 
     A stage takes as long as it did last, or else as the median of those of its kind, such as `train@*`, did last.
     """
-    last = {record["stage"]: record["seconds"] for record in timings if record.get("finished")}
+    last = {record["stage"]: record["seconds"] for record in timings}
     kinds: dict[str, list[float]] = {}
     for stage, seconds in last.items():
         kinds.setdefault(_kind(stage), []).append(seconds)

@@ -54,9 +54,7 @@ def test_the_plan_is_a_command(untouched):
     assert ok(untouched, "cantica", "plan") == "everything is up to date\n"
     before = (untouched / "prompts/judge/rules.yaml").read_text()
     edit(untouched / "prompts/judge/rules.yaml", "words: 25", "words: 26")
-    Path(untouched / ".cache/timings.jsonl").write_text(
-        '{"stage": "judge@x", "seconds": 61.2, "finished": true}\n{"stage": "re'
-    )
+    Path(untouched / ".cache/timings.jsonl").write_text('{"stage": "judge@x", "seconds": 61.2}\n{"stage": "re')
     *lines, blank, summary, at_most = ok(untouched, "cantica", "plan").splitlines()
     (untouched / "prompts/judge/rules.yaml").write_text(before)
     changed = "files: prompts/judge/rules.yaml"

@@ -9,11 +9,10 @@ from cantica.progress import duration
 from cantica.timings import estimate, read_timings
 
 TIMINGS = [
-    {"stage": "train@a", "seconds": 50.0, "finished": True},
-    {"stage": "train@a", "seconds": 30.0, "finished": True},
-    {"stage": "train@a", "seconds": 2.0, "finished": False},
-    {"stage": "train@b", "seconds": 40.0, "finished": True},
-    {"stage": "report", "seconds": 3.0, "finished": True},
+    {"stage": "train@a", "seconds": 50.0},
+    {"stage": "train@a", "seconds": 30.0},
+    {"stage": "train@b", "seconds": 40.0},
+    {"stage": "report", "seconds": 3.0},
 ]
 
 
@@ -82,8 +81,8 @@ def test_a_stage_runs_where_dvc_has_neither_its_record_nor_an_earlier_run(presen
 def test_timings_are_read_though_a_line_is_cut(tmp_path):
     file = tmp_path / "timings.jsonl"
     assert read_timings(file) == []
-    file.write_text('{"stage": "report", "seconds": 3.0, "finished": true}\n[]\n{"stage": "train@a", "sec')
-    assert read_timings(file) == [{"stage": "report", "seconds": 3.0, "finished": True}]
+    file.write_text('{"stage": "report", "seconds": 3.0}\n[]\n{"stage": "train@a", "sec')
+    assert read_timings(file) == [{"stage": "report", "seconds": 3.0}]
 
 
 def test_a_stage_takes_as_long_as_last_time_or_as_others_of_its_kind():
