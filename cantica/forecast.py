@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from cantica.progress import few
 from cantica.records import KINDS, MISSING, asked_for, changes, edges, is_gate, outputs, upstream, within
 
 UNKNOWN = "(made by a stage that runs)"
@@ -46,7 +47,7 @@ def forecast(
             fates[name] = Fate("restored", why)
         else:
             following = next((f"follows {maker}" for maker in after if fates[maker].what == "runs"), "")
-            fates[name] = Fate("runs", why or following or "its outputs are nowhere")
+            fates[name] = Fate("runs", why or following or "DVC's cache does not hold its outputs")
             entry = None
         known = outputs(entry) if entry else {path: md5 for path, md5 in outputs(was).items() if is_gate(path)}
         made |= dict.fromkeys(there, UNKNOWN) | known
@@ -96,5 +97,5 @@ def _why(name: str, was: dict, now: dict, declared: dict) -> str:
     if not was:
         return "never built"
     found = [change for change in changes(name, asked_for(was, declared), now) if change.now != UNKNOWN]
-    kinds: dict[str, Iterable[str]] = {kind: [c.key for c in found if c.kind == kind] for kind in KINDS}
-    return "; ".join(f"{kind}: {', '.join(keys)}" if kind != "commands" else "command" for kind, keys in kinds.items() if keys)
+    kinds = {kind: [change.key for change in found if change.kind == kind] for kind in KINDS}
+    return "; ".join("command" if kind == "commands" else f"{kind}: {few(keys)}" for kind, keys in kinds.items() if keys)

@@ -66,7 +66,9 @@ AFTER_TRAIN = {"train@a": "command", "train@b": "follows train@a"}
         pytest.param(LONGER, "a2", {"train@a": {"models/a": "a2"}}, {"train@b": "files: models/a"}, id="another adapter"),
         pytest.param(LONGER, "", {"train@a": {"models/a": "a2"}}, AFTER_TRAIN, id="one that is not in the cache any more"),
         pytest.param(CLONED, "x1 gate a1 b1", {}, {}, id="a clone"),
-        pytest.param(CLONED, "x1 gate a1", {}, {"train@b": "its outputs are nowhere"}, id="a clone without one output"),
+        pytest.param(
+            CLONED, "x1 gate a1", {}, {"train@b": "DVC's cache does not hold its outputs"}, id="a clone without one output"
+        ),
     ],
 )
 def test_a_stage_runs_where_dvc_has_neither_its_record_nor_an_earlier_run(present, cached, recalled, runs):
