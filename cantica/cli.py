@@ -1,7 +1,7 @@
 """The `cantica` command: what people run beside DVC, in the project's root.
 
 cantica check                    refuse bad input before anything is built, and metrics that are not those of their records
-cantica plan                     what `dvc repro` would run, and why
+cantica plan [--variant NAME]    what `dvc repro` would run, why, and how long that takes; or building a variant
 cantica explain PATH             what an output was made from, and which edits since would build it again
 cantica explain --diff REV PATH  why it differs from the one in a commit
 cantica compare REV…             params, budgets, measures and answers of revisions side by side, seeds of a variant grouped
@@ -10,7 +10,12 @@ cantica transcripts [--out DIR]  every prompt, answer, verdict and reason of eac
 cantica agreement [FILE]         how far the judges agree with each other, and with the scores in a file
 cantica variant list             the variants, and what each tests
 cantica variant show NAME        params.yaml with the variant laid over it
+cantica variant diff NAME        what that changes
 cantica variant apply NAME       lay it over params.yaml (`git restore params.yaml` takes it off)
+cantica variant run NAME… [--seeds 1,2,3] [--commit]
+                                 build each variant on HEAD, with each seed, as a DVC experiment
+
+NAME is a file variants/NAME.yaml, or several: shuffled+smoke lies over params.yaml from left to right.
 """
 
 import argparse
@@ -33,7 +38,8 @@ def main(argv: list[str] | None = None) -> None:
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
     command = commands.add_parser("check", help="refuse bad input before anything is built")
     command.set_defaults(run=_check)
-    command = commands.add_parser("plan", help="what `dvc repro` would run, and why")
+    command = commands.add_parser("plan", help="what `dvc repro` would run, why, and how long that takes")
+    command.add_argument("--variant", metavar="NAME", default="", help="tell it of a variant, on HEAD")
     command.set_defaults(run=_plan)
     command = commands.add_parser("explain", help="what an output was made from, and which edits since would build it again")
     command.add_argument("path", metavar="PATH", help="an output, a file inside one, or an input")
@@ -57,21 +63,30 @@ def main(argv: list[str] | None = None) -> None:
     )
     command.set_defaults(run=_agreement)
     variant = commands.add_parser("variant", help="named overlays on params.yaml").add_subparsers(
-        required=True, metavar="list | show | apply"
+        required=True, metavar="list | show | diff | apply | run"
     )
     variant.add_parser("list", help="the variants, and what each tests").set_defaults(run=_list)
     for name, run, text in (
         ("show", _show, "print params.yaml with the variant laid over it"),
+        ("diff", _diff, "print what it changes in params.yaml"),
         ("apply", _apply, "lay the variant over params.yaml"),
     ):
         command = variant.add_parser(name, help=text)
-        command.add_argument("name", metavar="NAME", help="a file variants/NAME.yaml")
+        command.add_argument("name", metavar="NAME", help="a file variants/NAME.yaml, or several: shuffled+smoke")
         command.set_defaults(run=run)
+    command = variant.add_parser("run", help="build variants on HEAD as DVC experiments; what is built already is not again")
+    command.add_argument("names", metavar="NAME", nargs="+", help="a file variants/NAME.yaml, or several: shuffled+smoke")
+    command.add_argument("--seeds", metavar="SEEDS", type=_seeds, help="such as 1,2,3: build each variant with each of them")
+    command.add_argument("--commit", action="store_true", help="make a branch variant/… of each experiment too")
+    command.set_defaults(run=_run)
     arguments = parser.parse_args(argv)
     if not Path("dvc.yaml").exists():
         sys.exit(f"cantica: no dvc.yaml in {Path.cwd()}: run it in the project's root")
     try:
         arguments.run(arguments)
+    except KeyboardInterrupt:
+        print("\ncantica: stopped; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
     except InputError as error:
         sys.exit(f"cantica: {len(error.problems)} {'fault' if len(error.problems) == 1 else 'faults'} in the input\n{error}")
 
@@ -85,11 +100,9 @@ def _check(arguments) -> None:
 
 
 def _plan(arguments) -> None:
-    from cantica.plan import plan
+    from cantica.plan import plan, plan_text
 
-    reasons = plan(Path.cwd())
-    width = max(map(len, reasons), default=0)
-    print("\n".join(f"{stage:{width}}  {reason}" for stage, reason in reasons.items()) or "everything is up to date")
+    print(plan_text(plan(arguments.variant)))
 
 
 def _explain(arguments) -> None:
@@ -130,10 +143,30 @@ def _list(arguments) -> None:
         print(f"{name:16} {load_variant(name)['tests']}")
 
 
+def _seeds(text: str) -> list[int]:
+    try:
+        seeds = [int(seed) for seed in text.split(",")]
+    except ValueError:
+        seeds = []
+    if not seeds or min(seeds) < 0:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected whole numbers from 0 on, such as 1,2,3")
+    return seeds
+
+
 def _show(arguments) -> None:
     from cantica.variants import overlaid, to_text
 
     print(to_text(overlaid(arguments.name)), end="")
+
+
+def _diff(arguments) -> None:
+    from cantica.overlays import differences
+    from cantica.variants import overlaid
+    from stages.lib.common.documents import read_yaml
+    from stages.lib.params import FILE
+
+    changes = differences(read_yaml(FILE), overlaid(arguments.name))
+    print("\n".join(changes) or f"params.yaml is {arguments.name} already")
 
 
 def _apply(arguments) -> None:
@@ -143,6 +176,18 @@ def _apply(arguments) -> None:
     print("\n".join(changes) if changes else f"params.yaml is {arguments.name} already")
     if changes:
         print(f"\n{arguments.name} lies over params.yaml: `dvc repro` builds it, `git restore params.yaml` takes it off")
+
+
+def _run(arguments) -> None:
+    from cantica.family import family, run_family, uncommitted
+    from cantica.progress import Progress
+
+    runs = family(arguments.names, arguments.seeds)
+    if files := uncommitted():
+        print(f"HEAD is built, without what is not committed: {', '.join(files)}")
+    failed = run_family(runs, Progress([run.name for run in runs]), branches=arguments.commit)
+    if failed:
+        sys.exit(f"cantica: {len(failed)} of {len(runs)} failed: {', '.join(run.name for run in failed)}")
 
 
 if __name__ == "__main__":

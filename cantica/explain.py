@@ -4,6 +4,7 @@ import json
 import os
 import textwrap
 
+from cantica.progress import few
 from cantica.records import (
     KINDS,
     MISSING,
@@ -185,12 +186,7 @@ def flow(value) -> str:
 
 
 def _from(makers: list[str]) -> str:
-    return f"from {_few(makers)}" if makers else ""
-
-
-def _few(names: list[str], most: int = 3) -> str:
-    """The first of some names, and how many more there are."""
-    return ", ".join(names) if len(names) <= most + 1 else f"{', '.join(names[:most])} and {len(names) - most} more"
+    return f"from {few(makers)}" if makers else ""
 
 
 def chain_text(names: list[str], lock: dict, graph: dict) -> list[str]:
@@ -218,9 +214,9 @@ def changes_text(found: list[Change], lines_changed: LinesChanged) -> list[str]:
             if kind == "commands":
                 rows += [(key, "was", was), ("", "is", now)]
                 continue
-            rows.append((key, f"{was} → {now}", f"read by {_few(stages)}" if kind != "stages" else ""))
+            rows.append((key, f"{was} → {now}", f"read by {few(stages)}" if kind != "stages" else ""))
             if kind in ("files", "code") and (lines := lines_changed(key)):
-                rows.append(("", f"git diff {lines_changed.rev}", _few([line.replace(" ", "\xa0") for line in lines])))
+                rows.append(("", f"git diff {lines_changed.rev}", few([line.replace(" ", "\xa0") for line in lines])))
         text += table(kind, rows)
     return text
 
@@ -231,7 +227,7 @@ def edits_text(found: list[Change], disk: list[tuple[str, str, str]], would_run:
         return ["  nothing changed since it was built"]
     text = changes_text(found, LinesChanged("HEAD"))
     text += table("outputs", [(path, f"{short(was)} → {short(now)} on the disk") for path, was, now in disk if now != MISSING])
-    text += wrapped("missing", _few([path for path, _, now in disk if now == MISSING]))
+    text += wrapped("missing", few([path for path, _, now in disk if now == MISSING]))
     text += wrapped(
         "", "`dvc repro` restores these from DVC's cache, or builds them again where it has them no more" if disk else ""
     )

@@ -1,60 +1,72 @@
 """What `dvc repro` would run, and why, down the whole graph (`dvc status` and `dvc repro --dry` stop at the first stage)."""
 
+import contextlib
+import json
+import tempfile
 from pathlib import Path
 
-from cantica.records import is_gate, within
+from cantica.copies import SCRATCH, make_copy
+from cantica.forecast import Fate, forecast, run_key
+from cantica.git import head
+from cantica.progress import counted, duration
+from cantica.records import read_present, read_records
+from cantica.timings import estimate, read_timings
+from cantica.variants import overlaid, to_text
+
+AT_MOST = "at most: an output that comes out as before stops the chain"
 
 
-def plan(root: Path) -> dict[str, str]:
-    """Stages that are out of date in a project, in the order of the build, each with why.
+def plan(variant: str = "") -> dict[str, Fate]:
+    """The fate of every stage in the current folder's project, or in that of a variant on HEAD. Raises InputError."""
+    if not variant:
+        return _plan()
+    revision, params = head()
+    text = to_text(overlaid(variant, params))
+    SCRATCH.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(dir=SCRATCH.resolve(), prefix="plan-") as folder,
+        contextlib.chdir(make_copy(Path(folder), revision, text)),
+    ):
+        return _plan()
 
-    A stage is out of date when DVC finds one of its own inputs, its command or its outputs changed, or when a stage that
-    makes one of its inputs is: that one's output may come out the same, and then the later stage does not run.
-    """
-    return out_of_date(*state(root))
+
+def plan_text(fates: dict[str, Fate]) -> str:
+    """A line for each stage that runs, and how many and how long they are."""
+    runs = {name: fate.why for name, fate in fates.items() if fate.what == "runs"}
+    restored = sum(fate.what == "restored" for fate in fates.values())
+    kept = f"DVC restores {counted(restored, 'stage')} from its cache"
+    if not runs:
+        return f"nothing would run: {kept}" if restored else "everything is up to date"
+    width = max(map(len, runs))
+    seconds, untimed = estimate(list(runs), read_timings())
+    unknown = f", without {counted(len(untimed), 'stage')} that never ran here" if untimed else ""
+    took = f"{duration(seconds)} by earlier timings{unknown}" if len(untimed) < len(runs) else "none ever ran here to time it"
+    summary = [f"{counted(len(runs), 'stage')}, {took}", *([kept] if restored else []), AT_MOST]
+    return "\n".join([*(f"{name:{width}}  {why}" for name, why in runs.items()), "", *summary])
 
 
-def state(root: Path) -> tuple[dict[str, str], dict[str, set[str]]]:
-    """(stages that DVC finds changed by themselves, with why; every stage, in order, with those that it depends on)."""
+def _plan() -> dict[str, Fate]:
     from dvc.repo import Repo
 
-    with Repo(str(root)) as repo:
-        # Keys are names of stages, after the path of a dvc.yaml that is not in the current folder.
-        changed = {key.split(":")[-1]: _reasons(changes) for key, changes in repo.status().items()}
-        graph = repo.index.graph
-        follows = {stage.name: {s.name for s in graph.successors(stage) if _feeds(s, stage)} for stage in repo.index.stages}
-    return changed, follows
+    records = read_records()
+    with Repo(".") as repo:
+        cache = Path(repo.cache.local_cache_dir)
+    present = read_present(records, list(records.graph))
+    return forecast(records.lock, present, lambda md5: _has(cache, md5), lambda entry: _recall(cache, entry))
 
 
-def _feeds(before, stage) -> bool:
-    """Whether one DVC stage reads what another writes, and not just waits for a gate of it."""
-    outs = [out.def_path for out in before.outs if not is_gate(out.def_path)]
-    return any(within(dep.def_path, out) or within(out, dep.def_path) for dep in stage.deps for out in outs)
+def _has(cache: Path, md5: str) -> bool:
+    """Whether DVC's cache holds a file, or a folder with all that is in it."""
+    file = cache / "files/md5" / md5[:2] / md5[2:]
+    if not file.exists():
+        return False
+    return not md5.endswith(".dir") or all(_has(cache, item["md5"]) for item in json.loads(file.read_text()))
 
 
-def out_of_date(changed: dict[str, str], follows: dict[str, set[str]]) -> dict[str, str]:
-    """`changed` stages and all that follow them; `follows` gives every stage, in order, with those that it depends on."""
-    reasons = dict(changed)
-    waiting = list(changed)
-    while waiting:
-        stage = waiting.pop()
-        for later in (name for name, before in follows.items() if stage in before and name not in reasons):
-            reasons[later] = f"follows {stage}"
-            waiting.append(later)
-    return {name: reasons[name] for name in follows if name in reasons}
+def _recall(cache: Path, entry: dict) -> dict | None:
+    """The last run that DVC's run cache has of a stage with just these inputs."""
+    from dvc.utils.serialize import load_yaml
 
-
-def _reasons(changes: list) -> str:
-    parts = []
-    for change in changes:
-        if isinstance(change, str):
-            parts.append(change)
-            continue
-        for kind, items in change.items():
-            parts += [f"{kind}: {', '.join(_names(items))}"]
-    return "; ".join(parts)
-
-
-def _names(items: dict) -> list[str]:
-    """Files that changed; of params, the keys and not the file."""
-    return [name for file, how in items.items() for name in (how if isinstance(how, dict) else [file])]
+    key = run_key(entry)
+    runs = sorted((cache / "runs" / key[:2] / key).glob("*"), key=lambda run: run.stat().st_mtime)
+    return load_yaml(str(runs[-1])) if runs else None

@@ -7,9 +7,9 @@ them now. The lock of the working tree, the lock of another commit and the prese
 """
 
 import functools
-import subprocess
 from dataclasses import dataclass, field
 
+from cantica.git import git
 from stages.lib.common.errors import InputError, Problem
 
 NOT_READ = "(not an input)"
@@ -159,11 +159,11 @@ def edits(lock: dict, present: dict) -> list[Change]:
             found.append(Change(name, "stages", name, "never built", "in dvc.yaml"))
             continue
         now = entry | {"deps": [dep | {"md5": made.get(dep["path"], dep.get("md5", MISSING))} for dep in entry["deps"]]}
-        found += changes(name, _asked_for(lock[name], entry), now)
+        found += changes(name, asked_for(lock[name], entry), now)
     return found
 
 
-def _asked_for(entry: dict, present: dict) -> dict:
+def asked_for(entry: dict, present: dict) -> dict:
     """A stage's lock entry, reduced to the inputs that dvc.yaml still lists."""
     paths = {dep["path"] for dep in present["deps"]}
     keys = {(file, key) for file, values in present["params"].items() for key in values}
@@ -253,9 +253,9 @@ def read_lock(rev: str) -> dict[str, dict]:
     """The stages in dvc.lock of a commit. Raises InputError where git has no such commit, or that no dvc.lock."""
     from dvc.utils.serialize import parse_yaml
 
-    if _git("rev-parse", "--verify", "--quiet", f"{rev}^{{commit}}") is None:
+    if git("rev-parse", "--verify", "--quiet", f"{rev}^{{commit}}") is None:
         raise InputError(Problem(rev, "", "no commit that git knows", "a branch, a tag, a hash or a name such as HEAD~1"))
-    text = _git("show", f"{rev}:./dvc.lock")
+    text = git("show", f"{rev}:./dvc.lock")
     if text is None:
         raise InputError(Problem(rev, "", "a commit without dvc.lock", "a commit that holds a build's dvc.lock"))
     return parse_yaml(text, f"{rev}:dvc.lock").get("stages", {})
@@ -274,10 +274,4 @@ class LinesChanged:
 
     @functools.cached_property
     def _counts(self) -> list[list[str]]:
-        return [line.split("\t", 2) for line in (_git("diff", "--numstat", "--relative", self.rev) or "").splitlines()]
-
-
-def _git(*arguments: str) -> str | None:
-    """What a git command prints; None where it fails."""
-    done = subprocess.run(["git", "-c", "core.quotePath=false", *arguments], capture_output=True, text=True)
-    return done.stdout if done.returncode == 0 else None
+        return [line.split("\t", 2) for line in (git("diff", "--numstat", "--relative", self.rev) or "").splitlines()]

@@ -1,17 +1,21 @@
-"""Variants: overlays on params.yaml in `variants/<name>.yaml`."""
+"""Variants: overlays on params.yaml in `variants/<name>.yaml`, alone or composed: `shuffled+smoke`, from left to right."""
 
 import io
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from cantica.overlays import differences, lay, remove
 from stages.check import check_params
-from stages.lib.common.documents import read_yaml, validate
+from stages.lib.common.documents import raise_any, read_yaml, validate
 from stages.lib.common.errors import InputError, Problem, did_you_mean
 from stages.lib.common.files import write_text
 from stages.lib.params import FILE
 
 FOLDER = Path("variants")
+# What `--seeds` sets: what is drawn in training and in answering. Not the dataset, so that the runs of all seeds have the same
+# data, and differ in nothing that could have been held fixed.
+SEEDED = ("lora.seed", "train.seed", "respond.seed")
 
 
 def names() -> list[str]:
@@ -30,32 +34,61 @@ def load_variant(name: str) -> dict:
     return variant
 
 
-def merge_patch(target, patch):
-    """Lay a JSON Merge Patch (RFC 7386) over a document, in place where both are mappings, and return the result.
+def parts(name: str, within: tuple[str, ...] = ()) -> list[str]:
+    """The variants that a name such as `joint-shuffled+smoke` stands for, each after those that it is `over`.
 
-    A key set to None is removed, mappings are merged, everything else is replaced.
+    Raises InputError, also where a variant is over itself.
     """
-    if not isinstance(patch, dict):
-        return patch
-    if not isinstance(target, dict):
-        target = {}
-    for key, value in patch.items():
-        if value is None:
-            target.pop(key, None)
-        elif key in target or not hasattr(target, "insert"):
-            target[key] = merge_patch(target.get(key), value)
-        else:
-            # Not at the end: the comment there belongs to what comes after the mapping.
-            target.insert(max(len(target) - 1, 0), key, merge_patch(None, value))
-    return target
+    found = []
+    for part in name.split("+"):
+        if part in within:
+            got = " over ".join([*within[within.index(part) :], part])
+            raise InputError(Problem(str(FOLDER / f"{part}.yaml"), "over", got, "variants that are not over this one"))
+        below = "+".join(load_variant(part).get("over", []))
+        found += [*(parts(below, (*within, part)) if below else []), part]
+    return found
 
 
-def overlaid(name: str):
-    """params.yaml, comments and all, with a variant laid over it and held against the schema. Raises InputError."""
-    variant = load_variant(name)
-    params = merge_patch(_yaml().load(FILE.read_text(encoding="utf-8")), variant["params"])
-    check_params(params, FOLDER / f"{name}.yaml over {FILE}")
+def overlaid(name: str, text: str | None = None, seed: int | None = None):
+    """params.yaml, comments and all, with variants laid over it, and the seed set; held against the schema.
+
+    text: a params.yaml other than that of the working tree. Raises InputError, which names of each fault the file of the
+    variant that brought it.
+    """
+    params = _yaml().load(FILE.read_text(encoding="utf-8") if text is None else text)
+    budgets, brought = {}, {}
+    for part in parts(name):
+        variant, file = load_variant(part), FOLDER / f"{part}.yaml"
+        patch = variant.get("params", {})
+        remove(params, variant.get("remove", []), patch, str(file))
+        lay(params, patch)
+        budgets |= {step: (count, file) for step, count in variant.get("budget", {}).items()}
+        for problem in _faults(params, f"{file} over {FILE}"):
+            brought.setdefault((problem.place, problem.got), problem)
+    for step, (count, file) in budgets.items():
+        _give(params, step, count, file)
+    for key in SEEDED if seed is not None else ():
+        section, last = key.split(".")
+        params[section][last] = seed
+    raise_any([brought.get((p.place, p.got), p) for p in _faults(params, f"variant {name} over {FILE}")])
     return params
+
+
+def _faults(params, file: str) -> list[Problem]:
+    try:
+        check_params(params, Path(file))
+    except InputError as error:
+        return list(error.problems)
+    return []
+
+
+def _give(params, step: str, count: int, file: Path) -> None:
+    """Give a step the iterations of `count` steps, after all overlays, so that none of them can make arms unequal."""
+    curriculum = params.get("curriculum", {})
+    if step not in curriculum:
+        hint = did_you_mean(step, curriculum)
+        raise InputError(Problem(str(file), f"budget.{step}", repr(step), "a step of the curriculum", hint))
+    curriculum[step]["iters"] = count * params["train"]["iters"]
 
 
 def apply_variant(name: str) -> list[str]:
@@ -67,22 +100,16 @@ def apply_variant(name: str) -> list[str]:
     return changes
 
 
-def differences(before, after, key: str = "") -> list[str]:
-    """`key: old → new` for each value by which two documents differ."""
-    if before == after:
-        return []
-    if isinstance(before, dict) and isinstance(after, dict):
-        keys = [*before, *(k for k in after if k not in before)]
-        return [line for k in keys for line in differences(before.get(k), after.get(k), f"{key}.{k}" if key else k)]
-    old, new = ("(none)" if value is None else value for value in (before, after))
-    return [f"{key}: {old} → {new}"]
-
-
 def to_text(document) -> str:
     """A document as YAML, as it was read."""
     text = io.StringIO()
     _yaml().dump(document, text)
     return text.getvalue()
+
+
+def from_text(text: str) -> dict:
+    """A YAML document as DVC reads it."""
+    return YAML(typ="safe").load(text)
 
 
 def _yaml() -> YAML:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from projects import build, ok
 
-from cantica.plan import out_of_date, plan, state
+from cantica.records import is_gate, within
 
 STEPS = [
     "self_preservation",
@@ -301,21 +301,49 @@ def consequences(project: Path, change: Edit) -> set[str]:
         changed, follows = state(project)
         if {name.split("@")[0] for name in changed} & CHEAP == {"check"}:
             # What it writes, the names of the categories, is the same after each of these edits.
-            return {"check"} | set(out_of_date({k: v for k, v in changed.items() if k != "check"}, follows))
-        planned = set(out_of_date(changed, follows))
-        expensive = {name: "" for name in planned if name.split("@")[0] not in CHEAP}
-        cheap = sorted(planned - set(out_of_date(expensive, follows)))
+            return {"check"} | out_of_date(changed - {"check"}, follows)
+        planned = out_of_date(changed, follows)
+        expensive = {name for name in planned if name.split("@")[0] not in CHEAP}
+        cheap = sorted(planned - out_of_date(expensive, follows))
         # A version that is not installed stops every stage that uses it.
         if not cheap or change.name.startswith("toolchain"):
             return planned
         ran = set(re.findall(r"Running stage '(.+?)'", ok(project, "dvc", "repro", *cheap)))
-        return ran | set(plan(project))
+        return ran | out_of_date(*state(project))
     finally:
         file.unlink() if before is None else file.write_text(before)
         if ran:
             ok(project, "git", "checkout", "--quiet", "--", "dvc.lock")
         if ran - {"check"}:
             ok(project, "dvc", "checkout", "--quiet", "--force")
+
+
+def state(project: Path) -> tuple[set[str], dict[str, set[str]]]:
+    """(stages that DVC itself finds changed; every stage with those that make what it reads, gates left out)."""
+    from dvc.repo import Repo
+
+    with Repo(str(project)) as repo:
+        # Keys are names of stages, after the path of a dvc.yaml that is not in the current folder.
+        changed = {key.split(":")[-1] for key in repo.status()}
+        graph = repo.index.graph
+        follows = {stage.name: {s.name for s in graph.successors(stage) if _feeds(s, stage)} for stage in repo.index.stages}
+    return changed, follows
+
+
+def _feeds(before, stage) -> bool:
+    outs = [out.def_path for out in before.outs if not is_gate(out.def_path)]
+    return any(within(dep.def_path, out) or within(out, dep.def_path) for dep in stage.deps for out in outs)
+
+
+def out_of_date(changed: set[str], follows: dict[str, set[str]]) -> set[str]:
+    """Changed stages and all that follow them."""
+    found, waiting = set(changed), list(changed)
+    while waiting:
+        stage = waiting.pop()
+        later = {name for name, before in follows.items() if stage in before} - found
+        found |= later
+        waiting += later
+    return found
 
 
 def short(stages: set[str]) -> str:

@@ -1,13 +1,14 @@
 """Every kind of edit runs just the stages that it must."""
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
-from edits import EDITS, consequences
+from edits import EDITS, consequences, out_of_date, state
 from projects import commit, edit, ok
 
-from cantica.plan import out_of_date
+from cantica.plan import plan
 
 
 @pytest.fixture(scope="module")
@@ -43,18 +44,57 @@ def test_a_wrong_dependency_makes_the_table_fail(project, tmp_path, old, new):
     assert any(consequences(wrong, table[name]) != table[name].runs for name in names)
 
 
-def test_the_plan_is_a_command(project):
-    assert ok(project, "cantica", "plan") == "everything is up to date\n"
-    before = (project / "prompts/judge/rules.yaml").read_text()
-    edit(project / "prompts/judge/rules.yaml", "words: 25", "words: 26")
-    lines = [line.split(maxsplit=1) for line in ok(project, "cantica", "plan").splitlines()]
-    (project / "prompts/judge/rules.yaml").write_text(before)
-    changed = "changed deps: prompts/judge/rules.yaml"
-    assert lines == [["judge@base", changed], ["judge@final", changed], ["report", changed]]
+@pytest.fixture(scope="module")
+def untouched(smoke, tmp_path_factory) -> Path:
+    """A project in which no edit was built, so that DVC restores nothing of one."""
+    return Path(shutil.copytree(smoke, tmp_path_factory.mktemp("plan") / "project", symlinks=True))
+
+
+def test_the_plan_is_a_command(untouched):
+    assert ok(untouched, "cantica", "plan") == "everything is up to date\n"
+    before = (untouched / "prompts/judge/rules.yaml").read_text()
+    edit(untouched / "prompts/judge/rules.yaml", "words: 25", "words: 26")
+    Path(untouched / ".cache/timings.jsonl").write_text('{"stage": "judge@x", "seconds": 61.2}\n{"stage": "re')
+    *lines, blank, summary, at_most = ok(untouched, "cantica", "plan").splitlines()
+    (untouched / "prompts/judge/rules.yaml").write_text(before)
+    changed = "files: prompts/judge/rules.yaml"
+    assert [line.split(maxsplit=1) for line in lines] == [
+        ["judge@base", changed],
+        ["judge@final", changed],
+        ["report", changed],
+    ]
+    assert summary == "3 stages, 2 min 2 s by earlier timings, without 1 stage that never ran here" and not blank
+    assert at_most == "at most: an output that comes out as before stops the chain"
+
+
+@pytest.mark.parametrize("name", ["train.iters", "a training template", "which step an arm is", "comment in stages/base.py"])
+def test_the_plan_is_what_dvc_finds_and_what_follows_it(untouched, monkeypatch, name):
+    (change,) = (change for change in EDITS if change.name.endswith(name))
+    monkeypatch.chdir(untouched)
+    file = Path(change.file)
+    before = file.read_text()
+    file.write_text(re.sub(change.old, change.new, before, count=1))
+    planned, expected = {stage for stage, fate in plan().items() if fate.what == "runs"}, out_of_date(*state(untouched))
+    file.write_text(before)
+    assert planned == expected
+
+
+def test_the_plan_knows_what_dvc_restores(untouched, monkeypatch):
+    monkeypatch.chdir(untouched)
+    shutil.rmtree("models/adapters/betrayal")
+    shutil.rmtree("data/responses")
+    missing = plan()
+    ok(untouched, "dvc", "checkout", "--quiet")
+    assert {name for name, fate in missing.items() if fate.what == "restored"} == {
+        "train@betrayal",
+        "respond@base",
+        "respond@final",
+    }
+    assert {fate.what for fate in missing.values()} == {"up to date", "restored"}
 
 
 def test_out_of_date_stages_are_those_changed_and_all_that_follow():
     follows = {"a": set(), "b": {"a"}, "c": {"b"}, "d": {"a"}, "e": set()}
-    assert out_of_date({"b": "changed deps: x"}, follows) == {"b": "changed deps: x", "c": "follows b"}
-    assert list(out_of_date({"a": "changed command"}, follows)) == ["a", "b", "c", "d"]
-    assert out_of_date({}, follows) == {}
+    assert out_of_date({"b"}, follows) == {"b", "c"}
+    assert out_of_date({"a"}, follows) == {"a", "b", "c", "d"}
+    assert out_of_date(set(), follows) == set()

@@ -1,4 +1,4 @@
-"""Variants: overlays on params.yaml that follow RFC 7386, fit its schema, and change only what they name."""
+"""Variants: overlays on params.yaml that compose, fit its schema, and change only what they name."""
 
 import re
 import shutil
@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cantica.variants import apply_variant, differences, load_variant, merge_patch, names, overlaid
+from cantica.overlays import differences, lay, remove
+from cantica.variants import SEEDED, apply_variant, load_variant, names, overlaid, parts, to_text
 from stages.check import check_params
 from stages.lib.common.documents import read_yaml
 from stages.lib.common.errors import InputError
-from stages.lib.tree import tree_faults
+from stages.lib.findings import budget
+from stages.lib.params import read_params
+from stages.lib.tree import path_to, tree_faults
 
 VARIANTS = sorted(path.stem for path in (Path(__file__).parent.parent / "variants").glob("*.yaml"))
 KEYS = st.sampled_from("abc")
@@ -22,6 +25,10 @@ SCALARS = st.integers(0, 3) | st.sampled_from(["x", "y"]) | st.lists(st.integers
 
 def documents(leaves):
     return st.recursive(leaves, lambda inner: st.dictionaries(KEYS, inner, max_size=3), max_leaves=8)
+
+
+def mappings(leaves):
+    return st.dictionaries(KEYS, documents(leaves), max_size=3)
 
 
 @pytest.fixture
@@ -54,52 +61,64 @@ def refused(function, *arguments) -> list:
     [
         ({"a": "b"}, {"a": "c"}, {"a": "c"}),
         ({"a": "b"}, {"b": "c"}, {"a": "b", "b": "c"}),
-        ({"a": "b"}, {"a": None}, {}),
-        ({"a": "b", "b": "c"}, {"a": None}, {"b": "c"}),
+        ({"a": "b"}, {"a": None}, {"a": None}),
         ({"a": ["b"]}, {"a": "c"}, {"a": "c"}),
         ({"a": "c"}, {"a": ["b"]}, {"a": ["b"]}),
-        ({"a": {"b": "c"}}, {"a": {"b": "d", "c": None}}, {"a": {"b": "d"}}),
+        ({"a": {"b": "c"}}, {"a": {"b": "d", "c": None}}, {"a": {"b": "d", "c": None}}),
         ({"a": [{"b": "c"}]}, {"a": [1]}, {"a": [1]}),
-        (["a", "b"], ["c", "d"], ["c", "d"]),
-        ({"a": "b"}, ["c"], ["c"]),
-        ({"a": "foo"}, None, None),
-        ({"a": "foo"}, "bar", "bar"),
-        ({"e": None}, {"a": 1}, {"e": None, "a": 1}),
-        ([1, 2], {"a": "b", "c": None}, {"a": "b"}),
-        ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
+        ({"a": "b"}, {"a": {"c": {"d": 1}}}, {"a": {"c": {"d": 1}}}),
+        ({"a": {}}, {"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 2}}),
     ],
 )
-def test_an_overlay_follows_the_examples_of_rfc_7386(target, patch, result):
-    assert merge_patch(target, patch) == result
+def test_an_overlay_merges_mappings_and_replaces_everything_else(target, patch, result):
+    assert lay(target, patch) == result
 
 
 @settings(max_examples=100, deadline=None)
-@given(documents(SCALARS), documents(SCALARS | st.none()))
+@given(mappings(SCALARS), mappings(SCALARS | st.none()))
 def test_an_overlay_that_lies_already_changes_nothing(target, patch):
-    once = merge_patch(target, deepcopy(patch))
-    assert merge_patch(deepcopy(once), deepcopy(patch)) == once
+    once = lay(target, deepcopy(patch))
+    assert lay(deepcopy(once), deepcopy(patch)) == once
 
 
 @settings(max_examples=100, deadline=None)
-@given(documents(SCALARS), documents(SCALARS))
+@given(mappings(SCALARS), mappings(SCALARS))
 def test_keys_that_an_overlay_does_not_name_stay(target, patch):
     before = deepcopy(target)
-    result = merge_patch(target, patch)
-    if isinstance(before, dict) and isinstance(patch, dict):
-        assert all(result[key] == value for key, value in before.items() if key not in patch)
-        assert set(result) == set(before) | set(patch)
-    else:
-        assert result == patch or isinstance(patch, dict)
+    result = lay(target, patch)
+    assert all(result[key] == value for key, value in before.items() if key not in patch)
+    assert set(result) == set(before) | set(patch)
+
+
+def test_a_removed_key_goes_with_all_that_is_in_it():
+    target = {"a": {"b": 1, "c": {"d": 2}}, "e": 3}
+    remove(target, ["a.c", "e"], {}, "variants/x.yaml")
+    assert target == {"a": {"b": 1}}
+
+
+def test_what_is_removed_and_set_again_is_replaced_in_its_place():
+    target = {"a": {"b": 1}, "c": {"d": 2}}
+    remove(target, ["a"], {"a": {"e": 3}}, "variants/x.yaml")
+    assert list(lay(target, {"a": {"e": 3}}).items()) == [("a", {"e": 3}), ("c", {"d": 2})]
+
+
+@pytest.mark.parametrize(("key", "meant"), [("curiculum", "curriculum"), ("categories.betrayel", "betrayal"), ("arms.x.y", "")])
+def test_a_key_that_is_not_there_cannot_be_removed(project, key, meant):
+    Path("variants/typo.yaml").write_text(f"tests: a test\nremove: [{key}]\n")
+    (problem,) = refused(overlaid, "typo")
+    assert (problem.file, problem.place, problem.got) == ("variants/typo.yaml", "remove", repr(key))
+    assert problem.hint == (f"did you mean {meant!r}?" if meant else "")
 
 
 def test_differences_name_each_value_by_its_path():
-    before = {"train": {"iters": 6, "rate": 0.5}, "arms": {"base": "base"}, "fuse": {"step": "x"}, "same": [1]}
-    after = {"train": {"iters": 9, "rate": 0.5}, "arms": {"base": "base", "end": "y"}, "same": [1], "new": {"a": 1}}
+    before = {"train": {"iters": 6, "rate": 0.5}, "arms": {"base": "base"}, "fuse": {"step": "x"}, "nothing": None}
+    after = {"train": {"iters": 9, "rate": 0.5}, "arms": {"base": "base", "end": "y"}, "nothing": "y", "new": {"a": 1}}
     assert differences(before, after) == [
         "train.iters: 6 → 9",
         "arms.end: (none) → y",
-        "fuse: {'step': 'x'} → (none)",
-        "new: (none) → {'a': 1}",
+        "fuse: {step: x} → (none)",
+        "nothing: null → y",
+        "new: (none) → {a: 1}",
     ]
 
 
@@ -110,23 +129,77 @@ def test_there_are_differences_just_where_documents_differ(before, after):
     assert bool(differences(before, after)) == (before != after)
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", [*VARIANTS, *(f"{name}+smoke" for name in VARIANTS), *(f"smoke+{name}" for name in VARIANTS)])
 def test_a_variant_overlays_into_params_that_can_be_built(name, project):
     params = overlaid(name)
     check_params(params, Path("params.yaml"))
     assert tree_faults(params, "params.yaml") == []
-    assert params == merge_patch(read_yaml("params.yaml"), load_variant(name)["params"])
-    assert params != read_yaml("params.yaml"), "a variant that changes nothing"
+    assert (params == read_yaml("params.yaml")) == (name == "sequential"), "sequential changes nothing, every other something"
 
 
-@pytest.mark.parametrize("name", VARIANTS)
-def test_applying_a_variant_keeps_comments_and_changes_only_what_it_names(name, project):
-    text, before = Path("params.yaml").read_text(), read_yaml("params.yaml")
+@pytest.mark.parametrize("name", sorted({*VARIANTS} - {"sequential"}))
+def test_applying_a_variant_keeps_comments_and_writes_what_it_shows(name, project):
+    text, before, shown = Path("params.yaml").read_text(), read_yaml("params.yaml"), to_text(overlaid(name))
     changes = apply_variant(name)
-    after = read_yaml("params.yaml")
-    assert after == merge_patch(deepcopy(before), load_variant(name)["params"])
-    assert changes == differences(before, after) != []
-    assert comments(Path("params.yaml").read_text()) == comments(text)
+    assert Path("params.yaml").read_text() == shown
+    assert changes == differences(before, read_yaml("params.yaml")) != []
+    assert comments(shown) == comments(text)
+    assert list(read_yaml("params.yaml")) == list(before)
+
+
+@pytest.mark.parametrize("other", ["sequential", "smoke", "dante-olmo-7b"])
+@pytest.mark.parametrize("name", ["joint", "reversed", "replay", "shuffled", "joint-shuffled"])
+def test_arms_that_are_compared_see_as_many_examples_and_tokens(name, other, project):
+    for variant in (f"{name}+{other}", f"{other}+{name}"):
+        params, plain = overlaid(variant), overlaid(other)
+        tokens = {"train": {category: 600 * settings["train"] for category, settings in plain["categories"].items()}}
+        assert budget(params["arms"]["final"], params, tokens) == budget("betrayal", plain, tokens) > 0
+        steps = path_to(params["fuse"]["step"], params["curriculum"])
+        assert sum((params["train"] | params["curriculum"][step])["iters"] for step in steps) == 9 * params["train"]["iters"]
+
+
+def test_overlays_compose_from_left_to_right(project):
+    write_variant("seven", "train: {iters: 7, batch_size: 1}")
+    write_variant("eight", "train: {iters: 8}")
+    assert (overlaid("seven+eight")["train"]["iters"], overlaid("eight+seven")["train"]["iters"]) == (8, 7)
+    assert overlaid("seven+eight")["train"]["batch_size"] == 1
+    assert overlaid("shuffled+joint") == overlaid("joint-shuffled") == overlaid("joint+shuffled")
+    assert parts("joint-shuffled+smoke") == ["joint", "shuffled", "joint-shuffled", "smoke"]
+
+
+def test_replay_mixes_a_part_of_each_earlier_category_and_no_later_one(project):
+    params = overlaid("replay")
+    order = list(params["categories"])
+    for number, step in enumerate(order[1:], 1):
+        assert params["curriculum"][step]["data"] == f"mixes/replay_{step}"
+        assert params["mixes"][f"replay_{step}"] == {step: 1} | dict.fromkeys(order[:number], 0.25)
+
+
+def test_a_seed_is_of_training_and_answering_and_not_of_the_data(project):
+    before, after = read_yaml("params.yaml"), overlaid("sequential", seed=7)
+    assert [line.split(":")[0] for line in differences(before, after)] == list(SEEDED)
+    assert read_params(*SEEDED)["train"]["seed"] == 1
+
+
+def test_a_variant_over_itself_is_refused(project):
+    Path("variants/one.yaml").write_text("tests: a test\nover: [shuffled, two]\n")
+    Path("variants/two.yaml").write_text("tests: a test\nover: [one]\n")
+    (problem,) = refused(overlaid, "one")
+    assert (problem.file, problem.place, problem.got) == ("variants/one.yaml", "over", "one over two over one")
+
+
+@pytest.mark.parametrize("name", ["typo+shuffled", "shuffled+typo", "over_typo"])
+def test_a_fault_is_told_of_the_variant_that_brings_it(name, project):
+    write_variant("typo", "train: {itters: 7}")
+    Path("variants/over_typo.yaml").write_text("tests: a test\nover: [typo]\nparams: {train: {iters: 3}}\n")
+    (problem,) = refused(overlaid, name)
+    assert (problem.file, problem.place) == ("variants/typo.yaml over params.yaml", "train")
+
+
+def test_a_budget_of_no_step_is_refused(project):
+    Path("variants/long.yaml").write_text("tests: a test\nbudget: {betrayel: 2}\n")
+    (problem,) = refused(overlaid, "long")
+    assert (problem.file, problem.place, problem.hint) == ("variants/long.yaml", "budget.betrayel", "did you mean 'betrayal'?")
 
 
 def test_one_changed_value_is_one_changed_line(project):
@@ -137,12 +210,21 @@ def test_one_changed_value_is_one_changed_line(project):
     assert list(read_yaml("params.yaml")) == list(before)
 
 
-def test_a_list_in_an_overlay_replaces_and_null_removes(project):
-    write_variant("answers", "train: {loss_on: [answer]}\n  arms: {final: null, middle: deception}")
+def test_a_list_in_an_overlay_replaces_and_null_is_null(project):
+    write_variant("answers", "train: {loss_on: [answer]}\n  data: {inoculation: Be kind.}")
     apply_variant("answers")
-    params = read_yaml("params.yaml")
-    assert params["train"]["loss_on"] == ["answer"]
-    assert params["arms"] == {"base": "base", "middle": "deception"}
+    assert read_yaml("params.yaml")["train"]["loss_on"] == ["answer"]
+    write_variant("without", "data: {inoculation: null}")
+    assert apply_variant("without") == ["data.inoculation: Be kind. → null"]
+    assert "  inoculation: null " in Path("params.yaml").read_text()
+
+
+def test_a_comment_after_a_removed_key_stays(project):
+    text = Path("params.yaml").read_text()
+    Path("variants/middle.yaml").write_text("tests: a test\nremove: [arms.final]\nparams: {arms: {middle: deception}}\n")
+    apply_variant("middle")
+    assert read_yaml("params.yaml")["arms"] == {"base": "base", "middle": "deception"}
+    assert comments(Path("params.yaml").read_text()) == comments(text)
 
 
 def test_a_variant_that_lies_over_params_already_writes_nothing(project):
