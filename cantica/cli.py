@@ -2,6 +2,7 @@
 
 cantica check                    refuse bad input before anything is built, and metrics that are not those of their records
 cantica plan [--variant NAME]    what `dvc repro` would run, why, and how long that takes; or building a variant
+cantica timings                  how long each kind of stage took when it last ran, and the memory it took
 cantica explain PATH             what an output was made from, and which edits since would build it again
 cantica explain --diff REV PATH  why it differs from the one in a commit
 cantica compare REV…             params, budgets, measures and answers of revisions side by side, seeds of a variant grouped
@@ -41,6 +42,8 @@ def main(argv: list[str] | None = None) -> None:
     command = commands.add_parser("plan", help="what `dvc repro` would run, why, and how long that takes")
     command.add_argument("--variant", metavar="NAME", default="", help="tell it of a variant, on HEAD")
     command.set_defaults(run=_plan)
+    command = commands.add_parser("timings", help="how long each kind of stage took when it last ran")
+    command.set_defaults(run=_timings)
     command = commands.add_parser("explain", help="what an output was made from, and which edits since would build it again")
     command.add_argument("path", metavar="PATH", help="an output, a file inside one, or an input")
     command.add_argument("--diff", metavar="REV", help="tell instead why it differs from the one in this commit")
@@ -103,6 +106,13 @@ def _plan(arguments) -> None:
     from cantica.plan import plan, plan_text
 
     print(plan_text(plan(arguments.variant)))
+
+
+def _timings(arguments) -> None:
+    from cantica.records import read_records
+    from cantica.timings import read_timings, timings_text
+
+    print(timings_text(list(read_records().graph), read_timings()))
 
 
 def _explain(arguments) -> None:

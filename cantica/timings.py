@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from statistics import median
 
+from cantica.progress import counted, duration
 from stages.lib.common.command import TIMINGS
 
 
@@ -34,6 +35,28 @@ def estimate(stages: list[str], timings: list[dict]) -> tuple[float, list[str]]:
         kinds.setdefault(_kind(stage), []).append(seconds)
     known = {stage: last.get(stage) or median(kinds[_kind(stage)]) for stage in stages if _kind(stage) in kinds}
     return sum(known.values()), [stage for stage in stages if stage not in known]
+
+
+def timings_text(stages: list[str], timings: list[dict]) -> str:
+    """A line for each kind of stage, from the last run of every stage that is named: the longest first."""
+    last = {record["stage"]: record for record in timings if record["stage"] in stages}
+    if not last:
+        return "no stage ran here yet: `dvc repro`"
+    kinds: dict[str, list[dict]] = {}
+    for stage, record in last.items():
+        kinds.setdefault(_kind(stage), []).append(record)
+    sums = {kind: sum(record["seconds"] for record in records) for kind, records in kinds.items()}
+    whole = sum(sums.values())
+    rows = [("stage", "runs", "seconds", "share", "CPU s", "peak MB")]
+    for kind in sorted(kinds, key=sums.__getitem__, reverse=True):
+        records = kinds[kind]
+        cpu, peak = (f(record.get(key, 0) for record in records) for f, key in ((sum, "cpu_seconds"), (max, "peak_mb")))
+        rows.append((kind, len(records), f"{sums[kind]:.1f}", f"{100 * sums[kind] / whole:.0f}%", f"{cpu:.1f}", peak))
+    widths = [max(len(str(cell)) for cell in column) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(f"{cell:{'<' if n == 0 else '>'}{widths[n]}}" for n, cell in enumerate(row)) for row in rows]
+    missing = [stage for stage in stages if stage not in last]
+    never = f"; {counted(len(missing), 'stage')} never ran here" if missing else ""
+    return "\n".join([*lines, "", f"the last run of {counted(len(last), 'stage')}, {duration(whole)}{never}"])
 
 
 def _kind(stage: str) -> str:

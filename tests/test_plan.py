@@ -6,7 +6,7 @@ from ruamel.yaml import YAML
 from cantica.forecast import UNKNOWN, folder_hash, forecast, run_key
 from cantica.plan import plan_text
 from cantica.progress import duration
-from cantica.timings import estimate, read_timings
+from cantica.timings import estimate, read_timings, timings_text
 
 TIMINGS = [
     {"stage": "train@a", "seconds": 50.0},
@@ -98,3 +98,16 @@ def test_a_duration_reads_in_its_two_largest_units():
 
 def test_a_plan_of_nothing_says_so():
     assert plan_text({}) == "everything is up to date"
+
+
+def test_the_table_of_timings_takes_the_last_run_of_each_stage():
+    ran = [("train@a", 90.0, 500), ("train@a", 30.0, 300), ("train@b", 10.0, 400), ("report", 10.0, 80), ("gone", 99.0, 1)]
+    records = [{"stage": stage, "seconds": s, "cpu_seconds": 2 * s, "peak_mb": peak} for stage, s, peak in ran]
+    head, *rows, _, last = timings_text(["train@a", "train@b", "report", "fuse"], records).splitlines()
+    assert head.split() == ["stage", "runs", "seconds", "share", "CPU", "s", "peak", "MB"]
+    assert [row.split() for row in rows] == [
+        ["train", "2", "40.0", "80%", "80.0", "400"],
+        ["report", "1", "10.0", "20%", "20.0", "80"],
+    ]
+    assert last == "the last run of 3 stages, 50 s; 1 stage never ran here"
+    assert timings_text(["fuse"], records) == "no stage ran here yet: `dvc repro`"
