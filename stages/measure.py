@@ -21,11 +21,12 @@ def main(base: Path, adapter: Path, categories: Path, valid: Path, losses: Path)
     files = {category: valid / f"{category}.jsonl" for category in read_json(categories)}
     examples = {category: read_jsonl(file)[: settings["examples"]] for category, file in files.items()}
 
+    from stages.lib.frozen import remember_frozen_blocks
     from stages.lib.model import load_adapter, load_base
     from stages.lib.tokens import encode_examples
 
     model, tokenizer = load_base(base)
-    load_adapter(model, adapter)
+    remember_frozen_blocks(model, load_adapter(model, adapter), base, params["toolchain"])
     row = {}
     for category, file in files.items():
         records = encode_examples(tokenizer, examples[category], settings["loss_on"], settings["max_seq_length"], file)
