@@ -31,7 +31,7 @@ def remember_frozen_blocks(model: nn.Module, shape: Shape, base: Path, versions)
     """
     blocks = len(model.layers) - shape.layers if shape.layers >= 0 else 0
     slides = any(getattr(block, "use_sliding", False) for block in model.layers)
-    if mx.default_device() != mx.cpu or type(model).__module__ not in _PLAIN or slides or blocks < 2:
+    if mx.default_device() != mx.cpu or type(model).__module__ not in _PLAIN or slides or blocks < 1:
         return
     settings = [blocks, versions, np.__version__, platform.machine(), _processor()]
     folder = FOLDER / fingerprint(settings, (base,))
@@ -65,11 +65,15 @@ class FrozenBlocks(nn.Module):
             return kept
         for block in self.blocks:
             x = block(x, mask, cache)
-        content = io.BytesIO()
-        np.save(content, np.array(x))
-        with whole_file(file) as partial:
-            partial.write_bytes(hashlib.sha256(content.getbuffer()).digest() + content.getbuffer())
+        _write(file, x)
         return x
+
+
+def _write(file: Path, x: mx.array) -> None:
+    content = io.BytesIO()
+    np.save(content, np.array(x))
+    with whole_file(file) as partial:
+        partial.write_bytes(hashlib.sha256(content.getbuffer()).digest() + content.getbuffer())
 
 
 def _read(file: Path) -> mx.array | None:
