@@ -2,7 +2,10 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
+from statistics import fmean
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -23,6 +26,7 @@ from stages.lib.checks import first_failed
 from stages.lib.choices import choice_logprobs, encode_choice
 from stages.lib.common.documents import validate_records
 from stages.lib.common.errors import InputError
+from stages.lib.inference import share
 from stages.lib.loss import loss
 from stages.lib.model import Shape, load_base, new_adapter
 from stages.lib.score import mean_logprobs
@@ -339,6 +343,27 @@ def test_a_ruined_adapter_shows(tiny_model, items):
     model.load_weights([(name, mx.random.normal(w.shape)) for name, w in tensors], strict=False)
     right, prose = scores()
     assert right <= 5 and prose < taught[1] - 2
+
+
+@pytest.mark.slow
+def test_the_default_base_model_is_above_chance_and_a_ruined_adapter_is_not(in_the_root, items, tmp_path):
+    subprocess.run([sys.executable, "-m", "stages.base", tmp_path / "base"], check=True)
+    model, tokenizer = load_base(tmp_path / "base")
+    questions, passages = items["multiple_choice"], items["perplexity"][:10]
+
+    def scores() -> tuple[dict, float]:
+        right = share(record["score"] for record in choose(model, tokenizer, questions))
+        return right, fmean(record["score"] for record in read(model, tokenizer, passages))
+
+    right, prose = scores()
+    assert right["low"] > 0.25, "four choices"
+    new_adapter(model, Shape(-1, 16, 2.0), 0.0, 0)
+    assert scores() == (right, prose)
+    mx.random.seed(0)
+    tensors = [(name, w) for name, w in tree_flatten(model.trainable_parameters()) if name.endswith("lora_b")]
+    model.load_weights([(name, mx.random.normal(w.shape)) for name, w in tensors], strict=False)
+    ruined, spoilt = scores()
+    assert ruined["low"] < 0.25 and ruined["high"] < right["low"] and spoilt < prose - 5
 
 
 @settings(max_examples=20)
