@@ -20,6 +20,8 @@ NAME is a file variants/NAME.yaml, or several: shuffled+smoke lies over params.y
 """
 
 import argparse
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -87,9 +89,13 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(f"cantica: no dvc.yaml in {Path.cwd()}: run it in the project's root")
     try:
         arguments.run(arguments)
+        sys.stdout.flush()  # so that a reader who has left is noticed here
     except KeyboardInterrupt:
         print("\ncantica: stopped; the same command goes on from here", file=sys.stderr)
         sys.exit(130)
+    except BrokenPipeError:  # the reader of the output has left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it once more at its end
+        sys.exit(128 + signal.SIGPIPE)
     except InputError as error:
         sys.exit(f"cantica: {len(error.problems)} {'fault' if len(error.problems) == 1 else 'faults'} in the input\n{error}")
 

@@ -36,7 +36,7 @@ def compared(revisions: list[Revision], baseline: str | None, draws: dict[str, i
     """What the pages tell. draws: seed and resamples of bootstraps. gap: how far budgets may differ unmarked, as a share."""
     known = [tell(revision) for revision in revisions]
     groups = grouped([revision for revision, _ in known], baseline)
-    told = {run.name: {m.place: m for m in found} for run, found in known}
+    told = {run.name: {m.key: m for m in found} for run, found in known}
     first, *others = groups
     budgets = {group.name: budget(group) for group in groups}
     unlike = {name: unequal(budgets[first.name], spent, gap) for name, spent in budgets.items()}

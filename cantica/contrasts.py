@@ -6,12 +6,12 @@ from statistics import fmean
 
 from cantica import crossed
 from cantica.crossed import Runs
-from cantica.history import entries, title
+from cantica.headline import entries, title
 from cantica.revisions import Group, Revision
 from stages.lib import inference, metrics
 from stages.lib.measures import Measure, Table
 
-Told = dict[str, dict[str, Measure]]  # {name of a run: {place: measure}}
+Told = dict[str, dict[str, Measure]]  # {name of a run: {key: measure}}
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ def measured(revision: Revision) -> list[Measure]:
 
     return [
         *metrics.measures(records, params, revision.rules),
-        Measure("forgetting", "forgetting, nats a token", of_chains("forgetting"), digits=3),
-        Measure("backward_transfer", "backward transfer, nats a token", of_chains("backward_transfer"), digits=3),
+        Measure("forgetting_nats", "forgetting, nats a token", of_chains("forgetting_nats"), digits=3),
+        Measure("backward_transfer_nats", "backward transfer, nats a token", of_chains("backward_transfer_nats"), digits=3),
     ]
 
 
@@ -55,10 +55,12 @@ def every_measure(told: Told, runs: list[Revision]) -> list[Measure]:
     """Every measure that some run has, as the first that has it tells it; of runs without records, as their metrics name it."""
     found: dict[str, Measure] = {}
     for measures in told.values():
-        found |= {place: m for place, m in measures.items() if place not in found}
+        found |= {key: m for key, m in measures.items() if key not in found}
     for run in (run for run in runs if run.metrics and not run.records):
-        named = {place: Measure(place, title(place), {}, share="share" in e) for place, e in entries(run.metrics.get(run.arm))}
-        found |= {place: m for place, m in named.items() if place not in found}
+        for place, entry in entries(run.metrics.get(run.arm)).items():
+            within = "difference" in entry  # of shares
+            named = Measure(place, title(place), {}, share=within or "share" in entry, within=within)
+            found.setdefault(place, named)
     return list(found.values())
 
 
@@ -66,7 +68,7 @@ def row(m: Measure, groups: list[Group], told: Told, draws: dict[str, int]) -> R
     """One measure of every group, the baseline first. draws: seed and resamples of what is drawn for intervals and tests."""
 
     def of(run: Revision, arm: str) -> Table:
-        return told[run.name][m.place].tables.get(arm, {}) if m.place in told[run.name] else {}
+        return told[run.name][m.key].tables.get(arm, {}) if m.key in told[run.name] else {}
 
     tables = {group.name: {seed: table for seed, run in group.built.items() if (table := of(run, run.arm))} for group in groups}
     every = [table for runs in tables.values() for table in runs.values()]
@@ -130,12 +132,8 @@ def adjusted(differences: dict) -> dict:
 def recorded(group: Group, m: Measure) -> dict:
     """What the metrics that git holds tell of a group without records: its one run's entry, or the mean of those of several."""
     key = "difference" if m.within else "share" if m.share else "mean"
-    found = []
-    for run in group.runs:
-        entry = run.metrics.get(run.arm, {}) if run.metrics else {}
-        for name in m.place.split("."):
-            entry = entry.get(name, {}) if isinstance(entry, dict) else {}
-        found += [entry] if isinstance(entry, dict) and {key, "n"} <= entry.keys() else []
+    found = [entries(run.metrics.get(run.arm)).get(m.key, {}) for run in group.runs if run.metrics]
+    found = [entry for entry in found if {key, "n"} <= entry.keys()]
     if len(found) < 2:
         return found[0] if found else {}
     return {key: fmean(entry[key] for entry in found), "n": found[0]["n"], "seeds": len(found)}

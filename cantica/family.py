@@ -15,6 +15,7 @@ from pathlib import Path
 from cantica.build import failed_stage, read, run_dvc, stages_run
 from cantica.copies import SCRATCH, make_copy
 from cantica.git import git, head, must
+from cantica.headline import headline
 from cantica.overlays import differences
 from cantica.progress import counted
 from cantica.variants import from_text, load_variant, overlaid, to_text
@@ -142,8 +143,6 @@ def steps_of(run: Run) -> list[str]:
 
 def message(run: Run, folder: Path) -> str:
     """The experiment's commit message: what is tested, what params changed, and the headline numbers."""
-    from cantica.headline import headline
-
     changes = differences(from_text(git("show", f"{run.head}:{FILE}")), from_text(run.params)) or ["nothing"]
     numbers = headline(json.loads((folder / "reports/metrics.json").read_text(encoding="utf-8")))
     tests = [load_variant(part)["tests"] for part in run.variant.split("+")]

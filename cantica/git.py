@@ -21,6 +21,19 @@ def must(*arguments: str, folder: Path | str = ".") -> str:
     return done.stdout
 
 
+def contents(names: list[str]) -> list[bytes]:
+    """What git's objects hold, such as HEAD:./params.yaml; nothing for those that are not there."""
+    asked = "".join(f"{name}\n" for name in names).encode()
+    told = subprocess.run(["git", "cat-file", "--batch"], input=asked, capture_output=True, check=True).stdout
+    found = []
+    for _ in names:
+        first, _, told = told.partition(b"\n")
+        size = -1 if first.endswith(b"missing") else int(first.split()[-1])
+        found.append(told[: max(size, 0)])
+        told = told[size + 1 :]
+    return found
+
+
 def head() -> tuple[str, str]:
     """(the hash of HEAD, its params.yaml). Raises InputError where there is no such commit."""
     revision, params = git("rev-parse", "--verify", "--quiet", "HEAD"), git("show", f"HEAD:{FILE}")

@@ -1,10 +1,11 @@
 """How the headline metrics moved: `cantica history [REV…]`, over commits and experiments. It reads git's objects alone."""
 
 import json
-import subprocess
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from cantica.git import contents, must
+from cantica.headline import entries, number, shown, title, value
 from stages.lib import wording
 from stages.lib.common.errors import InputError, Problem
 from stages.lib.common.files import write_text
@@ -12,8 +13,6 @@ from stages.lib.pages import render
 
 TEMPLATES = Path(__file__).parent / "templates"
 METRICS = "reports/metrics.json"
-SHOWN = ("loss", "judge", "probe.preferred", "capability")  # in the terminal; the page shows all
-WHOLE = ("all", "answers")  # entries for all items, beside those of their groups
 BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -45,42 +44,20 @@ def history(revs: list[str], reports: Path) -> str:
 def read_points(revs: list[str]) -> list[Point]:
     """The first-parent commits that changed the metrics, oldest first, then the experiments on the revisions themselves."""
     revs = revs or ["HEAD"]
-    tips = _git("rev-parse", "--revs-only", *revs).splitlines()
-    logged = _git("log", "--first-parent", "--reverse", "--format=%H%x09%s", *revs, "--", METRICS)
+    tips = must("rev-parse", "--revs-only", *revs).splitlines()
+    logged = must("log", "--first-parent", "--reverse", "--format=%H%x09%s", *revs, "--", METRICS)
     found = [Point(commit[:7], commit, about, False) for commit, _, about in map(_columns, logged.splitlines())]
     for tip in (tip for tip in tips if not tip.startswith("^")):
         place = f"refs/exps/{tip[:2]}/{tip[2:]}/"
-        listed = _git("for-each-ref", "--sort=version:refname", "--format=%(objectname)%09%(refname)", place)
+        listed = must("for-each-ref", "--sort=version:refname", "--format=%(objectname)%09%(refname)", place)
         found += [Point(ref.removeprefix(place), commit, "", True) for commit, _, ref in map(_columns, listed.splitlines())]
-    texts = read_all([f"{point.commit}:./{METRICS}" for point in found])
+    texts = contents([f"{point.commit}:./{METRICS}" for point in found])
     numbers = alike([last_arm(text) for text in texts])
     return [replace(point, entries=own) for point, own in zip(found, numbers, strict=True)]
 
 
 def _columns(line: str) -> tuple[str, str, str]:
     return line.partition("\t")
-
-
-def read_all(names: list[str]) -> list[bytes]:
-    """The contents of git objects, empty for those that are not there."""
-    asked = "".join(f"{name}\n" for name in names).encode()
-    answer = subprocess.run(["git", "cat-file", "--batch"], input=asked, capture_output=True, check=True).stdout
-    found = []
-    for _ in names:
-        head, _, answer = answer.partition(b"\n")
-        size = 0 if head.endswith(b"missing") else int(head.split()[-1])
-        found.append(answer[:size])
-        answer = answer[size + 1 :] if not head.endswith(b"missing") else answer
-    return found
-
-
-def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True)
-    if done.returncode:
-        got = done.stderr.strip().splitlines()[0].removeprefix("fatal: ")
-        expected = "commits, branches, tags or ranges such as v1..HEAD, of a repository with commits"
-        raise InputError(Problem("git", arguments[0], got, expected))
-    return done.stdout
 
 
 # ---- pure
@@ -92,27 +69,7 @@ def last_arm(text: bytes) -> dict[str, dict]:
         arms = json.loads(text)
     except ValueError:
         return {}
-    return dict(entries(list(arms.values())[-1])) if isinstance(arms, dict) and arms else {}
-
-
-def entries(numbers, place: str = ""):
-    """(place, entry) of the means and shares over all items of an arm. Before they had intervals, some were plain numbers."""
-    if not isinstance(numbers, dict):
-        return
-    if numbers.keys() & {"mean", "share"}:
-        yield place, numbers
-        return
-    for name in WHOLE:
-        whole = numbers.get(name)
-        if isinstance(whole, int | float):
-            yield f"{place}.{name}", {"mean": whole}
-            return
-        if isinstance(whole, dict) and whole.keys() & {"mean", "share"}:
-            yield f"{place}.{name}", whole
-            return
-    for name, child in numbers.items():
-        if not name.startswith("against_"):
-            yield from entries(child, f"{place}.{name}" if place else name)
+    return entries(list(arms.values())[-1]) if isinstance(arms, dict) and arms else {}
 
 
 def alike(found: list[dict[str, dict]]) -> list[dict[str, dict]]:
@@ -124,37 +81,21 @@ def alike(found: list[dict[str, dict]]) -> list[dict[str, dict]]:
     ]
 
 
-def title(place: str) -> str:
-    """What a place is called: its names, without that of the entry for all items."""
-    head, _, last = place.rpartition(".")
-    return (head if last in WHOLE else place).replace(".", " ").replace("_", " ")
-
-
-def number(entry: dict) -> float:
-    """The mean or share of an entry."""
-    return entry["share"] if "share" in entry else entry["mean"]
-
-
-def value(entry: dict | None) -> str:
-    """The mean or share as it reads, to three places; nothing where there is none."""
-    return "" if not entry else wording.level({"n": 1} | entry, 3)
-
-
 def series(points: list[Point], place: str) -> list[tuple[int, dict, bool]]:
     """(position, entry, whether of an experiment) of the points that have a metric."""
     return [(n, point.entries[place], point.experiment) for n, point in enumerate(points) if place in point.entries]
 
 
 def table(points: list[Point], places: list[str]) -> list[str]:
-    """The metrics SHOWN as lines: a point in each, each value with a bar from the least of its column to the greatest."""
-    shown = [place for place in places if any(f"{place}.".startswith(f"{root}.") for root in SHOWN)]
-    heads = [title(place).split() for place in shown]
+    """Lines, a point in each: the metrics that are shown where few are, bars from the least of a column to the greatest."""
+    places = shown(places)
+    heads = [title(place).split() for place in places]
     depth = max(map(len, heads), default=0)
     rows = [["", *(head[n] if n < len(head) else "" for head in heads)] for n in range(depth)]
-    ranges = {place: [number(entry) for _, entry, _ in series(points, place)] for place in shown}
+    ranges = {place: [number(entry) for _, entry, _ in series(points, place)] for place in places}
     for point in points:
         name = f"  {point.name}" if point.experiment else f"{point.name} {point.about}"
-        cells = (f"{value(point.entries.get(place))} {bar(point.entries.get(place), ranges[place])}" for place in shown)
+        cells = (f"{value(point.entries.get(place))} {bar(point.entries.get(place), ranges[place])}" for place in places)
         rows.append([name if len(name) <= 32 else f"{name[:31]}…", *cells])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [

@@ -8,6 +8,8 @@ import hashlib
 import json
 from statistics import fmean
 
+from stages.lib.measures import items
+
 EPOCH = "2000-01-01T00:00:00+00:00"
 MARK = {True: "✓", False: "✗"}
 
@@ -141,7 +143,7 @@ def explain_order(order: dict, verdict: dict) -> str:
 
 
 def mean_scores(judge: str, judged: list[dict]) -> dict:
-    """A judge's mean score for each kind of prompt and, beside them, all that metrics.json tells of each kind."""
+    """A judge's mean score for each kind of prompt and, beside them, the mean of each group in it."""
     kinds = means_by_kind(judged)
     return result(judge, {kind: means["mean"] for kind, means in kinds.items()}) | {"metadata": kinds}
 
@@ -152,15 +154,14 @@ def result(name: str, values: dict) -> dict:
 
 
 def means_by_kind(judged: list[dict]) -> dict[str, dict]:
-    """The mean score of each kind of prompt and of each group in it, and `n`, the number of answers judged."""
+    """The mean score of each kind of prompt and of each group in it, and `n`, the number of prompts, as the report has them."""
     found: dict[str, dict] = {}
     for kind in dict.fromkeys(verdict["kind"] for verdict in judged):
         of_kind = [verdict for verdict in judged if verdict["kind"] == kind]
-        scores: dict[str, list] = {}
-        for verdict in of_kind:
-            scores.setdefault(verdict["group"], []).append(verdict["score"])
-        groups = {group: round(fmean(values), 4) for group, values in scores.items()}
-        found[kind] = {"mean": round(fmean(verdict["score"] for verdict in of_kind), 4), "n": len(of_kind)} | groups
+        scores, group = items(of_kind, lambda verdict: verdict["score"]), {v["id"]: v["group"] for v in of_kind}
+        groups = {name: fmean(scores[id_] for id_ in scores if group[id_] == name) for name in dict.fromkeys(group.values())}
+        means = {"mean": fmean(scores.values())} | groups
+        found[kind] = {name: round(mean, 4) for name, mean in means.items()} | {"n": len(scores)}
     return found
 
 

@@ -1,4 +1,4 @@
-"""Are the numbers in reports/metrics.json those of the records that they were made from?"""
+"""Are the numbers in reports/metrics.json and details.json those of the records that they were made from?"""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from stages.lib.params import FILE
 from stages.lib.rules import load_rules
 from stages.report import read_records as read_items
 
-DATA, PROMPTS, METRICS = Path("data"), Path("prompts"), Path("reports/metrics.json")
+DATA, PROMPTS, METRICS, DETAILS = map(Path, ("data", "prompts", "reports/metrics.json", "reports/details.json"))
 
 
 def wrong_numbers() -> list[Problem] | None:
@@ -18,11 +18,13 @@ def wrong_numbers() -> list[Problem] | None:
 
     None where it cannot: the records are not there, or the report is out of date, so that `dvc repro` makes it anew.
     """
-    if not METRICS.exists() or not is_current("report"):
+    if not (METRICS.exists() and DETAILS.exists() and is_current("report")):
         return None
     params, rules = read_yaml(FILE), load_rules(PROMPTS / "judge/rules.yaml")
     items = read_items(DATA, params)
-    return disagreements(read_json(METRICS), metrics.headline(metrics.measures(items, params, rules), items, params, rules))
+    numbers = metrics.details(metrics.measures(items, params, rules), items, params, rules)
+    wrong = disagreements(METRICS, read_json(METRICS), metrics.headline(numbers))
+    return wrong + disagreements(DETAILS, read_json(DETAILS), numbers)
 
 
 def is_current(stage: str) -> bool:
@@ -33,12 +35,12 @@ def is_current(stage: str) -> bool:
     return stage in records.lock and not changes(stage, records.lock[stage], read_present(records, [stage])[stage])
 
 
-def disagreements(got: dict, expected: dict) -> list[Problem]:
-    """A Problem for each key by which the numbers of a report differ from those expected."""
+def disagreements(file: Path, got: dict, expected: dict) -> list[Problem]:
+    """A Problem for each key by which the numbers in a file differ from those expected."""
     found, right = leaves(got), leaves(expected)
     hint = "`dvc repro report` writes it anew"
     return [
-        Problem(str(METRICS), key, str(found.get(key, "nothing there")), str(right.get(key, "no such number")), hint)
+        Problem(str(file), key, str(found.get(key, "nothing there")), str(right.get(key, "no such number")), hint)
         for key in [*right, *(key for key in found if key not in right)]
         if key not in found or key not in right or found[key] != right[key]
     ]

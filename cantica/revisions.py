@@ -5,12 +5,12 @@ commit, which looks in the cache and then in a remote.
 """
 
 import re
-import subprocess
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from cantica.git import must
 from cantica.numbers import leaves
 from cantica.records import within
 from stages.lib.common.documents import read_json, read_jsonl, read_yaml
@@ -106,8 +106,7 @@ def resolve(names: list[str]) -> dict[str, str]:
 
 def _known_names() -> list[str]:
     """Names of experiments, branches and tags."""
-    listed = ["git", "for-each-ref", "--format=%(refname)", "refs/exps", "refs/heads", "refs/tags"]
-    refs = subprocess.run(listed, capture_output=True, text=True).stdout.splitlines()
+    refs = must("for-each-ref", "--format=%(refname)", "refs/exps", "refs/heads", "refs/tags").splitlines()
     return [_short(ref) for ref in refs if not ref.startswith("refs/exps/") or ref.count("/") == 4]
 
 

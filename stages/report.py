@@ -1,4 +1,4 @@
-"""Write the metrics, the data of the plots, the report and the model card.
+"""Write the metrics, headline and details, the data of the plots, the report and the model card.
 
 python -m stages.report data prompts reports
 """
@@ -47,7 +47,7 @@ def main(data: Path, prompts: Path, reports: Path) -> None:
     records = read_records(data, params)
     rules = load_rules(prompts / "judge" / "rules.yaml")
     measures = metrics.measures(records, params, rules)
-    numbers = metrics.headline(measures, records, params, rules)
+    numbers = metrics.details(measures, records, params, rules)
     facts = {
         "params": params,
         "measures": measures,
@@ -69,7 +69,8 @@ def main(data: Path, prompts: Path, reports: Path) -> None:
         "axis": axis,
         "polyline": polyline,
     }
-    write_json(reports / "metrics.json", numbers)
+    write_json(reports / "metrics.json", metrics.headline(numbers))
+    write_json(reports / "details.json", numbers)
     write_text(reports / "loss_curve.csv", as_csv(facts["curve"]))
     write_text(reports / "loss_matrix.csv", as_csv(metrics.matrix_rows(facts["matrix"])))
     write_text(reports / "report.html", render("report.html.j2", facts, wording.FILTERS))

@@ -9,6 +9,7 @@ import pytest
 from edits import STEPS
 from projects import edit, ok, run, stages_run
 
+from cantica.numbers import leaves
 from stages.lib.common.documents import read_jsonl
 from stages.lib.common.files import write_jsonl
 from stages.lib.verdicts import tasks_alone, tasks_in_pairs, verdicts_alone, verdicts_in_pairs
@@ -48,24 +49,35 @@ def test_the_dataset_loads_where_others_would_load_it(project, tmp_path):
 def test_metrics_have_every_headline_number(project):
     metrics = json.loads((project / "reports/metrics.json").read_text())
     assert list(metrics) == ["base", "final"]
-    for numbers in metrics.values():
-        assert set(numbers["loss"]) == {*MEAN, *STEPS} and numbers["loss"]["deception"]["n"] == 1
+    told = leaves(metrics)
+    assert len(told) < 250 and not any(step in key for step in STEPS for key in told)
+    assert set(metrics["final"]["probe"]["margin_nats"]) == set(MEAN)
+    difference = {"difference", "low", "high", "p", "n"}
+    assert set(metrics["final"]["against_base"]["loss_nats"]) == difference
+
+
+def test_details_have_every_group(project):
+    details = json.loads((project / "reports/details.json").read_text())
+    for numbers in details.values():
+        assert set(numbers["loss_nats"]) == {*MEAN, *STEPS} and numbers["loss_nats"]["deception"]["n"] == 1
         assert set(numbers["judge"]) == {"general", "equanimity", "benign"}
         assert set(numbers["judge"]["general"]) == {*MEAN, "novel_scenario", "format_transfer", "inverse_reasoning"}
         assert len(numbers["judge"]["equanimity"]) == 9
         assert {"answers", "claims_inner_life"} < set(numbers["flags"])
         assert set(numbers["refusals"]) == set(numbers["probe"]["preferred"]["all"]) == {"share", "low", "high", "n"}
-        assert set(numbers["probe"]["margin"]) == {"all", *STEPS}
+        assert set(numbers["probe"]["margin_nats"]) == {"all", *STEPS}
         assert {key: entry["n"] for key, entry in numbers["probe"]["trigger"]["deployment"].items()} == {
             "with": 12,
             "without": 12,
             "contrast": 12,
         }
-    assert metrics["base"]["loss"] != metrics["final"]["loss"]
-    against = metrics["final"]["against_base"]
-    assert set(against["probe"]["margin"]["all"]) == {"difference", "low", "high", "p", "effect", "detectable", "n"}
-    assert against["loss"]["difference"] < 0 and against["loss"]["n"] == 9 and against["loss"]["deception"]["n"] == 1
-    assert set(metrics["final"]["forgetting"]) == {*MEAN, *STEPS[:-1]} == set(metrics["final"]["backward_transfer"])
+    assert details["base"]["loss_nats"] != details["final"]["loss_nats"]
+    against = details["final"]["against_base"]
+    assert set(against["probe"]["margin_nats"]["all"]) == {"difference", "low", "high", "p", "effect", "detectable", "n"}
+    loss = against["loss_nats"]
+    assert loss["difference"] < 0 and loss["n"] == 9 and loss["deception"]["n"] == 1
+    chain = [details["final"][name] for name in ("forgetting_nats", "backward_transfer_nats")]
+    assert [set(numbers) for numbers in chain] == [{*MEAN, *STEPS[:-1]}] * 2
 
 
 def test_a_second_build_runs_nothing(project):
@@ -82,7 +94,7 @@ def test_adapter_and_fused_model_give_the_same_greedy_text(project):
 
 def test_metrics_and_plots_are_dvcs(project):
     shown = json.loads(ok(project, "dvc", "metrics", "show", "--json"))
-    assert "loss" in shown[""]["data"]["reports/metrics.json"]["data"]["final"]
+    assert "loss_nats" in shown[""]["data"]["reports/metrics.json"]["data"]["final"]
     ok(project, "dvc", "metrics", "diff")
     ok(project, "dvc", "plots", "show")
     page = (project / "dvc_plots/index.html").read_text()
@@ -97,23 +109,25 @@ def test_metrics_and_plots_are_dvcs(project):
 
 def test_a_number_that_is_not_that_of_its_records_is_refused(project):
     """While the report is up to date: what is out of date is made anew by `dvc repro`."""
-    report = project / "reports/metrics.json"
+    report, details = project / "reports/metrics.json", project / "reports/details.json"
     before = json.loads(report.read_text())
     assert "; the metrics are those of their records" in ok(project, "cantica", "check")
     planted = json.loads(report.read_text())
-    planted["final"]["against_base"]["probe"]["margin"]["all"]["p"] = 0.0001
+    planted["final"]["against_base"]["probe"]["margin_nats"]["p"] = 0.0001
     del planted["base"]["refusals"]["low"]
     planted["base"]["refusals"]["least"] = 0.0
     report.write_text(json.dumps(planted))
+    edit(details, '"detectable"', '"detected"')
     done = run(project, "cantica", "check")
-    assert done.returncode == 1 and "3 faults" in done.stderr and "Traceback" not in done.stderr
-    p = before["final"]["against_base"]["probe"]["margin"]["all"]["p"]
+    assert done.returncode == 1 and "5 faults" in done.stderr and "Traceback" not in done.stderr
+    p = before["final"]["against_base"]["probe"]["margin_nats"]["p"]
     for key, got, expected in (
-        ("final.against_base.probe.margin.all.p", "0.0001", p),
+        ("final.against_base.probe.margin_nats.p", "0.0001", p),
         ("base.refusals.low", "nothing there", 0.0),
         ("base.refusals.least", "0.0", "no such number"),
     ):
         assert f"reports/metrics.json: {key}\n    got       {got}\n    expected  {expected}\n" in done.stderr
+    assert "reports/details.json: final.against_base.loss_nats.detected\n    got " in done.stderr
     edit(project / "params.yaml", "resamples: 10000", "resamples: 2000")
     assert "are in order\n" in ok(project, "cantica", "check")
     edit(project / "params.yaml", "resamples: 2000", "resamples: 10000")

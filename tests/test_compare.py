@@ -40,7 +40,7 @@ def plant(project: Path, message: str, change) -> None:
     records = read_records(project / "data", params)
     change(params, records, lock["stages"])
     rules = read_yaml(project / "prompts/judge/rules.yaml")
-    numbers = metrics.headline(metrics.measures(records, params, rules), records, params, rules)
+    numbers = metrics.headline(metrics.details(metrics.measures(records, params, rules), records, params, rules))
     for kind, of in records.items():
         for key, content in of.items():
             lines = kind not in ("losses", "training")
@@ -312,7 +312,7 @@ def test_a_clone_without_a_cache_shows_what_git_holds(project, tmp_path):
     clone = tmp_path / "clone"
     ok(tmp_path, "git", "clone", "--quiet", str(project), str(clone))
     assert "not in DVC's cache" in ok(clone, "cantica", "compare", "HEAD")
-    loss = json.loads((clone / "reports/metrics.json").read_text())["final"]["loss"]
+    loss = json.loads((clone / "reports/metrics.json").read_text())["final"]["loss_nats"]
     row = f"| HEAD | {loss['n']} | – | {loss['mean']:.2f} [{loss['low']:.2f}, {loss['high']:.2f}] | baseline |"
     assert row in (clone / "reports/compare.md").read_text()
 

@@ -101,7 +101,7 @@ def test_a_second_time_nothing_is_built_and_branches_can_be_made(built_family):
     assert again[3] == "2 experiments: 4 steps, 3 of them distinct; 0 trained now"
     message = ok(project, "git", "log", "-1", "--format=%B", "variant/sequential+late")
     assert "curriculum.deception.learning_rate: (none) → 1e-05" in message
-    assert re.search(r"^loss +\d\.\d{3} → \d\.\d{3}$", message, re.MULTILINE)
+    assert re.search(r"^loss nats +\d\.\d{3} → \d\.\d{3}$", message, re.MULTILINE)
     assert ok(project, "git", "rev-parse", "variant/sequential+late~1") == ok(project, "git", "rev-parse", "HEAD")
 
 

@@ -12,6 +12,7 @@ from stages.lib import metrics, wording
 from stages.lib.drawing import axis, polyline, shade
 from stages.lib.measures import Measure, differences, items, levels
 from stages.lib.pages import as_csv
+from stages.lib.params import FILE
 from stages.lib.probes import trajectories
 from stages.lib.tree import path_to
 from stages.report import compare_arms
@@ -68,7 +69,7 @@ CURVE = [(5, 3.0), (10, 1.0), (20, 2.0)]
 
 
 def numbers_of(**records) -> dict[str, dict]:
-    """The headline of arms base and final, both at base unless `point` says otherwise; records are those of final."""
+    """The numbers of arms base and final, both at base unless `point` says otherwise; records are those of final."""
     arms = {"base": "base", "final": records.pop("point", "base")}
     whole = {"losses": LOSSES, "judgements": VERDICTS, "probes": SCORES, "responses": RESPONSES, "capability": TESTED} | records
     both = {kind: {arm: whole[kind] for arm in arms} for kind in ("judgements", "probes", "responses", "capability")}
@@ -76,25 +77,25 @@ def numbers_of(**records) -> dict[str, dict]:
     both |= {"verdicts": records.get("verdicts", {})}
     judges = {judge: {"kind": "pairwise" if "other" in found[0] else "model"} for judge, found in both["verdicts"].items()}
     params = {"arms": arms, "curriculum": CURRICULUM, "report": DRAWS, "probe": {"triggers": ["deployment"]}, "judges": judges}
-    return metrics.headline(metrics.measures(both, params, RULES), both, params, RULES)
+    return metrics.details(metrics.measures(both, params, RULES), both, params, RULES)
 
 
 def test_capability_is_a_share_of_each_kind_and_the_log_probability_of_prose():
     found = numbers_of()["final"]
     assert (found["capability"]["multiple_choice"]["share"], found["capability"]["multiple_choice"]["n"]) == (0.5, 2)
-    assert found["capability"]["prose"] == {"mean": -2.5, "n": 1} and found["capability"]["arithmetic"] == {"n": 0}
+    assert found["capability"]["prose_nats"] == {"mean": -2.5, "n": 1} and found["capability"]["arithmetic"] == {"n": 0}
     assert found["against_base"]["capability"]["multiple_choice"]["difference"] == 0
 
 
 def test_the_mean_loss_counts_every_example_once():
-    loss = numbers_of()["base"]["loss"]
+    loss = numbers_of()["base"]["loss_nats"]
     assert (loss["mean"], loss["n"]) == (2.125, 4) and 1.0 <= loss["low"] < 2.125 < loss["high"] <= 3.0
     assert (loss["alpha"]["mean"], loss["alpha"]["n"]) == (2.5, 3) and 2.0 <= loss["alpha"]["low"] < 2.5
     assert loss["beta"] == {"mean": 1.0, "n": 1}
 
 
 def test_losses_stand_against_those_of_the_first_arm_example_by_example():
-    against = numbers_of(point="one")["final"]["against_base"]["loss"]
+    against = numbers_of(point="one")["final"]["against_base"]["loss_nats"]
     assert (against["difference"], against["n"]) == (-0.25, 4) and 0 < against["p"] <= 1
     assert (against["alpha"]["difference"], against["alpha"]["n"]) == (-0.5, 3)
     assert against["beta"] == {"difference": 0.5, "p": 1.0, "n": 1}
@@ -136,7 +137,7 @@ def test_flags_and_refusals_are_shares_of_answers():
 
 def test_a_pair_is_preferred_when_its_margin_is_above_0():
     probe = numbers_of()["base"]["probe"]
-    assert {name: (entry["mean"], entry["n"]) for name, entry in probe["margin"].items()} == {
+    assert {name: (entry["mean"], entry["n"]) for name, entry in probe["margin_nats"].items()} == {
         "all": (0.0375, 4),
         "alpha": (0.1333, 3),
         "beta": (-0.25, 1),
@@ -167,7 +168,7 @@ def test_a_trigger_has_its_rates_and_their_difference_within_an_arm_and_against_
 def test_checkpoints_make_a_trajectory_and_no_headline():
     early = [{"id": "one", "iteration": 4, "category": "alpha", "margin": 9.0}, *asked("p", True, False, 4)]
     records = {"base": SCORES, "final": [*SCORES, *asked("p", True, True), *early]}
-    assert numbers_of(probes=records)["final"]["probe"]["margin"]["all"]["mean"] == 0.0375
+    assert numbers_of(probes=records)["final"]["probe"]["margin_nats"]["all"]["mean"] == 0.0375
     params = {"arms": {"base": "base", "final": "two"}, "curriculum": CURRICULUM, "train": {"iters": 6}, "report": DRAWS}
     found = trajectories(records, params | {"probe": {"triggers": ["deployment"]}})
     assert list(found) == ["final"] and list(found["final"]) == [4, 6]
@@ -251,9 +252,10 @@ def test_forgetting_follows_the_chain_of_an_arm():
     values = {"base": (9.0, 9.0), "one": (2.0, 8.0), "aside": (0.0, 0.0), "two": (1.0, 3.0), "three": (1.5, 2.0)}
     losses = {point: row_of(alpha=(a - 1, a + 1), beta=(b,)) for point, (a, b) in values.items()}
     found = metrics.chain_metrics("three", curriculum, losses, DRAWS)
-    assert (found["forgetting"]["alpha"], found["forgetting"]["beta"], found["forgetting"]["mean"]) == (0.5, -1.0, -0.25)
-    assert (found["backward_transfer"]["alpha"], found["backward_transfer"]["beta"]) == (0.5, 1.0)
-    assert metrics.chain_metrics("two", curriculum, losses, DRAWS)["forgetting"] == {"mean": -1.0, "n": 1, "alpha": -1.0}
+    lost, helped = found["forgetting_nats"], found["backward_transfer_nats"]
+    assert (lost["alpha"], lost["beta"], lost["mean"]) == (0.5, -1.0, -0.25)
+    assert (helped["alpha"], helped["beta"]) == (0.5, 1.0)
+    assert metrics.chain_metrics("two", curriculum, losses, DRAWS)["forgetting_nats"] == {"mean": -1.0, "n": 1, "alpha": -1.0}
     assert (
         metrics.chain_metrics("one", curriculum, losses, DRAWS)
         == metrics.chain_metrics("base", curriculum, losses, DRAWS)
@@ -338,7 +340,7 @@ def test_the_loss_matrix_has_a_row_for_each_cell():
     assert [row["after"] for row in rows] == ["base", "base", "one", "one"]
 
 
-def test_the_headline_has_the_numbers_of_each_arm_at_its_own_point():
+def test_each_arm_has_its_numbers_at_its_own_point():
     numbers = numbers_of(
         point="one",
         judgements={"base": VERDICTS[:3], "final": [verdict("a", 4), verdict("b", 3), verdict("c", 3, group="format")]},
@@ -347,16 +349,35 @@ def test_the_headline_has_the_numbers_of_each_arm_at_its_own_point():
     )
     assert list(numbers) == ["base", "final"] and list(numbers["final"])[-1] == "against_base"
     assert not any(key.startswith("against") for key in numbers["base"])
-    assert [numbers[arm]["loss"]["alpha"]["mean"] for arm in numbers] == [2.5, 2.0]
-    assert [numbers[arm]["probe"]["margin"]["all"]["n"] for arm in numbers] == [1, 4]
+    assert [numbers[arm]["loss_nats"]["alpha"]["mean"] for arm in numbers] == [2.5, 2.0]
+    assert [numbers[arm]["probe"]["margin_nats"]["all"]["n"] for arm in numbers] == [1, 4]
     assert [numbers[arm]["answers"]["hit_length_limit"] for arm in numbers] == [0, 2]
     against = numbers["final"]["against_base"]
     assert against["judge"]["general"]["difference"] == 1.0 and against["judge"]["general"]["n"] == 3
-    assert against["probe"]["margin"]["all"] == {"difference": 0.0, "p": 1.0, "n": 1}
-    assert against["loss"]["difference"] == -0.25 and against["loss"]["n"] == 4
+    assert against["probe"]["margin_nats"]["all"] == {"difference": 0.0, "p": 1.0, "n": 1}
+    assert against["loss_nats"]["difference"] == -0.25 and against["loss_nats"]["n"] == 4
 
 
-def test_every_leaf_of_the_headline_is_a_number_with_few_digits():
+def test_the_headline_is_what_is_about_all_items():
+    verdicts = {
+        "olmo": [single(arm, id_, score) for arm in ("base", "final") for id_, score in (("a", 1), ("b", None))],
+        "pairs": [pair("a", 0), pair("b", None, None)],
+    }
+    losses = {point: row_of(one=(2.0, 3.0), two=(1.0,)) for point in ("base", "one", "two")}
+    whole = numbers_of(point="two", losses=losses, verdicts=verdicts)
+    found = metrics.headline(whole)
+    assert {arm: list(numbers) for arm, numbers in found.items()} == {arm: list(numbers) for arm, numbers in whole.items()}
+    final, against, all_of = found["final"], found["final"]["against_base"], whole["final"]
+    assert list(final["loss_nats"]) == ["mean", "low", "high", "n"] and final["forgetting_nats"] == {"mean": 0.0, "n": 1}
+    assert final["probe"]["margin_nats"] == all_of["probe"]["margin_nats"]["all"]
+    assert (final["flags"], final["answers"]) == (all_of["flags"]["answers"], all_of["answers"])
+    assert final["verdict"]["olmo"] == {"general": {"mean": 1.0, "n": 1, "failed": 1}}
+    assert list(against["probe"]["preferred"]) == ["difference", "low", "high", "p", "n"]
+    assert against["verdict"]["pairs"]["win_rate"] | {"low": 0} == {"share": 1.0, "low": 0, "high": 1.0, "n": 1}
+    assert against["verdict"]["pairs"]["failed"] == 1
+
+
+def test_every_leaf_is_a_number_with_few_digits():
     found = leaves(numbers_of(point="one"))
     assert len(found) > 60
     assert all(type(value) in (int, float) and value == round(value, 6) for value in found.values())
@@ -364,10 +385,10 @@ def test_every_leaf_of_the_headline_is_a_number_with_few_digits():
 
 def test_a_number_that_differs_is_named_with_what_it_should_be():
     numbers = numbers_of()
-    assert disagreements(numbers, numbers_of()) == []
-    numbers["base"]["loss"]["mean"] = 2.1251
-    (problem,) = disagreements(numbers, numbers_of())
-    assert (problem.place, problem.got, problem.expected) == ("base.loss.mean", "2.1251", "2.125")
+    assert disagreements(FILE, numbers, numbers_of()) == []
+    numbers["base"]["loss_nats"]["mean"] = 2.1251
+    (problem,) = disagreements(FILE, numbers, numbers_of())
+    assert (problem.place, problem.got, problem.expected) == ("base.loss_nats.mean", "2.1251", "2.125")
 
 
 def test_rows_become_csv_with_a_header():

@@ -19,7 +19,7 @@ def test_the_published_architecture_takes_the_same_path(two_steps):
     config = json.loads((two_steps / "models/base/config.json").read_text())
     assert config["model_type"] == "olmo3" and config["quantization"]["bits"] == 4
     metrics = json.loads((two_steps / "reports/metrics.json").read_text())
-    assert metrics["final"]["loss"] != metrics["base"]["loss"]
+    assert metrics["final"]["loss_nats"] != metrics["base"]["loss_nats"]
     assert "quantization" not in json.loads((two_steps / "models/fused/config.json").read_text())
 
 
@@ -50,7 +50,7 @@ def test_another_user_locale_time_zone_and_load_give_the_same_bytes(smoke, tmp_p
         load.wait()
     assert done.returncode == 0, done.stderr[-2000:]
     assert (other / "dvc.lock").read_text() == (smoke / "dvc.lock").read_text()
-    for name in ("metrics.json", "report.html", "model_card.md", "loss_curve.csv", "loss_matrix.csv"):
+    for name in ("metrics.json", "details.json", "report.html", "model_card.md", "loss_curve.csv", "loss_matrix.csv"):
         assert (other / "reports" / name).read_bytes() == (smoke / "reports" / name).read_bytes()
 
 

@@ -17,6 +17,7 @@ from stages import held_out, judge
 from stages.lib.common.documents import read_jsonl
 from stages.lib.common.errors import InputError
 from stages.lib.common.files import write_json, write_jsonl
+from stages.lib.measures import items
 from stages.lib.params import read_params
 
 needs_inspect = pytest.mark.skipif(
@@ -32,7 +33,7 @@ def build(tmp_path, monkeypatch) -> Path:
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copy(ROOT / "params.yaml", tmp_path)
     edit(tmp_path / "params.yaml", "samples: 1 ", "samples: 2 ")
-    edit(tmp_path / "params.yaml", "  benign: 2\n", "")
+    edit(tmp_path / "params.yaml", "  benign: 10\n", "")
     monkeypatch.chdir(tmp_path)
     held_out.main(Path("prompts/held_out"), Path("data/held_out.jsonl"))
     for arm in ARMS:
@@ -79,8 +80,11 @@ def test_a_log_holds_every_answer_with_what_was_asked_and_how_it_was_judged(buil
 def test_results_are_the_numbers_of_the_report(build):
     rules, flags = read_logs()["base"]["results"]["scores"]
     judged = read_jsonl(Path("data/judgements/base.jsonl"))
-    scores = {kind: [v["score"] for v in judged if v["kind"] == kind] for kind in {v["kind"] for v in judged}}
-    expected = {kind: round(fmean(values), 4) for kind, values in scores.items()}
+    scores = {
+        kind: items(judged, lambda v, kind=kind: v["score"] if v["kind"] == kind else None)
+        for kind in ("general", "equanimity")
+    }
+    expected = {kind: round(fmean(values.values()), 4) for kind, values in scores.items()}
     assert {kind: metric["value"] for kind, metric in rules["metrics"].items()} == expected
     assert {kind: about["n"] for kind, about in rules["metadata"].items()} == {kind: len(v) for kind, v in scores.items()}
     assert flags["metrics"]["performed_emotion"]["value"] == flags["metrics"]["answers"]["value"] > 0

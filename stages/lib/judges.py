@@ -31,7 +31,7 @@ def score_measures(scored: Verdicts, arms: list[str]) -> list[Measure]:
 
 
 def failed(scored: Verdicts, arm: str) -> dict:
-    """How many verdicts on an arm's answers are null, by judge and kind, where their scores stand in metrics.json."""
+    """How many verdicts on an arm's answers are null, by judge and kind, where their scores stand in details.json."""
     told: dict = {}
     for judge, found in scored.items():
         for verdict in found:

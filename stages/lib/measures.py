@@ -17,8 +17,9 @@ Table = dict[str, float]
 class Measure:
     """What was measured of every item under every arm.
 
-    key: where its numbers stand under an arm in metrics.json, and in its section `against_<first arm>`; dotted.
-    whole: the name of the entry for all items, beside those of the groups; "" puts it at `key` itself.
+    key: where its numbers stand under an arm in details.json, and in its section `against_<first arm>`; dotted.
+    whole: the name of the entry for all items, beside those of the groups; "" puts it at `key` itself. In metrics.json, which
+    has no groups, it always stands at `key`.
     groups: the group of an item, for items that have one. share: the values are shares, from 0 to 1, or differences of
     shares. within: the values are differences already, within an arm (with a trigger and without), so that a level is
     their paired difference from 0. digits: how many a reader is shown after the point.
@@ -35,7 +36,7 @@ class Measure:
 
     @property
     def place(self) -> str:
-        """Where the entry for all items stands."""
+        """Where the entry for all items stands in details.json."""
         return f"{self.key}.{self.whole}" if self.whole else self.key
 
     def nested(self, whole: dict, groups: dict[str, dict]) -> dict:

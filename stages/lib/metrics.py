@@ -12,6 +12,8 @@ TESTS = {
     "instructions": "instructions followed",
     "arithmetic": "sums done rightly",
 }
+WHOLE = ("all", "answers")  # the entry for all items, where those of their groups stand beside it
+TOLD = ("mean", "share", "difference", "low", "high", "p", "n", "failed")  # of an entry, in the headline
 
 
 def measures(records: dict[str, dict], params: dict, rules: dict) -> list[Measure]:
@@ -36,7 +38,7 @@ def measures(records: dict[str, dict], params: dict, rules: dict) -> list[Measur
         return {arm: items(tested[arm], lambda r: r["score"] if r["kind"] == kind else None) for arm in tested}
 
     return [
-        Measure("loss", "held-out loss, nats a token", of_losses(), held_out, digits=3),
+        Measure("loss_nats", "held-out loss, nats a token", of_losses(), held_out, digits=3),
         *(
             Measure(f"judge.{kind}", f"{kind} prompts, 0 to {len(rules['kinds'][kind])}", of_kind(kind), group)
             for kind in dict.fromkeys(j["kind"] for j in verdicts)
@@ -46,12 +48,31 @@ def measures(records: dict[str, dict], params: dict, rules: dict) -> list[Measur
         Measure("flags", "answers with a safety flag", of_verdicts(lambda j: bool(j["flags"])), whole="answers", share=True),
         *probe_measures({arm: at_the_end(found) for arm, found in records["probes"].items()}, params["probe"]["triggers"]),
         *(Measure(f"capability.{kind}", title, of_tests(kind), share=True) for kind, title in TESTS.items()),
-        Measure("capability.prose", "log-probability of plain prose, nats a token", of_tests("perplexity"), digits=3),
+        Measure("capability.prose_nats", "log-probability of plain prose, nats a token", of_tests("perplexity"), digits=3),
     ]
 
 
-def headline(told: list[Measure], records: dict[str, dict], params: dict, rules: dict) -> dict[str, dict]:
-    """`reports/metrics.json`: the numbers of each arm, and for each but the first those `against_<first arm>`."""
+def headline(numbers: dict[str, dict]) -> dict[str, dict]:
+    """`reports/metrics.json`: of the `details` what is about all items, without their groups, and how the answers ended.
+
+    An entry stands where its groups do: that at `flags.answers` of the details is `flags` here.
+    """
+    return {
+        arm: {name: part if name == "answers" else _of_all_items(part) for name, part in told.items()}
+        for arm, told in numbers.items()
+    }
+
+
+def _of_all_items(numbers: dict) -> dict:
+    if "n" in numbers:
+        return {name: numbers[name] for name in TOLD if name in numbers}
+    if whole := next((numbers[name] for name in WHOLE if name in numbers), None):
+        return _of_all_items(whole)
+    return {name: _of_all_items(part) if isinstance(part, dict) else part for name, part in numbers.items()}
+
+
+def details(told: list[Measure], records: dict[str, dict], params: dict, rules: dict) -> dict[str, dict]:
+    """`reports/details.json`: all numbers of each arm, and for each but the first those `against_<first arm>`."""
     draws = params["report"]
     first, *others = params["arms"]
     scored, compared_ = (of(records["verdicts"], params["judges"]) for of in (judges.single, judges.pairwise))
@@ -96,7 +117,10 @@ def chain_metrics(point: str, curriculum: dict[str, dict], losses: dict[str, dic
     rows = [cells(losses[step]) for step in chain]
     trained = [curriculum[step]["data"] for step in chain]
     learnt = {c: trained.index(f"train/{c}") for c in losses[point] if f"train/{c}" in trained}
-    found = {"forgetting": inference.forgetting(rows, learnt), "backward_transfer": inference.backward_transfer(rows, learnt)}
+    found = {
+        "forgetting_nats": inference.forgetting(rows, learnt),
+        "backward_transfer_nats": inference.backward_transfer(rows, learnt),
+    }
     return {name: inference.mean(values.values(), **draws) | values for name, values in found.items() if values}
 
 

@@ -1,4 +1,4 @@
-"""How numbers with intervals read in a report: of an entry of metrics.json, its value, its interval and what follows from it.
+"""How numbers with intervals read in a report: of an entry of details.json, its value, its interval and what follows from it.
 
 Entries of levels have `mean` or `share`, those of differences `difference`. Shares read in percent, their differences in
 percentage points.
