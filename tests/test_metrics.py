@@ -368,10 +368,14 @@ def test_the_headline_is_what_is_about_all_items():
     found = metrics.headline(whole)
     assert {arm: list(numbers) for arm, numbers in found.items()} == {arm: list(numbers) for arm, numbers in whole.items()}
     final, against, all_of = found["final"], found["final"]["against_base"], whole["final"]
-    assert list(final["loss_nats"]) == ["mean", "low", "high", "n"] and final["forgetting_nats"] == {"mean": 0.0, "n": 1}
-    assert final["probe"]["margin_nats"] == all_of["probe"]["margin_nats"]["all"]
-    assert (final["flags"], final["answers"]) == (all_of["flags"]["answers"], all_of["answers"])
-    assert final["verdict"]["olmo"] == {"general": {"mean": 1.0, "n": 1, "failed": 1}}
+    assert list(final["loss_nats"]) == ["mean", "low", "high", "n", "one", "two"]
+    assert final["loss_nats"]["one"] == all_of["loss_nats"]["one"]["mean"] == 2.5
+    assert final["forgetting_nats"] == {"mean": 0.0, "n": 1}
+    margins = all_of["probe"]["margin_nats"]
+    assert final["probe"]["margin_nats"] == margins["all"] | {c: margins[c]["mean"] for c in margins if c != "all"}
+    assert final["flags"] == all_of["flags"]["answers"] | {f: all_of["flags"][f]["share"] for f in RULES["flags"]}
+    assert final["answers"] == all_of["answers"]
+    assert final["verdict"]["olmo"]["general"] | {"novel": 0} == {"mean": 1.0, "n": 1, "failed": 1, "novel": 0}
     assert list(against["probe"]["preferred"]) == ["difference", "low", "high", "p", "n"]
     assert against["verdict"]["pairs"]["win_rate"] | {"low": 0} == {"share": 1.0, "low": 0, "high": 1.0, "n": 1}
     assert against["verdict"]["pairs"]["failed"] == 1

@@ -53,22 +53,26 @@ def measures(records: dict[str, dict], params: dict, rules: dict) -> list[Measur
 
 
 def headline(numbers: dict[str, dict]) -> dict[str, dict]:
-    """`reports/metrics.json`: of the `details` what is about all items, without their groups, and how the answers ended.
+    """`reports/metrics.json`: of the `details` each entry for all items, beside it the bare mean or share of each group.
 
-    An entry stands where its groups do: that at `flags.answers` of the details is `flags` here.
+    Differences stand without groups. An entry stands where its groups do: that at `flags.answers` of the details is `flags`.
     """
     return {
-        arm: {name: part if name == "answers" else _of_all_items(part) for name, part in told.items()}
+        arm: {
+            name: part if name == "answers" else _headline(part, groups=not name.startswith("against_"))
+            for name, part in told.items()
+        }
         for arm, told in numbers.items()
     }
 
 
-def _of_all_items(numbers: dict) -> dict:
-    if "n" in numbers:
-        return {name: numbers[name] for name in TOLD if name in numbers}
-    if whole := next((numbers[name] for name in WHOLE if name in numbers), None):
-        return _of_all_items(whole)
-    return {name: _of_all_items(part) if isinstance(part, dict) else part for name, part in numbers.items()}
+def _headline(numbers: dict, groups: bool) -> dict:
+    whole = numbers if "n" in numbers else next((numbers[name] for name in WHOLE if name in numbers), None)
+    if whole is None:
+        return {name: _headline(part, groups) if isinstance(part, dict) else part for name, part in numbers.items()}
+    parts = {name: part for name, part in numbers.items() if groups and isinstance(part, dict) and part is not whole}
+    bare = {name: part[key] for name, part in parts.items() for key in ("mean", "share") if key in part}
+    return {name: whole[name] for name in TOLD if name in whole} | bare
 
 
 def details(told: list[Measure], records: dict[str, dict], params: dict, rules: dict) -> dict[str, dict]:
