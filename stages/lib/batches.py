@@ -8,8 +8,9 @@ import numpy as np
 
 from stages.lib.tokens import Encoded
 
-# Records whose lengths differ by less are of about one length.
-LENGTH = 32
+# Lengths are rounded up: the compiled training step of a GPU meets few shapes, and the threads of a CPU's BLAS share a product
+# between them evenly, so that its bytes do not hang on their number.
+LENGTH, POSITIONS = 32, 64
 
 
 def order(lengths: list[int], batch_size: int, seed: list[int] | None) -> list[list[int]]:
@@ -29,11 +30,9 @@ def collate(records: list[Encoded]) -> tuple[mx.array, mx.array, mx.array, mx.ar
     """(inputs, positions, targets, weights) of one batch.
 
     inputs: (batch, length) token ids, padded on the right. positions: (n,) indices into the flattened inputs whose next
-    token counts; targets: (n,) that token; weights: (n,) 1, or 0 where n was rounded up. On a GPU it is, and
-    length too, so that the compiled training step meets few shapes.
+    token counts; targets: (n,) that token; weights: (n,) 1, or 0 where n was rounded up.
     """
-    compiled = mx.default_device() == mx.gpu
-    length = _up(max(len(record.ids) for record in records) - 1, LENGTH if compiled else 1)
+    length = _up(max(len(record.ids) for record in records) - 1, LENGTH)
     inputs = np.zeros((len(records), length), np.int32)
     positions, targets = [], []
     for row, record in enumerate(records):
@@ -42,7 +41,7 @@ def collate(records: list[Encoded]) -> tuple[mx.array, mx.array, mx.array, mx.ar
         positions.append(row * length + counted)
         targets.append(np.array(record.ids)[counted + 1])
     n = sum(map(len, targets))
-    pad = (0, _up(n, 2 * LENGTH if compiled else 1) - n)
+    pad = (0, _up(n, POSITIONS) - n)
     weights = np.pad(np.ones(n, np.float32), pad)
     positions, targets = (np.pad(np.concatenate(part).astype(np.int32), pad) for part in (positions, targets))
     return mx.array(inputs), mx.array(positions), mx.array(targets), mx.array(weights)
