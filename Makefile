@@ -22,4 +22,4 @@ repro: setup
 	dvc repro
 
 test: setup
-	python -m pytest -n 2 --dist loadfile
+	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 15

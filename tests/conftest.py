@@ -22,6 +22,9 @@ CONFIG = {
 }
 
 
+LONG = ("test_edits", "test_kills", "test_hermetic", "test_family", "test_interruption", "test_same_bytes", "test_sharing")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def in_the_root():
     """Schemas and the licence's text are read relative to the project's root."""
@@ -125,7 +128,8 @@ def two_steps(built) -> Path:
 
 
 def pytest_collection_modifyitems(items):
-    """Tests marked slow wait for CANTICA_SLOW=1."""
+    """Tests marked slow wait for CANTICA_SLOW=1. Files that take minutes come first, so that none is left for one process alone."""
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
     if os.environ.get("CANTICA_SLOW") != "1":
         for item in items:
             if item.get_closest_marker("slow"):
