@@ -128,7 +128,7 @@ def two_steps(built) -> Path:
 
 
 def pytest_collection_modifyitems(items):
-    """Tests marked slow wait for CANTICA_SLOW=1. Files that take minutes come first, so that none is left for one process alone."""
+    """Tests marked slow wait for CANTICA_SLOW=1. LONG files come first, so that none is left for one process alone."""
     items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
     if os.environ.get("CANTICA_SLOW") != "1":
         for item in items:
