@@ -1,16 +1,15 @@
 """What is trained on, generated from and scored: windows of the project's own training data, and its held-out prompts."""
 
-import json
 from pathlib import Path
 
+from stages.lib.common.documents import read_jsonl
 from stages.lib.held_out import load_prompts
 from stages.lib.tokens import encode_examples
 
 
-def read_encoded(tokenizer, files: list[Path]) -> list:
-    """Every example of the files as an Encoded record, whole, with the loss on thinking and answer."""
-    read = {file: [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] for file in files}
-    return [e for file, found in read.items() for e in encode_examples(tokenizer, found, ("thinking", "answer"), 1 << 20, file)]
+def read_encoded(tokenizer, file: Path) -> list:
+    """Every example of a file as an Encoded record, whole, with the loss on thinking and answer."""
+    return encode_examples(tokenizer, read_jsonl(file), ("thinking", "answer"), 1 << 20, file)
 
 
 def windows(encoded: list, positions: int, number: int) -> list[dict]:

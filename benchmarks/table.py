@@ -5,12 +5,11 @@ from benchmarks.peers.environment import OURS
 
 def page(results: dict) -> str:
     """Markdown for the document that `reports/benchmark.json` holds; parts that were not measured are left out."""
-    about = results["machine"]
     parts = [
         "# Speed",
         f"Written by `make bench`: medians of {results['rounds']} rounds, in each of which everyone is measured once, in turn.",
-        listed({key: value for key, value in about.items() if key != "versions"}),
-        "Versions: " + ", ".join(f"{name} {version}" for name, version in sorted(about["versions"].items())) + ".",
+        listed(results["machine"]),
+        "Versions: " + ", ".join(f"{name} {version}" for name, version in results["versions"].items()) + ".",
     ]
     for name, section in (("training", training), ("generation", generation), ("scoring", scoring)):
         if name in results:
@@ -18,7 +17,7 @@ def page(results: dict) -> str:
     for name, title in (("agreement", "Agreement"), ("build", "The build")):
         if name in results:
             parts += [f"## {title}", listed(results[name])]
-    if "stages" in results:
+    if results.get("stages"):
         parts += [
             "What the stages took when they last ran, and the most memory that one of them had:",
             stages(results["stages"]),
@@ -87,7 +86,7 @@ def speed(peer: dict | None) -> str:
     number = peer["tokens_per_second"]
     text = f"{number:.0f}" if number >= 10 else f"{number:.1f}"
     share = f" ({peer['share']:.0%})" if "share" in peer else ""
-    return text + share + (" \\*" if len(peer["seconds"]) == 1 and peer.get("cold") else "")
+    return text + share + (" \\*" if "cold" in peer else "")
 
 
 def value(peer: dict | None, key: str) -> str:
