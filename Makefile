@@ -1,5 +1,6 @@
 # make repro   set up and build everything      make test   set up and run the tests
 # make setup   .venv/ with everything           make setup BACKEND=cuda13 (or cuda12) on Linux with an NVIDIA GPU
+# make bench   set up and measure speed beside torch and mlx-lm; ROUNDS=5 for steadier medians than those of 3
 PYTHON ?= python3
 VENV := .venv
 # What is there already stays; a new environment is for the CPU (on macOS that includes Metal).
@@ -7,7 +8,7 @@ BACKEND ?= $(or $(patsubst $(VENV)/.ready-%,%,$(wildcard $(VENV)/.ready-*)),cpu)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 READY := $(VENV)/.ready-$(BACKEND)
 
-.PHONY: setup repro test
+.PHONY: setup repro test bench
 setup: $(READY)
 
 $(READY): pyproject.toml requirements.lock
@@ -23,3 +24,7 @@ repro: setup
 
 test: setup
 	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 15
+
+bench: setup
+	dvc repro --quiet base dataset
+	CANTICA_BENCH_ROUNDS=$(or $(ROUNDS),3) python -m pytest benchmarks/test_speed.py --benchmark-enable --benchmark-quiet -s

@@ -1,0 +1,1 @@
+"""Speed and memory: what `make bench` and `python -m pytest benchmarks --benchmark-enable -s` measure."""

@@ -1,0 +1,45 @@
+"""Whether all that is compared computes the same: losses, gradients, bytes.
+
+Each takes clients of the workers, the base model's folder, the folder that `Ours.prepare` wrote, and the adapter's blocks.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.peers.client import Client
+from stages.lib.batches import order
+
+
+def losses(ours: Client, stock: Client, base: Path, prepared: Path, blocks: int, records: list, settings: dict) -> list[tuple]:
+    """(our, the stock trainer's) loss of each iteration."""
+    batches = order([len(record["ids"]) for record in records], settings["batch_size"], [settings["seed"], 0])
+    ordered = [records[i] for indices in batches for i in indices]
+    ours("load", base=str(base), adapter=str(prepared / f"{blocks}"))
+    stock("load", base=str(prepared / "base"), adapter=str(prepared / f"{blocks}"))
+    found = [client("train", records=given, settings=settings) for client, given in ((ours, records), (stock, ordered))]
+    return list(zip(*(answer["losses"] for answer in found), strict=True))
+
+
+def gradient_errors(
+    ours: Client, float64: Client, base: Path, prepared: Path, blocks: int, records: list
+) -> tuple[float, float]:
+    """How far our gradient is from float64's: as a part of its length, and in any tensor as a part of its largest value."""
+    read = []
+    for client, weights, name in ((ours, base, "ours"), (float64, prepared / "base", "float64")):
+        client("load", base=str(weights), adapter=str(prepared / f"{blocks}"))
+        client("gradients", records=records, file=str(prepared / f"{name}.npz"))
+        with np.load(prepared / f"{name}.npz") as tensors:
+            read.append({name: np.array(tensor, np.float64) for name, tensor in tensors.items()})
+    found, exact = read
+    assert found.keys() == exact.keys()
+    off = {name: found[name] - exact[name] for name in exact}
+    length, far = (np.sqrt(sum((tensor**2).sum() for tensor in tree.values())) for tree in (exact, off))
+    return float(far / length), max(float(np.abs(off[name]).max() / np.abs(exact[name]).max()) for name in exact)
+
+
+def digest(ours: Client, base: Path, prepared: Path, blocks: int, records: list, settings: dict) -> str:
+    """SHA-256 of the adapter that a training ends in."""
+    ours("load", base=str(base), adapter=str(prepared / f"{blocks}"), dropout=settings["dropout"])
+    ours("train", records=records, settings=settings)
+    return ours("digest")

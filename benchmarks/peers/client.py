@@ -1,0 +1,59 @@
+"""Start workers and ask them, one at a time."""
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SCRATCH = ROOT / ".cache/benchmark"
+
+
+def cores() -> int:
+    """Processors that this process may use; each worker gets as many threads."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+class Client:
+    """A worker in a process of its own: `client("train", records=…)` is its answer. What it prints is in `log`."""
+
+    def __init__(self, module: str, python: str = sys.executable, log: Path | None = None, threads: int = 0, **environment):
+        self.module, self.log = module, log or SCRATCH / f"{module}.log"
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        count = str(threads or cores())
+        environment |= {"OPENBLAS_NUM_THREADS": count, "OMP_NUM_THREADS": count, "PYTHONPATH": str(ROOT)}
+        with self.log.open("w") as errors:
+            self.process = subprocess.Popen(
+                [python, "-m", f"benchmarks.peers.{module}"],
+                cwd=ROOT,
+                env=os.environ | environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+
+    def __call__(self, do: str, **request):
+        try:
+            self.process.stdin.write(json.dumps({"do": do} | request) + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass
+        if not (answer := self.process.stdout.readline()):
+            raise RuntimeError(f"{self.module} {do}: no answer; {self.log} ends with\n{self.log.read_text()[-1500:]}")
+        return json.loads(answer)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+def started(peers: dict[str, dict], stack: ExitStack) -> dict[str, Client]:
+    """A Client for each of the peers, {name: arguments of Client}, that end with the stack."""
+    return {name: stack.enter_context(Client(**arguments)) for name, arguments in peers.items()}

@@ -1,0 +1,125 @@
+"""Cantica as its stages call it: `stages.train.train`, `stages.lib.generate.generate`, `stages.lib.score.mean_logprobs`."""
+
+import hashlib
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+from mlx.utils import tree_flatten
+from mlx_lm.utils import dequantize_model
+
+from benchmarks.peers.serve import Worker, gigaflops, serve
+from stages.lib.batches import collate
+from stages.lib.generate import generate, make_sampler
+from stages.lib.loss import loss
+from stages.lib.model import Shape, load_adapter, load_base, new_adapter, save_adapter
+from stages.lib.score import mean_logprobs
+from stages.lib.tokens import Encoded
+from stages.train import train
+
+
+class Ours(Worker):
+    packages = ("mlx", "mlx-lm", "scipy-openblas32")
+
+    def load(self, base: str, adapter: str, dropout: float = 0.0) -> None:
+        self.model, self.tokenizer = load_base(Path(base))
+        self.shape = load_adapter(self.model, Path(adapter), dropout)
+
+    def train(self, records: list[dict], settings: dict) -> dict:
+        """Seconds of a training and its losses, one an iteration."""
+        begin = time.perf_counter()
+        curve = train(self.model, [encoded(record) for record in records], settings, "benchmark")
+        return {"seconds": time.perf_counter() - begin, "losses": [row["train_loss"] for row in curve]}
+
+    def digest(self) -> str:
+        """SHA-256 of the adapter's file."""
+        with tempfile.TemporaryDirectory() as folder:
+            save_adapter(self.model, self.shape, 0.0, Path(folder))
+            return hashlib.sha256((Path(folder) / "adapters.safetensors").read_bytes()).hexdigest()
+
+    def gradients(self, records: list[dict], file: str) -> float:
+        """The loss of a batch; its gradient goes to an .npz file."""
+        batch = collate([encoded(record) for record in records])
+        (value, _), gradient = nn.value_and_grad(self.model, loss)(self.model, *batch)
+        mx.eval(value, gradient)
+        np.savez(file, **{name: np.array(tensor) for name, tensor in tree_flatten(gradient)})
+        return value.item()
+
+    def generate(self, prompts: list[list[int]], tokens: int) -> dict:
+        """Seconds and texts of as many greedy tokens after each prompt, all prompts at once."""
+        self.tokenizer.eos_token_ids = set()  # everyone writes as many
+        begin = time.perf_counter()
+        samplers = [make_sampler(0, 1, 0) for _ in prompts]
+        replies = generate(self.model, self.tokenizer, prompts, samplers, tokens, len(prompts), lambda: None)
+        return {"seconds": time.perf_counter() - begin, "texts": [reply.text for reply in replies]}
+
+    def score(self, records: list[dict], batch_size: int) -> dict:
+        """Seconds and mean log-probabilities of the records' counted tokens."""
+        begin = time.perf_counter()
+        means = mean_logprobs(self.model, [encoded(record) for record in records], batch_size)
+        return {"seconds": time.perf_counter() - begin, "means": means}
+
+    def gigaflops(self) -> float:
+        a, b = mx.random.normal((1024, 1024)), mx.random.normal((1024, 1024))
+        return gigaflops(lambda: mx.eval(a @ b))
+
+    def prepare(self, base: str, folder: str, layers: list[int], rank: int, scale: float) -> None:
+        """Write what the peers read: the base model's weights in float32, and for each of `layers` an adapter on it.
+
+        An adapter is written as mlx-lm reads it (`<layers>/`) and as PEFT does (`<layers>-peft/`). Its B is not zero, so that
+        the losses of peers agree only if its tensors, their places and the scale do.
+        """
+        target = Path(folder)
+        model, _ = load_base(Path(base))
+        model = dequantize_model(model)
+        model.set_dtype(mx.float32)
+        (target / "base").mkdir(parents=True, exist_ok=True)
+        mx.save_safetensors(str(target / "base/model.safetensors"), dict(tree_flatten(model.parameters())), {"format": "pt"})
+        config = json.loads((Path(base) / "config.json").read_text())
+        plain = {key: value for key, value in config.items() if not key.startswith("quantization")}
+        (target / "base/config.json").write_text(json.dumps(plain))
+        for file in Path(base).glob("tokenizer*"):
+            (target / "base" / file.name).write_bytes(file.read_bytes())
+        for number in layers:
+            model, _ = load_base(Path(base))
+            write_adapters(model, Shape(number, rank, scale), target / str(number), target / f"{number}-peft")
+
+
+def encoded(record: dict) -> Encoded:
+    return Encoded(record["ids"], [place >= record["start"] for place in range(len(record["ids"]))], 0)
+
+
+def write_adapters(model, shape: Shape, folder: Path, peft: Path) -> None:
+    """An adapter of a shape with a small effect, as mlx-lm reads it and as PEFT does."""
+    new_adapter(model, shape, 0.0, seed=1)
+    tensors = dict(tree_flatten(model.trainable_parameters()))
+    tensors |= {name: mx.random.normal(w.shape) * 0.01 for name, w in tensors.items() if name.endswith("lora_b")}
+    model.load_weights(list(tensors.items()), strict=False)
+    folder.mkdir(exist_ok=True)
+    save_adapter(model, shape, 0.0, folder)
+    peft.mkdir(exist_ok=True)
+    theirs = {"lora_a": "lora_A.weight", "lora_b": "lora_B.weight"}
+    renamed = {}
+    for name, tensor in tensors.items():
+        module, _, factor = name.rpartition(".")
+        renamed[f"base_model.model.{module}.{theirs[factor]}"] = mx.contiguous(tensor.T)
+    mx.save_safetensors(str(peft / "adapter_model.safetensors"), renamed, {"format": "pt"})
+    places = [name.split(".") for name in tensors]
+    config = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "r": shape.rank,
+        "lora_alpha": shape.scale * shape.rank,
+        "target_modules": sorted({place[-2] for place in places}),
+        "layers_to_transform": sorted({int(place[2]) for place in places}),
+        "layers_pattern": "layers",
+    }
+    (peft / "adapter_config.json").write_text(json.dumps(config))
+
+
+if __name__ == "__main__":
+    serve(Ours())

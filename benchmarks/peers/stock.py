@@ -1,0 +1,80 @@
+"""mlx-lm as it comes: the trainer, loss and settings of `mlx_lm lora`, on weights that are float32 already.
+
+As on any other machine, the command would train on the 4-bit weights, which takes a CPU several times as long again.
+"""
+
+import ctypes
+import os
+import tempfile
+import time
+
+if "CANTICA_BENCH_BLAS" in os.environ:
+    ctypes.CDLL(os.environ["CANTICA_BENCH_BLAS"], mode=ctypes.RTLD_GLOBAL)
+
+import mlx.core as mx
+import numpy as np
+from mlx.optimizers import AdamW
+from mlx_lm import load
+from mlx_lm.tuner.callbacks import TrainingCallback
+from mlx_lm.tuner.trainer import TrainingArgs, train
+from mlx_lm.tuner.utils import linear_to_lora_layers
+
+from benchmarks.peers.serve import Worker, serve
+
+
+class Losses(TrainingCallback):
+    def __init__(self):
+        self.losses: list[float] = []
+
+    def on_train_loss_report(self, info: dict) -> None:
+        self.losses.append(info["train_loss"])
+
+
+class Stock(Worker):
+    packages = ("mlx", "mlx-lm")
+
+    def load(self, base: str, adapter: str, dropout: float = 0.0) -> None:
+        import json
+        from pathlib import Path
+
+        self.model, _ = load(base)
+        self.model.freeze()
+        config = json.loads((Path(adapter) / "adapter_config.json").read_text())
+        linear_to_lora_layers(self.model, config["num_layers"], config["lora_parameters"] | {"dropout": dropout})
+        self.model.load_weights(f"{adapter}/adapters.safetensors", strict=False)
+
+    def train(self, records: list[dict], settings: dict) -> dict:
+        """Seconds of a training on the records in their order, and its losses, one an iteration."""
+        begin, losses = time.perf_counter(), Losses()
+        size, number = settings["batch_size"], settings["iters"]
+        batches = [as_batch(records[place : place + size]) for place in range(0, len(records), size)]
+        with tempfile.TemporaryDirectory() as scratch:
+            train(
+                self.model,
+                AdamW(learning_rate=settings["learning_rate"]),
+                records,
+                args=TrainingArgs(
+                    batch_size=size,
+                    iters=number,
+                    steps_per_report=1,
+                    steps_per_save=number + 1,
+                    max_seq_length=settings["max_seq_length"],
+                    adapter_file=f"{scratch}/adapters.safetensors",
+                ),
+                iterate_batches=lambda **_: iter(batches),
+                training_callback=losses,
+            )
+        return {"seconds": time.perf_counter() - begin, "losses": losses.losses}
+
+
+def as_batch(records: list[dict]) -> tuple[mx.array, mx.array]:
+    """What mlx-lm's `iterate_batches` gives of records of one length: (batch, length) ids and (batch, 2) offset and length.
+
+    It would pad them by one more, and its loss would count that token too.
+    """
+    ids = np.array([record["ids"] for record in records], np.int32)
+    return mx.array(ids), mx.array([[record["start"], len(record["ids"])] for record in records])
+
+
+if __name__ == "__main__":
+    serve(Stock())

@@ -1,0 +1,186 @@
+"""Training, generation and scoring beside torch with PEFT and mlx-lm: `make bench`, which writes reports/benchmark.{json,md}.
+
+Everyone is a process of its own (`peers/`), and a round asks each for one measurement, so that what else the machine does
+falls on all alike. CANTICA_BENCH_ROUNDS says how many rounds there are.
+"""
+
+import os
+import statistics
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from benchmarks import agreement, build, records
+from benchmarks.arithmetic import flops_per_token
+from benchmarks.bench import BASE, Bench, say, speed
+from benchmarks.peers.client import ROOT, SCRATCH, Client, started
+from benchmarks.peers.environment import MLX_ALONE, MLX_BLAS, OURS, TORCH_PEFT
+from stages.lib.params import read_params
+
+ROUNDS = int(os.environ.get("CANTICA_BENCH_ROUNDS", 3))
+BATCH, STEPS, TOKENS, LENGTHS = 2, 2, 48, (192, 512)
+LORA, TRAIN, CATEGORIES = read_params("lora", "train", "categories").values()
+DROPOUT, BLOCKS = TRAIN["dropout"], LORA["layers"]
+# (tokens a record, adapted blocks, dropout): all blocks, and what the default build trains.
+CASES = dict.fromkeys(
+    (length, blocks, dropout) for blocks, dropout in ((-1, 0.0), (-1, DROPOUT), (BLOCKS, DROPOUT)) for length in LENGTHS
+)
+
+
+@pytest.fixture(scope="module")
+def bench():
+    if not (ROOT / BASE / "config.json").exists():
+        pytest.skip("no models/base: run `make bench`, or `dvc repro base dataset` first")
+    before = Path.cwd()
+    os.chdir(ROOT)
+    with Client("ours") as ours:
+        shape = {"rank": LORA["rank"], "scale": LORA["scale"]}
+        ours("prepare", base=str(BASE), folder=str(SCRATCH), layers=sorted({-1, BLOCKS}), **shape)
+    found = Bench.of(list(CATEGORIES), ROUNDS)
+    yield found
+    found.write()
+    os.chdir(before)
+
+
+def settings(positions: int, dropout: float, iters: int) -> dict:
+    """What `stages.train.train` is told: what params.yaml says, with AdamW at a constant rate, which everyone has."""
+    plain = {"optimizer": "adamw", "schedule": "constant", "warmup": 0, "grad_checkpoint": False}
+    return TRAIN | plain | {"iters": iters, "batch_size": BATCH, "max_seq_length": positions + 1, "dropout": dropout}
+
+
+def load(name: str, client: Client, blocks: int, dropout: float, **merge) -> None:
+    """Let a worker load its form of the base model and of the adapter; only torch's can `merge` them."""
+    base = BASE if name == OURS else SCRATCH / "base"
+    adapter = SCRATCH / (f"{blocks}-peft" if name == TORCH_PEFT else f"{blocks}")
+    client("load", base=str(base), adapter=str(adapter), dropout=dropout, **merge)
+
+
+def take_turns(benchmark, clients: dict[str, Client], requests: list[dict]) -> dict[str, list[dict]]:
+    """The answers of each to the requests, one a round; every other round begins with the last."""
+    answers = {name: [] for name in clients}
+
+    def one_round() -> None:
+        number = min(map(len, answers.values()))
+        for name in list(clients)[:: 1 if number % 2 == 0 else -1]:
+            answers[name].append(clients[name](**requests[number]))
+
+    benchmark.pedantic(one_round, rounds=ROUNDS)
+    return answers
+
+
+@pytest.mark.parametrize(("positions", "blocks", "dropout"), CASES)
+def test_training(benchmark, bench, positions, blocks, dropout):
+    found = bench.windows(positions, BATCH * (1 + STEPS * ROUNDS))
+    warm, later = found[:BATCH], found[BATCH:]
+    one, some = (settings(positions, dropout, iters) for iters in (1, STEPS))
+    # Without OpenBLAS a step takes a minute or more, so that is measured by itself, once.
+    slow = MLX_ALONE if MLX_BLAS in bench.peers else None
+    first, measured, size = {}, {}, BATCH * STEPS
+    with ExitStack() as stack:
+        clients = started({name: arguments for name, arguments in bench.peers.items() if name != slow}, stack)
+        for name, client in clients.items():
+            load(name, client, blocks, dropout)
+            first[name] = client("train", records=warm, settings=one)["losses"][0]
+        requests = [{"do": "train", "records": later[n * size :][:size], "settings": some} for n in range(ROUNDS)]
+        for name, answers in take_turns(benchmark, clients, requests).items():
+            measured[name] = speed(answers, size * positions) | {"peak_mb": clients[name]("peak_mb")}
+            if name in (OURS, TORCH_PEFT):
+                bench.gflops.setdefault(name, []).append(clients[name]("gigaflops"))
+    if slow and (blocks, dropout) == (-1, 0.0):
+        with Client(**bench.peers[slow]) as client:
+            load(slow, client, blocks, dropout)
+            answer = client("train", records=warm, settings=one)
+            first[slow] = answer["losses"][0]
+            measured[slow] = speed([answer], BATCH * positions) | {"peak_mb": client("peak_mb"), "cold": True}
+    counted = statistics.mean((positions + 1 - record["start"]) / positions for record in found)
+    case = {
+        "tokens": positions,
+        "batch": BATCH,
+        "blocks": bench.config["num_hidden_layers"] if blocks == -1 else blocks,
+        "dropout": dropout,
+        "flops_per_token": flops_per_token(bench.config, blocks, LORA["rank"], positions, counted),
+        "first_losses": first,
+        "peers": measured,
+    }
+    bench.results.setdefault("training", []).append(case)
+    say(f"{positions} × {BATCH}, {case['blocks']} blocks, dropout {dropout}", measured, f"; first losses {first}")
+    # Without dropout, everyone's first loss is that of the same tokens, targets and weights.
+    assert dropout or max(first.values()) - min(first.values()) < 1e-3
+
+
+@pytest.fixture(scope="module")
+def speakers(bench):
+    """Those who generate and score, on an arm of the default shape."""
+    with ExitStack() as stack:
+        clients = started({name: bench.peers[name] for name in (OURS, TORCH_PEFT) if name in bench.peers}, stack)
+        for name, client in clients.items():
+            load(name, client, BLOCKS, 0.0, **({"merge": True} if name == TORCH_PEFT else {}))
+        yield clients
+
+
+@pytest.mark.parametrize("streams", [1, 8, 24, 48])
+def test_generation(benchmark, bench, speakers, streams):
+    asked = records.prompts(bench.tokenizer, Path("prompts/held_out"), streams)
+    request = {"do": "generate", "prompts": asked, "tokens": TOKENS}
+    for client in speakers.values():
+        client(**request | {"tokens": 2})
+    answers = take_turns(benchmark, speakers, [request] * ROUNDS)
+    case = {"streams": streams, "tokens": TOKENS}
+    if TORCH_PEFT in answers:
+        theirs = [bench.tokenizer.decode(ids) for ids in answers[TORCH_PEFT][0]["ids"]]
+        same = sum(one == other for one, other in zip(answers[OURS][0]["texts"], theirs, strict=True))
+        case["same"] = f"{same} of {streams}"
+    case["peers"] = {name: speed(found, streams * TOKENS) for name, found in answers.items()}
+    bench.results.setdefault("generation", []).append(case)
+    say(f"{streams} streams", case["peers"], f"; same texts: {case['same']}" if "same" in case else "")
+
+
+def test_scoring(benchmark, bench, speakers):
+    found = bench.windows(192, 32)
+    request = {"do": "score", "records": found, "batch_size": 16}
+    for client in speakers.values():
+        client(**request | {"records": found[:16]})
+    answers = take_turns(benchmark, speakers, [request] * ROUNDS)
+    measured = {name: speed(given, len(found) * 192) for name, given in answers.items()}
+    bench.results["scoring"] = {"records": len(found), "tokens": 192, "peers": measured}
+    say("scoring", measured)
+    means = [given[0]["means"] for given in answers.values()]
+    assert all(max(values) - min(values) < 1e-3 for values in zip(*means, strict=True))
+
+
+def test_agreement(benchmark, bench):
+    found, twenty, checked = bench.windows(192, 40), settings(192, 0.0, 20), {}
+    stock = bench.peers.get(MLX_BLAS) or bench.peers.get(MLX_ALONE) or {"module": "stock"}
+
+    def check() -> None:
+        with Client("ours") as ours, Client(**stock) as theirs:
+            pairs = agreement.losses(ours, theirs, BASE, SCRATCH, -1, found, twenty)
+        checked["losses"] = max(abs(one - other) for one, other in pairs)
+        with Client("ours") as ours, Client("float64") as exact:
+            checked["gradients"], _ = agreement.gradient_errors(ours, exact, BASE, SCRATCH, -1, bench.windows(48, 1))
+        short, digests = settings(192, DROPOUT, 3), set()
+        for threads in (1, 2, 2):
+            with Client("ours", threads=threads) as ours:
+                digests.add(agreement.digest(ours, BASE, SCRATCH, BLOCKS, found[: 3 * BATCH], short))
+        checked["digests"] = digests
+
+    benchmark.pedantic(check, rounds=1)
+    same = len(checked["digests"]) == 1
+    bench.results["agreement"] = {
+        "largest difference of a loss from the stock trainer's, 20 iterations": f"{checked['losses']:.1e} nats",
+        "our gradient from float64's": f"{checked['gradients']:.1e} of its length",
+        "adapter of 3 iterations with one thread, with two, with two again": "the same bytes" if same else "different bytes",
+    }
+    print(f"\nagreement: {bench.results['agreement']}")
+    assert same and checked["losses"] < 5e-4 and checked["gradients"] < 1e-5
+
+
+def test_around_the_training(benchmark, bench):
+    share = build.padding(bench.encoded, TRAIN["batch_size"], TRAIN["seed"])
+    nothing = benchmark.pedantic(build.empty_repro, [ROUNDS], rounds=1)
+    bench.results["build"] = {"padding, of an epoch's positions": f"{share:.1%}"}
+    if nothing:
+        bench.results["build"][f"`dvc repro` of {nothing[1]} stages with nothing to do"] = f"{nothing[0]:.2f} s"
+    bench.results["stages"] = build.stages()
+    print(f"\nbuild: {bench.results['build']}")
