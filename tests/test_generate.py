@@ -75,6 +75,18 @@ def test_what_a_prompt_draws_does_not_hang_on_its_batch_mates(model, temperature
         assert written(model, [prompt], temperature=temperature, seeds=[n]) == [alone[n]]
 
 
+@pytest.mark.parametrize("longest", [0, 1, 30])
+def test_what_all_prompts_begin_with_changes_nothing(model, longest):
+    together = [[7, 11, 300, 21, 9][: 1 + longest] + prompt for prompt in PROMPTS]
+    for n, reply in enumerate(written(model, together, temperature=0)):
+        assert reply.text == model[1].decode(greedy(model, together[n], 12))
+    # Prompts that are one another, and one that is the start of all.
+    same = [together[1], together[1], [*together[1], 5]]
+    assert [reply.text for reply in written(model, same, temperature=0)] == [
+        model[1].decode(greedy(model, prompt, 12)) for prompt in same
+    ]
+
+
 def test_seeds_matter_when_sampling_and_not_when_greedy(model):
     assert written(model) == written(model)
     other = written(model, seeds=range(100, 105))
@@ -133,6 +145,7 @@ def test_a_sampler_leaves_the_tail_out():
 @given(st.lists(st.floats(-60, 0, width=32), min_size=1, max_size=60), st.floats(0.01, 0.999))
 def test_the_nucleus_is_that_of_sorting_everything(values, top_p):
     logprobs = np.array(values, np.float32)
+    logprobs -= np.log(np.exp(logprobs, dtype=np.float64).sum()).astype(np.float32)
     order = np.argsort(-logprobs, kind="stable")
     mass = np.cumsum(np.exp(logprobs[order]), dtype=np.float64)
     fewest = next(n for n in range(1, len(mass) + 1) if n == len(mass) or mass[n - 1] >= top_p * mass[-1] * (1 - 1e-12))
@@ -141,7 +154,7 @@ def test_the_nucleus_is_that_of_sorting_everything(values, top_p):
 
 
 def test_two_samplers_do_not_disturb_each_other():
-    logprobs = mx.zeros((1, 400))
+    logprobs = mx.full((1, 400), -np.log(400))
     alone = make_sampler(1.0, 1.0, 1)
     expected = [alone(logprobs).item() for _ in range(6)]
     one, other, found = make_sampler(1.0, 1.0, 1), make_sampler(1.0, 1.0, 2), []

@@ -4,10 +4,10 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 from mlx.utils import tree_map
-from mlx_lm.models.cache import make_prompt_cache
 
 from stages.lib.batches import order
 from stages.lib.common.errors import InputError, Problem
+from stages.lib.generate import caches_after, common_start
 from stages.lib.tokens import Encoded
 
 _PLACE = "\N{SYMBOL FOR UNIT SEPARATOR}"  # where the answer goes in a rendered chat
@@ -33,11 +33,8 @@ def choice_logprobs(model: nn.Module, groups: list[list[Encoded]], batch_size: i
     """
     model.eval()
     starts = [_start(group) for group in groups]
-    head = _common([group[0].ids[:start] for group, start in zip(groups, starts, strict=True)])
-    shared = make_prompt_cache(model)
-    if head:
-        model(mx.array([head]), cache=shared)
-        mx.eval([cache.state for cache in shared])
+    head = common_start([group[0].ids[:start] for group, start in zip(groups, starts, strict=True)])
+    shared = caches_after(model, head)
     sums: list[list[float]] = [[] for _ in groups]
     for indices in order(starts, batch_size, seed=None):
         prefixes = [groups[i][0].ids[len(head) : starts[i]] for i in indices]
@@ -54,12 +51,7 @@ def choice_logprobs(model: nn.Module, groups: list[list[Encoded]], batch_size: i
 def _start(group: list[Encoded]) -> int:
     """How many tokens the records share, less the last of them, whose output predicts the first that differs or counts."""
     first = min(record.counts.index(True) for record in group)
-    return min(len(_common([record.ids for record in group])), first) - 1
-
-
-def _common(lists: list[list[int]]) -> list[int]:
-    length = next((n for n, column in enumerate(zip(*lists, strict=False)) if len(set(column)) > 1), min(map(len, lists)))
-    return lists[0][:length]
+    return min(len(common_start([record.ids for record in group])), first) - 1
 
 
 def _prefill(model: nn.Module, caches: list, prefixes: list[list[int]]) -> list:

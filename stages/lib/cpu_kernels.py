@@ -50,7 +50,7 @@ def _views(*arrays: mx.array) -> list[np.ndarray]:
 
 
 def untraced(x: mx.array) -> mx.array:
-    """The same values, of which MLX keeps no record for a gradient: the ids of a batch, so that frozen blocks leave nothing."""
+    """The same values, computed now. MLX keeps no record of how, which it would do while it takes a gradient."""
     return mx.array(np.array(x))
 
 
@@ -117,17 +117,44 @@ def attention(q, k, v, *, scale, mask=None, **options):
         return _stock_attention(q, k, v, scale=scale, mask=mask, **options)
     kept = []  # the weights of each block, for the gradient
 
+    def weigh(q, k):
+        kept[:] = [_weights(block, k[:, :, :last], hidden) for block, last, hidden in _blocks(q, k, mask)]
+
     @mx.custom_function
     def attend(q, k, v):
-        kept[:] = [_weights(block, k[:, :, :last], hidden) for block, last, hidden in _blocks(q, k, mask)]
+        if q.shape[2] == 1:
+            return _attention_of_one(q, k, v, mask)
+        weigh(q, k)
         outputs = [w @ v[:, :, None, : w.shape[-1]] for w in kept]
         return mx.concatenate([_ungroup(out, q.shape[1]) for out in outputs], axis=2)
 
     @attend.vjp
     def _(primals, cotangent, output):
+        if not kept:
+            weigh(*primals[:2])
         return _attention_vjp(*primals, cotangent, output, kept)
 
     return attend(q * scale, k, v)
+
+
+def _attention_of_one(q, k, v, mask) -> mx.array:
+    """Attention of one query for each text, as when texts are written: a few texts to each core."""
+    mx.eval(q, k, v)
+    out = np.empty(q.shape, np.float32)
+    queries, outs = (x.reshape(q.shape[0], k.shape[1], -1, q.shape[3]) for x in (np.asarray(q), out))
+    keys, values = np.asarray(k), np.asarray(v)
+    hidden = ~np.asarray(mask).reshape(-1, 1, 1, k.shape[2]) if isinstance(mask, mx.array) else None
+
+    def work(texts):
+        weights = queries[texts] @ keys[texts].swapaxes(-1, -2)
+        if hidden is not None:
+            np.copyto(weights, _LEAST, where=hidden if len(hidden) == 1 else hidden[texts])
+        _to_powers(weights)
+        weights /= weights.sum(axis=-1, keepdims=True)
+        np.matmul(weights, values[texts], out=outs[texts])
+
+    _rows_on_cores(work, q.shape[0], 2 * q.shape[1] * k.shape[2])
+    return mx.array(out)
 
 
 def _attention_vjp(q, k, v, cotangent, output, kept):
@@ -252,19 +279,75 @@ def _head_losses(hidden, head, targets, trains: bool) -> tuple[mx.array, mx.arra
 
 def lora_linear(self, x: mx.array) -> mx.array:
     """`mlx_lm.tuner.lora.LoRALinear.__call__`, with fewer arrays between input and output, and a faster dropout."""
-    p = self.dropout._p_1
-    kept = x * _dropout_mask(x.shape, p) if self.training and p < 1 else x
-    return mx.addmm(self.linear(x), kept @ self.lora_a, self.lora_b, alpha=self.scale)
+    if not self.training:
+        return mx.addmm(self.linear(x), x @ self.lora_a, self.lora_b, alpha=self.scale)
+    return self.linear(x) + _low_rank(x, self.lora_a, self.lora_b, self.scale, self.dropout._p_1)
 
 
-def _dropout_mask(shape, p: float) -> mx.array:
-    """0, or 1 / p with a chance of p. MLX's own generator, from which the seed is drawn, takes far longer for each number."""
+def _low_rank(x: mx.array, a: mx.array, b: mx.array, scale: float, p: float) -> mx.array:
+    """scale * dropout(x) @ a @ b, where a number stays with a chance of p.
+
+    The gradients of a and b are computed as soon as they can be, so that what they follow from need not be kept.
+    """
+    kept = _drawn(x.shape, p) if p < 1 else None
+    scale = scale / p
+
+    @mx.custom_function
+    def path(x, a, b):
+        return (_where(x, kept) @ a) @ b * scale
+
+    @path.vjp
+    def _(primals, cotangent, output):
+        x, a, b = primals
+        rows, to_out = _where(x, kept).reshape(-1, x.shape[-1]), cotangent.reshape(-1, cotangent.shape[-1]) * scale
+        to_low = to_out @ b.T
+        return _where((to_low @ a.T).reshape(x.shape), kept), untraced(rows.T @ to_low), untraced((rows @ a).T @ to_out)
+
+    return path(x, a, b)
+
+
+def _drawn(shape, p: float) -> np.ndarray:
+    """True with a chance of p. MLX's own generator, from which the seed is drawn, takes far longer for each number."""
     draw = np.random.Generator(np.random.SFC64(mx.random.randint(0, 1 << 31, (4,)).tolist()))
-    mask = draw.integers(0, 1 << 16, shape, dtype=np.uint16) < round(p * (1 << 16))
-    return mx.array(mask * np.float32(1 / p))
+    return draw.integers(0, 1 << 16, shape, dtype=np.uint16) < round(p * (1 << 16))
+
+
+def _where(x: mx.array, kept: np.ndarray | None) -> mx.array:
+    """x, and 0 where a number is not kept."""
+    if kept is None:
+        return x
+    (numbers,) = _views(x)
+    mask, product = kept.reshape(numbers.shape), np.empty_like(numbers)
+
+    def work(rows):
+        np.multiply(numbers[rows], mask[rows], out=product[rows])
+
+    _rows_on_cores(work, *numbers.shape)
+    return mx.array(product.reshape(x.shape))
 
 
 # ---- memory
+
+
+@mx.custom_function
+def _boundary(x: mx.array) -> mx.array:
+    """x; what its gradient was computed from is not kept."""
+    return x
+
+
+@_boundary.vjp
+def _boundary_vjp(primals, cotangent, output):
+    return untraced(cotangent)
+
+
+def _bounded(call):
+    """A block's `__call__` that, where it is trained, keeps nothing of the gradients of the blocks after it."""
+
+    @functools.wraps(call)
+    def block(self, x, *arguments, **options):
+        return call(self, _boundary(x) if self.training else x, *arguments, **options)
+
+    return block
 
 
 def keep_memory() -> None:
@@ -333,3 +416,6 @@ def install() -> None:
     for module in [activations, *(m for name, m in sys.modules.items() if name.startswith("mlx_lm.models."))]:
         if getattr(module, "swiglu", None) is not None:
             module.swiglu = swiglu
+        block = getattr(module, "TransformerBlock", None)
+        if block is not None and not hasattr(block.__call__, "__wrapped__"):
+            block.__call__ = _bounded(block.__call__)

@@ -7,6 +7,7 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 from mlx_lm.generate import BatchGenerator
+from mlx_lm.models.cache import make_prompt_cache
 
 
 @dataclass(frozen=True)
@@ -52,24 +53,25 @@ def nucleus(logprobs: np.ndarray, top_p: float) -> np.ndarray:
 
     logprobs: (vocabulary,). Only tokens near the likeliest are sorted, and more of them where those do not reach top_p.
     """
-    probabilities, reach = np.exp(logprobs), np.float32(4.0)
-    wanted = top_p * float(probabilities.sum(dtype=np.float64))
+    reach = np.float32(4.0)
     while True:
         near = np.flatnonzero(logprobs >= logprobs.max() - reach)
-        if len(near) == len(logprobs) or float(probabilities[near].sum(dtype=np.float64)) >= wanted:
-            break
+        near = near[np.argsort(-logprobs[near], kind="stable")]
+        mass = np.cumsum(np.exp(logprobs[near]), dtype=np.float64)
+        if len(near) == len(logprobs) or mass[-1] >= top_p:
+            return near[: np.searchsorted(mass, top_p) + 1]
         reach *= 2
-    near = near[np.argsort(-logprobs[near], kind="stable")]
-    mass = np.cumsum(probabilities[near], dtype=np.float64)
-    return near[: np.searchsorted(mass, wanted) + 1]
 
 
 def generate(model: nn.Module, tokenizer, prompts: list[list[int]], samplers: list, max_tokens: int, batch_size: int, on_reply):
     """Replies to prompts (lists of token ids), in the order of the prompts; `on_reply()` is called as each one ends.
 
-    Prompts of like length are worked on together, and a stream that ends makes room for the next.
+    What all prompts begin with is computed once. Prompts of like length are worked on together, and a stream that ends makes
+    room for the next.
     """
     model.eval()
+    head = common_start([prompt[:-1] for prompt in prompts])
+    shared = caches_after(model, head)
     order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
     batch = BatchGenerator(
         model,
@@ -77,7 +79,12 @@ def generate(model: nn.Module, tokenizer, prompts: list[list[int]], samplers: li
         completion_batch_size=batch_size,
         prefill_batch_size=min(8, batch_size),
     )
-    uids = batch.insert([prompts[i] for i in order], [max_tokens] * len(order), samplers=[samplers[i] for i in order])
+    uids = batch.insert(
+        [prompts[i][len(head) :] for i in order],
+        [max_tokens] * len(order),
+        caches=[shared] * len(order),
+        samplers=[samplers[i] for i in order],
+    )
     tokens = {uid: [] for uid in uids}
     ended = {}
     while responses := batch.next_generated():
@@ -92,3 +99,18 @@ def generate(model: nn.Module, tokenizer, prompts: list[list[int]], samplers: li
         i: Reply(tokenizer.decode(tokens[uid]), len(tokens[uid]), ended[uid]) for i, uid in zip(order, uids, strict=True)
     }
     return [replies[i] for i in range(len(prompts))]
+
+
+def common_start(texts: list[list[int]]) -> list[int]:
+    """The tokens that all texts begin with."""
+    length = next((n for n, column in enumerate(zip(*texts, strict=False)) if len(set(column)) > 1), min(map(len, texts)))
+    return texts[0][:length]
+
+
+def caches_after(model: nn.Module, tokens: list[int]) -> list:
+    """What a model remembers of a text, a cache for each block; of no text, empty ones."""
+    caches = make_prompt_cache(model)
+    if tokens:
+        model(mx.array([tokens]), cache=caches)
+        mx.eval([cache.state for cache in caches])
+    return caches
