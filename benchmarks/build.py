@@ -10,6 +10,8 @@ from pathlib import Path
 from stages.lib.batches import collate, order
 
 TIMINGS = Path(".cache/timings.jsonl")
+# Stages in which the model computes: it is trained, or it is asked and measured.
+MODEL = {"train", "measure", "measure_base", "respond", "probe", "capability", "verdict"}
 
 
 def padding(datasets: list[list], batch_size: int, seed: int) -> float:
@@ -35,14 +37,47 @@ def empty_repro(times: int) -> tuple[float, int] | None:
     return statistics.median(seconds), done.stdout.count("didn't change")
 
 
-def stages() -> list[dict]:
-    """Of each kind of stage how often it stands in the build, the seconds of all together, and the largest peak."""
-    if not TIMINGS.exists():
-        return []
-    last = {record["stage"]: record for record in map(json.loads, TIMINGS.read_text().splitlines())}
-    kinds = groupby(sorted(last.values(), key=lambda record: record["stage"]), lambda record: record["stage"].split("@")[0])
+def around_a_stage(names: list[str]) -> float:
+    """Seconds that one more stage costs beside what it does itself: DVC's records, and the start of a process.
+
+    `names` are stages that take next to nothing; they are run again, the first alone and then all in one build.
+    """
+    one, all_ = (_forced(targets) for targets in (names[:1], names))
+    own = sum(_last()[name]["seconds"] for name in names[1:])
+    return max(0.0, (all_ - one - own) / (len(names) - 1))
+
+
+def _forced(targets: list[str]) -> float:
+    begin = time.perf_counter()
+    subprocess.run(["dvc", "repro", "--force", "--single-item", *targets], capture_output=True, check=True)
+    return time.perf_counter() - begin
+
+
+def _last() -> dict[str, dict]:
+    """The last record of each stage."""
+    lines = TIMINGS.read_text().splitlines() if TIMINGS.exists() else []
+    return {record["stage"]: record for record in map(json.loads, lines)}
+
+
+def stages(around: float | None = None) -> list[dict]:
+    """Of each kind of stage how often it stands in the build, the seconds of all together, their share, the largest peak.
+
+    With `around`, the seconds that each stage costs beside its own, there is a row for those.
+    """
+    kinds = groupby(sorted(_last().values(), key=lambda record: record["stage"]), lambda record: record["stage"].split("@")[0])
     rows = []
     for kind, found in ((kind, list(records)) for kind, records in kinds):
         sums = {key: round(sum(record[key] for record in found), 1) for key in ("seconds", "cpu_seconds")}
         rows.append({"stage": kind, "runs": len(found)} | sums | {"peak_mb": max(record["peak_mb"] for record in found)})
-    return sorted(rows, key=lambda row: -row["seconds"])
+    if rows and around is not None:
+        runs = sum(row["runs"] for row in rows)
+        rows.append(
+            {"stage": "around them", "runs": runs, "seconds": round(around * runs, 1), "cpu_seconds": "", "peak_mb": ""}
+        )
+    whole = sum(row["seconds"] for row in rows)
+    return sorted((row | {"share": row["seconds"] / whole} for row in rows), key=lambda row: -row["seconds"])
+
+
+def share_without_the_model(rows: list[dict]) -> float:
+    """The share of a build in which no model is trained, asked or measured."""
+    return sum(row["share"] for row in rows if row["stage"] not in MODEL)

