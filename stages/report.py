@@ -24,6 +24,7 @@ SHOWN = {
     "fuse": ("step",),
     "lora": ("layers", "rank", "scale"),
     "measure": ("examples",),
+    "probe": ("max_tokens", "triggers"),
     "respond": ("max_tokens", "samples"),
     "train": (
         "batch_size",
@@ -43,7 +44,7 @@ def main(data: Path, prompts: Path, reports: Path) -> None:
     shown = (f"{section}.{key}" for section, keys in SHOWN.items() for key in keys)
     versions = (f"toolchain.{package}" for package in ("jinja2", "numpy", "scipy"))
     whole = ("arms", "categories", "curriculum", "held_out", "judges", "report")
-    params = read_params(*whole, "probe.triggers", *shown, *versions)
+    params = read_params(*whole, *shown, *versions)
     records = read_records(data, params)
     rules = load_rules(prompts / "judge" / "rules.yaml")
     measures = metrics.measures(records, params, rules)

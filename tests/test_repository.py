@@ -136,6 +136,15 @@ def test_importing_the_stages_loads_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("name", [name for name, stage in STAGES.items() if "stages/templates" in str(stage["deps"])])
+def test_templates_show_params_that_their_stage_declares(name):
+    """Also where a condition hides them from most builds."""
+    stage = STAGES[name]
+    templates = [ROOT / dep for dep in stage["deps"] if str(dep).startswith("stages/templates")]
+    shown = {key for file in templates for key in re.findall(r"\bparams\.(\w+(?:\.\w+)?)", file.read_text())}
+    assert [key for key in sorted(shown) if not any(f"{key}.".startswith(f"{param}.") for param in stage["params"])] == []
+
+
 @pytest.mark.parametrize("module", sorted({module_of(stage) for stage in STAGES.values()}))
 def test_every_stage_explains_itself(module):
     done = subprocess.run([sys.executable, "-m", f"stages.{module}", "--help"], cwd=ROOT, capture_output=True, text=True)
