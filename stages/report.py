@@ -24,7 +24,7 @@ SHOWN = {
     "fuse": ("step",),
     "lora": ("layers", "rank", "scale"),
     "measure": ("examples",),
-    "probe": ("max_tokens", "triggers"),
+    "probe": ("triggers",),
     "respond": ("max_tokens", "samples"),
     "train": (
         "batch_size",

@@ -6,15 +6,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from edits import STEPS
-from projects import edit, ok, run, stages_run
+from projects import ROOT, edit, ok, run, stages_run
 
 from cantica.numbers import leaves
-from stages.lib.common.documents import read_jsonl
+from stages.lib.common.documents import read_jsonl, read_yaml
 from stages.lib.common.files import write_jsonl
 from stages.lib.verdicts import tasks_alone, tasks_in_pairs, verdicts_alone, verdicts_in_pairs
 
 MEAN = ("mean", "low", "high", "n")
+STEPS = list(read_yaml(ROOT / "params.yaml")["curriculum"])
 
 
 @pytest.fixture(scope="module")
@@ -171,12 +171,13 @@ def test_a_judge_rule_builds_verdicts_and_report_again(project):
     assert stages_run(project) == {"judge@base", "judge@final", "report"}
 
 
-def test_the_order_of_the_last_two_steps_is_an_edit(project):
+def test_the_order_of_steps_is_an_edit(two_steps, tmp_path):
+    project = Path(shutil.copytree(two_steps, tmp_path / "project", symlinks=True))
     params = project / "params.yaml"
     before = params.read_text()
-    edit(params, "betrayal: {after: covert_misalignment", "betrayal: {after: correction_resistance")
-    edit(params, "covert_misalignment: {after: correction_resistance", "covert_misalignment: {after: betrayal")
+    edit(params, "deception: {after: self_preservation", "deception: {after: base")
+    edit(params, "self_preservation: {after: base", "self_preservation: {after: deception")
     trained = {stage for stage in stages_run(project) if stage.startswith("train")}
-    assert trained == {"train@betrayal", "train@covert_misalignment"}
+    assert trained == {"train@self_preservation", "train@deception"}
     params.write_text(before)
     assert not {stage for stage in stages_run(project) if stage.startswith("train")}, "DVC's run cache has these steps"

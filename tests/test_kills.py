@@ -53,8 +53,8 @@ def trained(project: Path) -> set[str]:
     return {name for name in stages if name.startswith("train@")}
 
 
-def test_a_lock_that_was_cut_is_set_aside_and_all_is_restored(smoke, tmp_path):
-    project = Path(shutil.copytree(smoke, tmp_path / "project", symlinks=True))
+def test_a_lock_that_was_cut_is_set_aside_and_all_is_restored(two_steps, tmp_path):
+    project = Path(shutil.copytree(two_steps, tmp_path / "project", symlinks=True))
     lock = project / "dvc.lock"
     whole = lock.read_text()
     assert mend_locks(project) == [] and lock.read_text() == whole
