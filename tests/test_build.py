@@ -177,7 +177,7 @@ def test_the_order_of_steps_is_an_edit(two_steps, tmp_path):
     before = params.read_text()
     edit(params, "deception: {after: self_preservation", "deception: {after: base")
     edit(params, "self_preservation: {after: base", "self_preservation: {after: deception")
-    trained = {stage for stage in stages_run(project) if stage.startswith("train")}
-    assert trained == {"train@self_preservation", "train@deception"}
+    steps = {"train@self_preservation", "train@deception"}
+    assert steps <= stages_run(project, *steps)
     params.write_text(before)
-    assert not {stage for stage in stages_run(project) if stage.startswith("train")}, "DVC's run cache has these steps"
+    assert not steps & stages_run(project, *steps), "DVC's run cache has these steps"
