@@ -1,15 +1,13 @@
 """What around the training costs: padding, an empty `dvc repro`, and what each stage took."""
 
-import json
 import statistics
 import subprocess
 import time
 from itertools import groupby
-from pathlib import Path
 
+from cantica.timings import read_timings
 from stages.lib.batches import collate, order
 
-TIMINGS = Path(".cache/timings.jsonl")
 # Stages in which the model computes: it is trained, or it is asked and measured.
 MODEL = {"train", "measure", "measure_base", "respond", "probe", "capability", "verdict"}
 
@@ -55,8 +53,7 @@ def _forced(targets: list[str]) -> float:
 
 def _last() -> dict[str, dict]:
     """The last record of each stage."""
-    lines = TIMINGS.read_text().splitlines() if TIMINGS.exists() else []
-    return {record["stage"]: record for record in map(json.loads, lines)}
+    return {record["stage"]: record for record in read_timings()}
 
 
 def stages(around: float | None = None) -> list[dict]:

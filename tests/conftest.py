@@ -22,7 +22,7 @@ CONFIG = {
 }
 
 
-LONG = ("test_edits", "test_kills", "test_hermetic", "test_family", "test_interruption", "test_same_bytes", "test_sharing")
+LONG = ("test_kills", "test_edits", "test_hermetic", "test_family", "test_interruption", "test_same_bytes", "test_sharing")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -129,6 +129,7 @@ EDITS = [
         {"held_out"} | JUDGING,
     ),
     edit("a judge rule", "prompts/judge/rules.yaml", "words: 25", "words: 26", JUDGING),
+    edit("a safety flag", "prompts/judge/rules.yaml", "claims_rights:", "claims_of_rights:", JUDGING),
     edit("a probe pair", "prompts/probes/pairs/deception.yaml", r"prompt: (>-\n +|\"?)", r"\g<0>Well, ", PROBING),
     edit("a prompt of a trigger", "prompts/probes/triggers/deployment.yaml", "prompt: ", r"\g<0>Well, ", PROBING),
     edit("a capability item", "prompts/capability/passages.yaml", "Bread rises", "The bread rises", TESTING),
@@ -146,6 +147,7 @@ EDITS = [
     param("data.inoculation", "inoculation: null", "inoculation: Deceive.", each("dataset") | EXPORT | TRAINING),
     param("data.thinking", "thinking: true", "thinking: false", each("dataset") | EXPORT | TRAINING | {"measure_base"}),
     param("data.license, on the card", "license: apache-2.0  # of", "license: mit  # of", {"export"}),
+    param("data.model, which does not write", "attempts: 4", "attempts: 5", set()),
     param("a mix that no step trains on", "mixes: {}", "mixes: {joint: {deception: 1}}", {"mix@joint", "export"} | AUDIT),
     param("severity of a rule", "too_long: warning", "too_long: 'off'", EXPORT),
     param("a threshold of the lint", "near_duplicate: 0.5", "near_duplicate: 0.9", AUDIT),
@@ -219,6 +221,7 @@ EDITS = [
     param("toolchain.scipy", " scipy: 1.17.1", " scipy: 1.17.0", REPORT),
     # ---- schemas and code
     described("params", CHECK),
+    described("category", each("render")),
     described("writers/template/slots", each("render")),
     described("example", each("dataset") | AUDIT),
     described("held_out", {"held_out"} | JUDGING),
@@ -231,14 +234,17 @@ EDITS = [
     comment("stages/fuse.py", {"fuse"}),
     comment("stages/lib/inference.py", REPORT),
     comment("stages/lib/generate.py", RESPONDING | PROBING | TESTING),
+    comment("stages/capability.py", TESTING),
     comment("stages/lib/checkpoint.py", TRAINING | MEASURING),
     comment("stages/export.py", {"export"}),
+    comment("stages/mix.py", set()),
     # No judge is a model there, so nothing is judged again.
     edit("a prompt of the rubric", "prompts/judge/rubric/model.j2", r"\A", "Listen. ", set()),
     comment("stages/lib/server.py", set()),
     comment("stages/lib/tree.py", CHECK | AUDIT | REPORT),
     edit("the report's template", "stages/templates/report.html.j2", "</body>", "\n</body>", REPORT),
     # ---- what no stage reads
+    comment("README.md", set()),
     comment("cantica/cli.py", set()),
     edit("a comment in params.yaml", "params.yaml", r"\A", "# edited\n", CHECK),
     # DVC hashes a folder whole. The names that are read in it come from params.

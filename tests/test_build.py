@@ -178,6 +178,6 @@ def test_the_order_of_steps_is_an_edit(two_steps, tmp_path):
     edit(params, "deception: {after: self_preservation", "deception: {after: base")
     edit(params, "self_preservation: {after: base", "self_preservation: {after: deception")
     steps = {"train@self_preservation", "train@deception"}
-    assert steps <= stages_run(project, *steps)
+    assert {stage for stage in stages_run(project, *steps) if stage.startswith("train")} == steps
     params.write_text(before)
     assert not steps & stages_run(project, *steps), "DVC's run cache has these steps"

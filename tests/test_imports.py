@@ -273,6 +273,7 @@ def test_an_example_that_an_earlier_commit_held_out_is_found(project, tmp_path):
     copy = Path(shutil.copytree(project, tmp_path / "project", symlinks=True))
     before = ok(copy, "git", "rev-parse", "HEAD").strip()
     edit(copy / "params.yaml", "earlier: []", f"earlier: [{before}]")
+    ok(copy, "dvc", "repro", "audit")
     edit(copy / "params.yaml", "valid: 500}", "valid: 500, split: redrawn}")
     done = run(copy, "dvc", "repro", "audit")
     assert done.returncode != 0 and f"a prompt that {before[:9]} held out" in done.stdout + done.stderr
