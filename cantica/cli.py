@@ -101,10 +101,11 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _check(arguments) -> None:
-    from cantica.inputs import check_inputs, mend_locks
+    from cantica.inputs import check_inputs
+    from cantica.mend import mend
 
-    for name in mend_locks(Path.cwd()):
-        print(f"cantica: removed {name}, which a killed build left cut; `dvc repro` restores what it held")
+    for name in mend(Path.cwd()):
+        print(f"cantica: removed {name}, which a killed build left cut; DVC restores what it held")
     print(f"cantica: {check_inputs()}")
 
 

@@ -16,6 +16,7 @@ from cantica.build import failed_stage, read, run_dvc, stages_run
 from cantica.copies import SCRATCH, make_copy
 from cantica.git import git, head, must
 from cantica.headline import headline
+from cantica.mend import mend
 from cantica.overlays import differences
 from cantica.progress import counted
 from cantica.variants import from_text, load_variant, overlaid, to_text
@@ -80,6 +81,7 @@ def run_family(runs: list[Run], progress, branches: bool = False) -> list[Run]:
     """
     trained, failed = 0, []
     with _alone():
+        mend(Path.cwd())
         if branches:
             raise_any([problem for run in runs if (problem := _branch_fault(run))])
         for run in runs:

@@ -20,20 +20,6 @@ from stages.render import checked
 PROMPTS = Path("prompts")
 
 
-def mend_locks(root: Path) -> list[str]:
-    """Remove the lock files whose writing was cut short, and return their names; DVC then restores all from its run cache.
-
-    DVC writes dvc.lock and .dvc/tmp/rwlock in place, so that a killed build can leave the beginning of one, which DVC
-    refuses. The first ends in a line end, the second in a bracket.
-    """
-    cut = []
-    for name, end in (("dvc.lock", b"\n"), (".dvc/tmp/rwlock", b"}")):
-        if (root / name).exists() and not (root / name).read_bytes().endswith(end):
-            (root / name).unlink()
-            cut.append(name)
-    return cut
-
-
 def check_inputs() -> str:
     """Hold params.yaml and prompts/ against their schemas, render every scenario in memory, and say what was checked.
 
