@@ -104,7 +104,7 @@ def built(tmp_path_factory):
     shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
 
     def project(*variants: str) -> Path:
-        folder = shared / "built" / "-".join(variants)
+        folder = shared / "built elsewhere" / "-".join(variants)
         folder.parent.mkdir(exist_ok=True)
         with FileLock(f"{folder}.lock"):
             if not (ready := Path(f"{folder}.ready")).exists():

@@ -1,10 +1,13 @@
 """Projects for tests: copies of this one in folders of their own, and commands run in them."""
 
+import multiprocessing
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
+from multiprocessing.reduction import DupFd
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -13,8 +16,34 @@ ENVIRONMENT = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "GIT_CONFIG_G
 IDENTITY = ("-c", "user.name=test", "-c", "user.email=test@example.org")
 
 
+# Starts what is asked for from a process that has DVC in memory already.
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(
+    ["dvc.commands.checkout", "dvc.commands.repro", "dvc.repo", "dvc.repo.reproduce", "dvc.stage.run"]
+)
+
+
 def run(project: Path, *command: str) -> subprocess.CompletedProcess:
-    return subprocess.run(command, cwd=project, capture_output=True, text=True, env=ENVIRONMENT)
+    """Run a command in a project: `dvc` in a fork of a process that imported it, any other as it stands."""
+    if command[0] != "dvc":
+        return subprocess.run(command, cwd=project, capture_output=True, text=True, env=ENVIRONMENT)
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        process = SERVER.Process(target=_dvc, args=(project, command[1:], DupFd(out.fileno()), DupFd(err.fileno())))
+        process.start()
+        process.join()
+        told = [file.seek(0) or file.read() for file in (out, err)]
+    return subprocess.CompletedProcess(command, process.exitcode, *told)
+
+
+def _dvc(project: Path, arguments: tuple[str, ...], out, err) -> None:
+    os.dup2(out.detach(), 1)
+    os.dup2(err.detach(), 2)
+    os.environ.update(ENVIRONMENT)
+    os.chdir(project)
+
+    from dvc.cli import main
+
+    sys.exit(main(list(arguments)))
 
 
 def ok(project: Path, *command: str) -> str:
@@ -56,10 +85,35 @@ def overlay(project: Path, *variants: str) -> None:
 
 
 def build(folder: Path, *variants: str) -> Path:
-    """A project with variants laid over its params, built and committed."""
+    """A project with variants laid over its params, built and committed.
+
+    It is built by somebody else than who uses it: what is compared with it shows that this does not matter.
+    """
     project = clone(folder)
     overlay(project, *variants)
-    ok(project, "dvc", "repro")
+    home = Path(tempfile.mkdtemp())
+    somebody = {
+        "USER": "somebody",
+        "LOGNAME": "somebody",
+        "HOME": str(home),
+        "TZ": "Pacific/Auckland",
+        "LC_ALL": "C",
+        "LANG": "C",
+        "PYTHONHASHSEED": "4321",
+        "OPENBLAS_NUM_THREADS": "2",
+        "TMPDIR": str(home),
+        "COLUMNS": "40",
+    }
+    load = subprocess.Popen(["nice", sys.executable, "-c", "while True: pass"])
+    try:
+        done = subprocess.run(
+            ["dvc", "repro"], cwd=project, env=ENVIRONMENT | somebody, umask=0o077, capture_output=True, text=True
+        )
+    finally:
+        load.kill()
+        load.wait()
+        shutil.rmtree(home)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     commit(project, "Build")
     return project
 
