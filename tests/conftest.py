@@ -98,12 +98,10 @@ def fake():
 @pytest.fixture(scope="session")
 def built(tmp_path_factory):
     """A function: a project with variants laid over its params, built once for all processes that run the tests."""
-    from projects import build
-
     shared = tmp_path_factory.getbasetemp()
     shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
 
-    def project(*variants: str) -> Path:
+    def project(build, *variants: str) -> Path:
         folder = shared / "built elsewhere" / "-".join(variants)
         folder.parent.mkdir(exist_ok=True)
         with FileLock(f"{folder}.lock"):
@@ -117,14 +115,18 @@ def built(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def smoke(built) -> Path:
-    """The smoke variant; take a copy to change it."""
-    return built("smoke")
+    """The smoke variant, built by somebody else than who uses it; take a copy to change it."""
+    from projects import build_elsewhere
+
+    return built(build_elsewhere, "smoke")
 
 
 @pytest.fixture(scope="session")
 def two_steps(built) -> Path:
     """A random olmo3 with 4-bit weights, a sliding window and full attention, on two categories; take a copy to change it."""
-    return built("smoke", "olmo3")
+    from projects import build
+
+    return built(build, "smoke", "olmo3")
 
 
 def pytest_collection_modifyitems(items):
