@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from importlib import import_module
 from multiprocessing.reduction import DupFd
 from pathlib import Path
 
@@ -16,34 +17,32 @@ ENVIRONMENT = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "GIT_CONFIG_G
 IDENTITY = ("-c", "user.name=test", "-c", "user.email=test@example.org")
 
 
-# Starts what is asked for from a process that has DVC in memory already.
+# Starts what is asked for from a process that has DVC and Cantica's checks in memory already.
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
-    ["dvc.commands.checkout", "dvc.commands.repro", "dvc.repo", "dvc.repo.reproduce", "dvc.stage.run"]
+    ["dvc.commands.checkout", "dvc.commands.repro", "dvc.repo.reproduce", "dvc.stage.run", "cantica.inputs"]
 )
+MAINS = {"dvc": "dvc.cli", "cantica": "cantica.cli"}
 
 
 def run(project: Path, *command: str) -> subprocess.CompletedProcess:
-    """Run a command in a project: `dvc` in a fork of a process that imported it, any other as it stands."""
-    if command[0] != "dvc":
+    """Run a command in a project: `dvc` and `cantica` in a fork of a process that imported them, any other as it stands."""
+    if command[0] not in MAINS:
         return subprocess.run(command, cwd=project, capture_output=True, text=True, env=ENVIRONMENT)
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        process = SERVER.Process(target=_dvc, args=(project, command[1:], DupFd(out.fileno()), DupFd(err.fileno())))
+        process = SERVER.Process(target=_main, args=(project, command, DupFd(out.fileno()), DupFd(err.fileno())))
         process.start()
         process.join()
         told = [file.seek(0) or file.read() for file in (out, err)]
     return subprocess.CompletedProcess(command, process.exitcode, *told)
 
 
-def _dvc(project: Path, arguments: tuple[str, ...], out, err) -> None:
+def _main(project: Path, command: tuple[str, ...], out, err) -> None:
     os.dup2(out.detach(), 1)
     os.dup2(err.detach(), 2)
     os.environ.update(ENVIRONMENT)
     os.chdir(project)
-
-    from dvc.cli import main
-
-    sys.exit(main(list(arguments)))
+    sys.exit(import_module(MAINS[command[0]]).main(list(command[1:])))
 
 
 def ok(project: Path, *command: str) -> str:
@@ -94,7 +93,7 @@ def build(folder: Path, *variants: str) -> Path:
 
 
 def build_elsewhere(folder: Path, *variants: str) -> Path:
-    """What `build` gives, built by somebody else, with two threads and under load."""
+    """What `build` gives, built by somebody else and under load."""
     project = clone(folder)
     overlay(project, *variants)
     home = Path(tempfile.mkdtemp())
@@ -106,7 +105,6 @@ def build_elsewhere(folder: Path, *variants: str) -> Path:
         "LC_ALL": "C",
         "LANG": "C",
         "PYTHONHASHSEED": "4321",
-        "OPENBLAS_NUM_THREADS": "2",
         "TMPDIR": str(home),
         "COLUMNS": "40",
     }

@@ -1,11 +1,18 @@
 """The published architecture in miniature takes the same path; outputs tell nothing of the maker; no step is trained twice."""
 
 import json
+import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
-from projects import edit, stages_run
+from projects import ENVIRONMENT, edit, stages_run
+
+from cantica.variants import from_text
+
+# The stages in which a model computes.
+MODEL = {"init", "train", "measure", "measure_base", "respond", "probe", "capability", "fuse"}
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +26,16 @@ def test_the_published_architecture_takes_the_same_path(two_steps):
     metrics = json.loads((two_steps / "reports/metrics.json").read_text())
     assert metrics["final"]["loss_nats"] != metrics["base"]["loss_nats"]
     assert "quantization" not in json.loads((two_steps / "models/fused/config.json").read_text())
+
+
+def test_two_threads_give_the_bytes_of_one(project):
+    before = (project / "dvc.lock").read_text()
+    stages = [name for name in from_text(before)["stages"] if name.split("@")[0] in MODEL]
+    command = ["dvc", "repro", "--force", "--single-item", *stages]
+    done = subprocess.run(command, cwd=project, env=ENVIRONMENT | {"OPENBLAS_NUM_THREADS": "2"}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert set(re.findall("Running stage '(.+?)'", done.stdout)) == set(stages) and len(stages) > 12
+    assert (project / "dvc.lock").read_text() == before
 
 
 def test_no_output_tells_where_when_or_by_whom_it_was_made(project):
