@@ -1,34 +1,29 @@
 """Run DVC in a working copy, with what it tells in a log. It ends with the process that started it, as stages end with DVC."""
 
+import fcntl
+import hashlib
+import json
 import multiprocessing
 import os
 import re
 import sys
 import threading
-from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 RUNNING = re.compile(r"^Running stage '(.+?)'", re.MULTILINE)
 FAILED = re.compile(r"failed to reproduce '(.+?)'")
 
 
-def run_dvc(folder: Path, log: Path, *arguments: str, watch: Callable[[str], None] = lambda told: None) -> bool:
-    """Run a DVC command in a folder, append what it tells to `log`, and return whether it succeeded.
+def start_dvc(folder: Path, log: Path, claims: Path, *arguments: str) -> BaseProcess:
+    """Start a DVC command in a folder, which appends what it tells to `log`; its exit code is DVC's.
 
-    watch: called twice a second with all that the log holds.
+    claims: a file that builds at one time share, so that each stage which several of them need is run by one.
     """
     # A process of its own that has this interpreter's modules: in the copy, `cantica` would be that of another commit.
-    process = multiprocessing.get_context("spawn").Process(target=_dvc, args=(folder, log, arguments))
+    process = multiprocessing.get_context("spawn").Process(target=_dvc, args=(folder, log, claims, arguments))
     process.start()
-    try:
-        while process.is_alive():
-            process.join(0.5)
-            watch(read(log))
-    finally:
-        # On Ctrl-C. What is lost is the stage that runs, and of a step what its last checkpoint does not have.
-        process.kill()
-        process.join()
-    return process.exitcode == 0
+    return process
 
 
 def read(log: Path) -> str:
@@ -46,7 +41,7 @@ def failed_stage(told: str) -> str:
     return (FAILED.findall(told) or [""])[-1]
 
 
-def _dvc(folder: Path, log: Path, arguments: tuple[str, ...]) -> None:
+def _dvc(folder: Path, log: Path, claims: Path, arguments: tuple[str, ...]) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with log.open("ab") as file:
         os.dup2(file.fileno(), 1)
@@ -55,7 +50,33 @@ def _dvc(folder: Path, log: Path, arguments: tuple[str, ...]) -> None:
 
     from dvc.cli import main
 
-    sys.exit(main(list(arguments)))
+    with claims.open("w") as file:
+        _claim_stages(file)
+        sys.exit(main(list(arguments)))
+
+
+def _claim_stages(claims) -> None:
+    """Have DVC wait with a stage while another build runs it on the same inputs; it then restores what that one made.
+
+    DVC itself would run it a second time. A claim is a lock on one byte of the file, which goes with the process: the one whose
+    number is a hash of the command and its inputs.
+    """
+    from dvc.stage import Stage
+
+    run = Stage.run
+
+    def run_once(stage: Stage, *arguments, **options) -> None:
+        if not stage.cmd or not all(dep.exists for dep in stage.deps):
+            return run(stage, *arguments, **options)
+        inputs = [stage.cmd, [(dep.def_path, dep.get_hash().value) for dep in stage.deps]]
+        byte = int(hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:15], 16)
+        fcntl.lockf(claims, fcntl.LOCK_EX, 1, byte)
+        try:
+            return run(stage, *arguments, **options)
+        finally:
+            fcntl.lockf(claims, fcntl.LOCK_UN, 1, byte)
+
+    Stage.run = run_once
 
 
 def _end_with_parent() -> None:

@@ -13,7 +13,7 @@ cantica variant list             the variants, and what each tests
 cantica variant show NAME        params.yaml with the variant laid over it
 cantica variant diff NAME        what that changes
 cantica variant apply NAME       lay it over params.yaml (`git restore params.yaml` takes it off)
-cantica variant run NAME… [--seeds 1,2,3] [--commit]
+cantica variant run NAME… [--seeds 1,2,3] [--jobs N] [--commit]
                                  build each variant on HEAD, with each seed, as a DVC experiment
 
 NAME is a file variants/NAME.yaml, or several: shuffled+smoke lies over params.yaml from left to right.
@@ -82,6 +82,7 @@ def main(argv: list[str] | None = None) -> None:
     command = variant.add_parser("run", help="build variants on HEAD as DVC experiments; what is built already is not again")
     command.add_argument("names", metavar="NAME", nargs="+", help="a file variants/NAME.yaml, or several: shuffled+smoke")
     command.add_argument("--seeds", metavar="SEEDS", type=_seeds, help="such as 1,2,3: build each variant with each of them")
+    command.add_argument("--jobs", metavar="N", type=_jobs, default=1, help="up to N at a time, as memory allows; default: 1")
     command.add_argument("--commit", action="store_true", help="make a branch variant/… of each experiment too")
     command.set_defaults(run=_run)
     arguments = parser.parse_args(argv)
@@ -170,6 +171,12 @@ def _seeds(text: str) -> list[int]:
     return seeds
 
 
+def _jobs(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number from 1 on")
+    return int(text)
+
+
 def _show(arguments) -> None:
     from cantica.variants import overlaid, to_text
 
@@ -196,13 +203,16 @@ def _apply(arguments) -> None:
 
 
 def _run(arguments) -> None:
-    from cantica.family import family, run_family, uncommitted
+    from cantica.family import at_once, family, run_family, uncommitted
     from cantica.progress import Progress
 
     runs = family(arguments.names, arguments.seeds)
     if files := uncommitted():
         print(f"HEAD is built, without what is not committed: {', '.join(files)}")
-    failed = run_family(runs, Progress([run.name for run in runs]), branches=arguments.commit)
+    jobs = at_once(arguments.jobs)
+    if jobs < arguments.jobs:
+        print(f"{jobs} at a time and not {arguments.jobs}: memory has no room for more of the largest stage that ran here")
+    failed = run_family(runs, Progress([run.name for run in runs]), arguments.commit, jobs)
     if failed:
         sys.exit(f"cantica: {len(failed)} of {len(runs)} failed: {', '.join(run.name for run in failed)}")
 

@@ -4,60 +4,23 @@ What two of them have in common is built once: they share DVC's run cache. The p
 """
 
 import fcntl
-import json
+import os
 import re
 import shutil
-import tempfile
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from multiprocessing.connection import wait
 from pathlib import Path
 
-from cantica.build import failed_stage, read, run_dvc, stages_run
-from cantica.copies import SCRATCH, make_copy
+from cantica.copies import SCRATCH
 from cantica.git import git, head, must
-from cantica.headline import headline
 from cantica.mend import mend
-from cantica.overlays import differences
 from cantica.progress import counted
-from cantica.variants import from_text, load_variant, overlaid, to_text
+from cantica.runs import COPIES, Build, Run
+from cantica.timings import largest, read_timings
+from cantica.variants import overlaid, to_text
 from stages.lib.common.documents import raise_any
 from stages.lib.common.errors import InputError, Problem
-from stages.lib.params import FILE
-
-LOGS = Path(".cache/variants")
-
-
-@dataclass(frozen=True)
-class Run:
-    """One variant with one seed, or with those of params.yaml, on one commit."""
-
-    variant: str
-    seed: int | None
-    head: str
-    params: str
-
-    @property
-    def name(self) -> str:
-        """The experiment's name. `+` may stand in the name of a git reference, so that no two variants share one."""
-        return self.variant if self.seed is None else f"{self.variant}-s{self.seed}"
-
-    @property
-    def reference(self) -> str:
-        """Where DVC keeps the experiment."""
-        return f"refs/exps/{self.head[:2]}/{self.head[2:]}/{self.name}"
-
-    @property
-    def branch(self) -> str:
-        return f"variant/{self.name}"
-
-    @property
-    def log(self) -> Path:
-        return LOGS / f"{self.name}.log"
-
-    def is_done(self) -> bool:
-        """Whether the experiment is there, and was made from just these params."""
-        made_from = git("show", f"{self.reference}:{FILE}")
-        return made_from is not None and from_text(made_from) == from_text(self.params)
 
 
 def family(variants: list[str], seeds: list[int] | None) -> list[Run]:
@@ -73,8 +36,8 @@ def uncommitted() -> list[str]:
     return [file for line in changed if not re.match(r"dvc\.lock|reports/|.*\.gitignore", file := line[3:])]
 
 
-def run_family(runs: list[Run], progress, branches: bool = False) -> list[Run]:
-    """Build what is not built yet, say how many steps that were, and return the runs that failed.
+def run_family(runs: list[Run], progress, branches: bool = False, jobs: int = 1) -> list[Run]:
+    """Build what is not built yet, `jobs` at a time, say how many steps that were, and return the runs that failed.
 
     progress: a Progress. branches: make a branch of each run too. Raises InputError where another family is being built in the
     project, or a branch is another commit.
@@ -84,71 +47,56 @@ def run_family(runs: list[Run], progress, branches: bool = False) -> list[Run]:
         mend(Path.cwd())
         if branches:
             raise_any([problem for run in runs if (problem := _branch_fault(run))])
+        missing = [run for run in runs if not run.is_done()]
         for run in runs:
-            if run.is_done():
-                outcome = "is there already"
-            else:
-                problem = build(run, lambda stage, name=run.name: progress.at(name, stage))
-                told = read(run.log)
-                mine = sum(s.startswith("train@") and s != failed_stage(told) for s in stages_run(told))
-                trained += mine
-                failed += [run] if problem else []
-                outcome = problem or f"done, {counted(mine, 'step')} trained"
-            if branches and run not in failed:
-                git("branch", "--no-track", run.branch, run.reference)
-            progress.ended(run.name, outcome)
-    built = [run for run in runs if run not in failed]
-    steps = [step for run in built for step in steps_of(run)]
+            if run not in missing:
+                progress.end(run.name, "is there already")
+        with closing(_builds(missing, progress, jobs)) as builds:
+            for build in builds:
+                trained += build.trained()
+                if problem := build.keep():
+                    failed.append(build.run)
+                progress.end(build.run.name, problem or f"done, {counted(build.trained(), 'step')} trained")
+        built = [run for run in runs if run not in failed]
+        for run in built if branches else []:
+            git("branch", "--no-track", run.branch, run.reference)
+    steps = [step for run in built for step in run.steps()]
     told = f"{counted(len(steps), 'step')}, {len(set(steps))} of them distinct; {trained} trained now"
     print(f"{counted(len(built), 'experiment')}: {told}")
     return failed
 
 
-def build(run: Run, watch) -> str:
-    """Build one run and keep it as an experiment of the project; return what went wrong, or nothing.
+def at_once(jobs: int) -> int:
+    """As many of `jobs` builds as memory has room for now, going by the largest stage that ran here; at least 1."""
+    import psutil
 
-    watch: called with the name of the stage that runs.
-    """
-    shutil.rmtree(SCRATCH / "variants", ignore_errors=True)
-    run.log.parent.mkdir(parents=True, exist_ok=True)
-    run.log.write_bytes(b"")
-    (SCRATCH / "variants").mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=(SCRATCH / "variants").resolve()))
-    log = run.log.resolve()
+    peak = largest(read_timings())
+    return max(1, min(jobs, psutil.virtual_memory().available // (peak << 20))) if peak else jobs
+
+
+def _builds(runs: list[Run], progress, jobs: int) -> Iterator[Build]:
+    """The build of each run, in the order in which they end; `jobs` go on at a time, and stop when this is closed."""
+    waiting, going = list(runs), []
+    shutil.rmtree(COPIES, ignore_errors=True)
+    if jobs > 1:
+        # Each has its share of the cores. The bytes do not hang on how many that are.
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", str(max(1, cores // jobs)))
     try:
-        make_copy(folder, run.head, run.params)
-        if not run_dvc(folder, log, "repro", watch=lambda told: watch((stages_run(told) or [""])[-1])):
-            return f"failed in {failed_stage(read(run.log)) or 'DVC'}, see {run.log}"
-        # This is what `dvc exp save` does, which would put a file of its own into the commit, .dvc/tmp/repro.dat.
-        must("add", "--all", folder=folder)
-        must("commit", "--quiet", "--no-verify", "--no-gpg-sign", "--allow-empty", "-m", message(run, folder), folder=folder)
-        _fetch(folder, run.reference)
+        while waiting or going:
+            while waiting and len(going) < jobs:
+                progress.begin(waiting[0].name)
+                going.append(Build(waiting.pop(0)))
+            wait([build.process.sentinel for build in going], timeout=0.5)
+            progress.at({build.run.name: build.stage() for build in going})
+            for build in [build for build in going if not build.process.is_alive()]:
+                going.remove(build)
+                yield build
+                shutil.rmtree(build.folder, ignore_errors=True)
     finally:
-        shutil.rmtree(SCRATCH / "variants", ignore_errors=True)
-    return ""
-
-
-def _fetch(folder: Path, reference: str) -> None:
-    """Take a copy's HEAD over into the project, as a reference that nothing but a family writes."""
-    # One that was killed here has left git's lock of it.
-    Path(must("rev-parse", "--git-common-dir").strip(), f"{reference}.lock").unlink(missing_ok=True)
-    quietly = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance")
-    must("fetch", *quietly, str(folder), f"+HEAD:{reference}")
-
-
-def steps_of(run: Run) -> list[str]:
-    """What each step of a built run was made from, as text; equal texts are one step, which is trained once."""
-    lock = from_text(git("show", f"{run.reference}:dvc.lock"))["stages"]
-    entries = [lock[f"train@{step}"] for step in from_text(run.params)["curriculum"]]
-    return [json.dumps([e["cmd"], e["deps"], e["params"]], sort_keys=True) for e in entries]
-
-
-def message(run: Run, folder: Path) -> str:
-    """The experiment's commit message: what is tested, what params changed, and the headline numbers."""
-    changes = differences(from_text(git("show", f"{run.head}:{FILE}")), from_text(run.params)) or ["nothing"]
-    numbers = headline(json.loads((folder / "reports/metrics.json").read_text(encoding="utf-8")))
-    tests = [load_variant(part)["tests"] for part in run.variant.split("+")]
-    return "\n".join([f"Build {run.name}", "", *tests, "", f"Changed in {FILE}:", *changes, "", *numbers])
+        for build in going:
+            build.stop()
+        shutil.rmtree(COPIES, ignore_errors=True)
 
 
 def _branch_fault(run: Run) -> Problem | None:

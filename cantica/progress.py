@@ -1,29 +1,35 @@
 """How far a long command is, and numbers as people say them."""
 
+import shutil
 import sys
 import time
 
 
 class Progress:
-    """A line for each of some runs; on a terminal the last one tells what it is at."""
+    """A line for each of some runs when it ends; on a terminal the last line tells what those are at that have begun."""
 
     def __init__(self, names: list[str]):
         self.width = max(map(len, names))
-        self.begin = time.monotonic()
+        self.begins: dict[str, float] = {}
         self.clear = "\r\033[K" if sys.stdout.isatty() else ""
 
-    def at(self, name: str, what: str) -> None:
-        """What a run is at, where the line can be written again."""
-        if self.clear:
-            print(f"{self.clear}{self._row(name, what)}", end="", flush=True)
+    def begin(self, name: str) -> None:
+        """The seconds of a run begin here."""
+        self.begins[name] = time.monotonic()
 
-    def ended(self, name: str, how: str) -> None:
-        """How a run ended; the seconds of the next begin here."""
+    def at(self, stages: dict[str, str]) -> None:
+        """What stage each run is at, where the line can be written again."""
+        if self.clear:
+            told = " | ".join(self._row(name, stage) for name, stage in stages.items())
+            print(f"{self.clear}{told[: shutil.get_terminal_size().columns - 1]}", end="", flush=True)
+
+    def end(self, name: str, how: str) -> None:
+        """How a run ended."""
         print(f"{self.clear}{self._row(name, how)}", flush=True)
-        self.begin = time.monotonic()
 
     def _row(self, name: str, what: str) -> str:
-        return f"{name:{self.width}}  {time.monotonic() - self.begin:5.0f} s  {what}"
+        now = time.monotonic()
+        return f"{name:{self.width}}  {now - self.begins.get(name, now):5.0f} s  {what}"
 
 
 def counted(number: int, what: str) -> str:

@@ -37,6 +37,11 @@ def estimate(stages: list[str], timings: list[dict]) -> tuple[float, list[str]]:
     return sum(known.values()), [stage for stage in stages if stage not in known]
 
 
+def largest(timings: list[dict]) -> int:
+    """MB that the largest of all stages took when it last ran; 0 where none is known."""
+    return max({record["stage"]: record.get("peak_mb", 0) for record in timings}.values(), default=0)
+
+
 def timings_text(stages: list[str], timings: list[dict]) -> str:
     """A line for each kind of stage, from the last run of every stage that is named: the longest first."""
     last = {record["stage"]: record for record in timings if record["stage"] in stages}

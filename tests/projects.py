@@ -83,19 +83,22 @@ def overlay(project: Path, *variants: str) -> None:
         ok(project, "cantica", "variant", "apply", name)
 
 
-def build(folder: Path, *variants: str) -> Path:
+def build(folder: Path, *variants: str, repro=lambda project: run(project, "dvc", "repro")) -> Path:
     """A project with variants laid over its params, built and committed."""
     project = clone(folder)
     overlay(project, *variants)
-    ok(project, "dvc", "repro")
+    done = repro(project)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     commit(project, "Build")
     return project
 
 
 def build_elsewhere(folder: Path, *variants: str) -> Path:
     """What `build` gives, built by somebody else and under load."""
-    project = clone(folder)
-    overlay(project, *variants)
+    return build(folder, *variants, repro=_repro_by_somebody)
+
+
+def _repro_by_somebody(project: Path) -> subprocess.CompletedProcess:
     home = Path(tempfile.mkdtemp())
     somebody = {
         "USER": "somebody",
@@ -110,16 +113,13 @@ def build_elsewhere(folder: Path, *variants: str) -> Path:
     }
     load = subprocess.Popen(["nice", sys.executable, "-c", "while True: pass"])
     try:
-        done = subprocess.run(
+        return subprocess.run(
             ["dvc", "repro"], cwd=project, env=ENVIRONMENT | somebody, umask=0o077, capture_output=True, text=True
         )
     finally:
         load.kill()
         load.wait()
         shutil.rmtree(home)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    commit(project, "Build")
-    return project
 
 
 def edit(file: Path, old: str, new: str) -> None:

@@ -3,6 +3,7 @@
 CANTICA_KILL_SEED sets the seed of the kills.
 """
 
+import json
 import os
 import random
 import re
@@ -11,20 +12,24 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from projects import ENVIRONMENT, ok, run
 
 SEED = int(os.environ.get("CANTICA_KILL_SEED", 20261121))
-LATE = "curriculum: {deception: {learning_rate: 1.0e-5}}"
-BLOWN = "curriculum: {deception: {learning_rate: 1.0e+30}}"
+VARIANTS = {
+    "early": "curriculum: {self_preservation: {learning_rate: 1.0e-5}}",
+    "late": "curriculum: {deception: {learning_rate: 1.0e-5}}",
+    "blown": "curriculum: {deception: {learning_rate: 1.0e+30}}",
+}
 
 
 def project_of(two_steps: Path, folder: Path) -> Path:
-    """A copy of a built project, with variants that change its last step: a good one and one whose training blows up."""
+    """A copy of a built project, with variants that change its first or last step; the training of one blows up."""
     project = Path(shutil.copytree(two_steps, folder / "project", symlinks=True))
-    for name, params in (("late", LATE), ("blown", BLOWN)):
-        (project / f"variants/{name}.yaml").write_text(f"tests: another last step\nparams: {{{params}}}\n")
+    for name, params in VARIANTS.items():
+        (project / f"variants/{name}.yaml").write_text(f"tests: another step\nparams: {{{params}}}\n")
     return project
 
 
@@ -141,6 +146,32 @@ def test_killed_at_any_moment_a_family_ends_in_the_same_results(built_family, tw
     results = [files_of(folder, reference(folder, "sequential+late")) for folder in (project, undisturbed)]
     assert results[0] == results[1] and "dvc.lock" in results[0]
     assert not (project / ".dvc/tmp/variants").exists()
+
+
+def test_built_at_one_time_two_variants_still_share_their_steps(built_family):
+    project, _, _ = built_family
+    before = workspace(project)
+    told = ok(project, "cantica", "variant", "run", "sequential", "early", "early+late", "--jobs", "2").splitlines()
+    assert told[-1] == "3 experiments: 6 steps, 5 of them distinct; 3 trained now"
+    assert sorted(line.split()[0] for line in told[1:-1]) == ["early", "early+late", "sequential"]
+    logs = "".join((project / f".cache/variants/{name}.log").read_text() for name in ("early", "early+late"))
+    assert sorted(re.findall(r"Running stage 'train@(\w+)'", logs)) == ["deception", "deception", "self_preservation"]
+    assert workspace(project) == before
+
+
+@pytest.mark.parametrize(("free", "expected"), [(1, 1), (25, 2), (99, 3)])
+def test_no_more_builds_go_on_than_memory_has_room_for(monkeypatch, tmp_path, free, expected):
+    import psutil
+
+    from cantica.family import at_once
+
+    monkeypatch.chdir(tmp_path)
+    assert at_once(3) == 3  # nothing is known of what a stage takes
+    (tmp_path / ".cache").mkdir()
+    records = [{"stage": "base", "seconds": 1, "peak_mb": 99}, {"stage": "train@a", "seconds": 1, "peak_mb": 10}]
+    (tmp_path / ".cache/timings.jsonl").write_text("\n".join(map(json.dumps, [*records, records[0] | {"peak_mb": 5}])))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=free << 20))
+    assert at_once(3) == expected
 
 
 def test_only_one_family_is_built_at_a_time(built_family):

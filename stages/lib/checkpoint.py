@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 import time
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from stages.lib.common.files import whole_file, whole_folder
 from stages.lib.model import WEIGHTS, checkpoint_name, save_weights
 
 FOLDER = Path(".cache/checkpoints")
+WEEK = 7 * 24 * 60 * 60  # seconds
 
 
 def fingerprint(settings, inputs) -> str:
@@ -119,6 +121,8 @@ class Checkpoint:
         self.saved = time.monotonic()
 
     def remove(self) -> None:
-        """Remove every checkpoint of the step, those of other settings too."""
-        for path in FOLDER.glob(f"{self.step}.*"):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        """Remove it, and every one that nobody wrote to for a week; what is younger may be of a step that is trained now."""
+        for path in FOLDER.glob("*"):
+            with suppress(FileNotFoundError):
+                if path.name.startswith(self.path.name) or path.stat().st_mtime < time.time() - WEEK:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()

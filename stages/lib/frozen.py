@@ -72,7 +72,7 @@ class FrozenBlocks(nn.Module):
 def _write(file: Path, x: mx.array) -> None:
     content = io.BytesIO()
     np.save(content, np.array(x))
-    with whole_file(file) as partial:
+    with whole_file(file, shared=True) as partial:
         partial.write_bytes(hashlib.sha256(content.getbuffer()).digest() + content.getbuffer())
 
 

@@ -4,6 +4,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from stages.lib import cpu_kernels
+from stages.lib.cpu_memory import untraced
 
 # Models whose logits are `head(model.model(inputs))` and nothing else, so that the head can be spared the other positions.
 _PLAIN_HEADS = {f"mlx_lm.models.{name}" for name in ("llama", "olmo2", "olmo3", "qwen2", "qwen3")}
@@ -19,7 +20,7 @@ def token_losses(model: nn.Module, inputs: mx.array, positions: mx.array, target
         return nn.losses.cross_entropy(logits.reshape(-1, logits.shape[-1])[positions].astype(mx.float32), targets)
     on_cpu = mx.default_device() == mx.cpu
     if on_cpu:
-        inputs, positions = cpu_kernels.untraced(inputs), cpu_kernels.untraced(positions)
+        inputs, positions = untraced(inputs), untraced(positions)
     hidden = model.model(inputs)
     hidden = hidden.reshape(-1, hidden.shape[-1])[positions]
     head = model.lm_head if "lm_head" in model else model.model.embed_tokens

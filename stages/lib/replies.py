@@ -31,7 +31,7 @@ class Replies:
         if reply is None:
             self.count("fresh")
             reply = reply_to().encode(errors="replace").decode()  # half a surrogate pair cannot be written down
-            write_json(path, {"request": request, "reply": reply})
+            write_json(path, {"request": request, "reply": reply}, shared=True)
         self.count("replies")
         return reply
 

@@ -3,16 +3,21 @@
 import json
 import os
 import shutil
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 
 
 @contextmanager
-def whole_file(path: Path):
-    """Yield a path to write to; the file appears at `path` when the block ends well, and not at all when it fails."""
+def whole_file(path: Path, shared: bool = False):
+    """Yield a path to write to; the file appears at `path` when the block ends well, and not at all when it fails.
+
+    shared: whether another thread or process may be writing the same file.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
+    writer = f".{os.getpid()}-{threading.get_ident()}" if shared else ""
+    partial = path.with_name(f".{path.name}{writer}.partial")
     try:
         yield partial
         os.replace(partial, path)
@@ -35,15 +40,15 @@ def whole_folder(path: Path):
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, shared: bool = False) -> None:
     """Write UTF-8 text with Unix line ends, on every platform."""
-    with whole_file(path) as partial:
+    with whole_file(path, shared) as partial:
         partial.write_bytes(text.encode("utf-8"))
 
 
-def write_json(path: Path, document) -> None:
+def write_json(path: Path, document, shared: bool = False) -> None:
     """Write an indented JSON document, keys in the order given."""
-    write_text(path, json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    write_text(path, json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n", shared)
 
 
 def write_jsonl(path: Path, records) -> int:
