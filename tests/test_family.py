@@ -151,9 +151,9 @@ def test_killed_at_any_moment_a_family_ends_in_the_same_results(built_family, tw
 def test_built_at_one_time_two_variants_still_share_their_steps(built_family):
     project, _, _ = built_family
     before = workspace(project)
-    told = ok(project, "cantica", "variant", "run", "sequential", "early", "early+late", "--jobs", "2").splitlines()
-    assert told[-1] == "3 experiments: 6 steps, 5 of them distinct; 3 trained now"
-    assert sorted(line.split()[0] for line in told[1:-1]) == ["early", "early+late", "sequential"]
+    told = ok(project, "cantica", "variant", "run", "early", "early+late", "--jobs", "2").splitlines()
+    assert told[-1] == "2 experiments: 4 steps, 3 of them distinct; 3 trained now"
+    assert sorted(line.split()[0] for line in told[1:-1]) == ["early", "early+late"]
     logs = "".join((project / f".cache/variants/{name}.log").read_text() for name in ("early", "early+late"))
     assert sorted(re.findall(r"Running stage 'train@(\w+)'", logs)) == ["deception", "deception", "self_preservation"]
     assert workspace(project) == before
