@@ -21,6 +21,7 @@ from cantica.timings import largest, read_timings
 from cantica.variants import overlaid, to_text
 from stages.lib.common.documents import raise_any
 from stages.lib.common.errors import InputError, Problem
+from stages.lib.cores import cores
 
 
 def family(variants: list[str], seeds: list[int] | None) -> list[Run]:
@@ -80,8 +81,7 @@ def _builds(runs: list[Run], progress, jobs: int) -> Iterator[Build]:
     shutil.rmtree(COPIES, ignore_errors=True)
     if jobs > 1:
         # Each has its share of the cores. The bytes do not hang on how many that are.
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", str(max(1, cores // jobs)))
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", str(max(1, cores() // jobs)))
     try:
         while waiting or going:
             while waiting and len(going) < jobs:

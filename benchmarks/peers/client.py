@@ -7,13 +7,10 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+from stages.lib.cores import cores
+
 ROOT = Path(__file__).parents[2]
 SCRATCH = ROOT / ".cache/benchmark"
-
-
-def cores() -> int:
-    """Processors that this process may use; each worker gets as many threads."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 class Client:

@@ -7,12 +7,12 @@ exact gradient. The values do not hang on the number of cores: no sum crosses fr
 """
 
 import functools
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import mlx.core as mx
 import numpy as np
 
+from stages.lib.cores import cores
 from stages.lib.cpu_memory import bounded, keep_memory, untraced
 
 # What is worked on at a time: queries of attention, rows of logits, elements that fit in a core's cache.
@@ -29,12 +29,12 @@ def _rows_on_cores(work, rows: int, width: int) -> None:
     if len(slices) == 1:
         work(slices[0])
     else:
-        list(_cores().map(work, slices))
+        list(_workers().map(work, slices))
 
 
 @functools.cache
-def _cores() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+def _workers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(cores())
 
 
 def _own(x: mx.array) -> mx.array:

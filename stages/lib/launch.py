@@ -8,12 +8,14 @@ weights its own by R times its share of the batch's tokens: the average is then 
 import os
 import socket
 import sys
+import threading
 from collections import Counter
 from importlib.metadata import entry_points
 from pathlib import Path
 
 from stages.lib.common.documents import read_json
 from stages.lib.common.errors import InputError, Problem
+from stages.lib.cores import cores
 
 PORT = 32323  # where mlx.launch begins
 
@@ -37,8 +39,13 @@ def launch(settings: dict, last: Path) -> None:
     # It runs here and not as a child: its workers end with the process that started them, and this one ends with DVC.
     sys.argv = ["mlx.launch", *where, "--starting-port", str(_free_port(processes)), "--", *command]
     # It hands its input to the workers, and would read the end of an empty one again and again.
-    silent, _ = os.pipe()
-    os.dup2(silent, 0)
+    source, feed = os.pipe()
+    os.dup2(source, 0)
+    if not hostfile:
+        # It would also find, again and again, that it may write to a worker here, until the pipe is full: a core's work.
+        threading.Thread(target=os.write, args=(feed, bytes(1 << 17)), daemon=True).start()
+        # Each has its share of the cores.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", str(max(1, cores() // processes)))
     last.unlink(missing_ok=True)
     (script,) = entry_points(group="console_scripts", name="mlx.launch")
     script.load()()
