@@ -51,16 +51,16 @@ def run_family(runs: list[Run], progress, branches: bool = False, jobs: int = 1)
         missing = [run for run in runs if not run.is_done()]
         for run in runs:
             if run not in missing:
-                progress.end(run.name, "is there already")
-        with closing(_builds(missing, progress, jobs)) as builds:
+                _end(run, "is there already", progress, branches)
+        with closing(_builds(missing, progress, min(jobs, len(missing)))) as builds:
             for build in builds:
                 trained += build.trained()
                 if problem := build.keep():
                     failed.append(build.run)
-                progress.end(build.run.name, problem or f"done, {counted(build.trained(), 'step')} trained")
-        built = [run for run in runs if run not in failed]
-        for run in built if branches else []:
-            git("branch", "--no-track", run.branch, run.reference)
+                    progress.end(build.run.name, problem)
+                else:
+                    _end(build.run, f"done, {counted(build.trained(), 'step')} trained", progress, branches)
+    built = [run for run in runs if run not in failed]
     steps = [step for run in built for step in run.steps()]
     told = f"{counted(len(steps), 'step')}, {len(set(steps))} of them distinct; {trained} trained now"
     print(f"{counted(len(built), 'experiment')}: {told}")
@@ -68,7 +68,7 @@ def run_family(runs: list[Run], progress, branches: bool = False, jobs: int = 1)
 
 
 def at_once(jobs: int) -> int:
-    """As many of `jobs` builds as memory has room for now, going by the largest stage that ran here; at least 1."""
+    """As many of `jobs` builds as memory has room for now, by the largest stage that ever ran here; at least 1."""
     import psutil
 
     peak = largest(read_timings())
@@ -94,9 +94,19 @@ def _builds(runs: list[Run], progress, jobs: int) -> Iterator[Build]:
                 yield build
                 shutil.rmtree(build.folder, ignore_errors=True)
     finally:
+        # What is lost is the stage that runs, and of a step what its last checkpoint does not have.
         for build in going:
-            build.stop()
+            build.process.kill()
+        for build in going:
+            build.process.join()
         shutil.rmtree(COPIES, ignore_errors=True)
+
+
+def _end(run: Run, how: str, progress, branches: bool) -> None:
+    """Tell of a run whose experiment is there, and make its branch where one is asked for."""
+    if branches:
+        git("branch", "--no-track", run.branch, run.reference)
+    progress.end(run.name, how)
 
 
 def _branch_fault(run: Run) -> Problem | None:

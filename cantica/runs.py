@@ -89,11 +89,6 @@ class Build:
         told = read(self.run.log)
         return sum(stage.startswith("train@") and stage != failed_stage(told) for stage in stages_run(told))
 
-    def stop(self) -> None:
-        """End it. What is lost is the stage that runs, and of a step what its last checkpoint does not have."""
-        self.process.kill()
-        self.process.join()
-
 
 def _fetch(folder: Path, reference: str) -> None:
     """Take a copy's HEAD over into the project, as a reference that nothing but a family writes."""

@@ -38,8 +38,8 @@ def estimate(stages: list[str], timings: list[dict]) -> tuple[float, list[str]]:
 
 
 def largest(timings: list[dict]) -> int:
-    """MB that the largest of all stages took when it last ran; 0 where none is known."""
-    return max({record["stage"]: record.get("peak_mb", 0) for record in timings}.values(), default=0)
+    """MB of the largest stage that ever ran; 0 where none is known."""
+    return max((record.get("peak_mb", 0) for record in timings), default=0)
 
 
 def timings_text(stages: list[str], timings: list[dict]) -> str:

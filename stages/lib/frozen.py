@@ -9,6 +9,7 @@ import hashlib
 import io
 import platform
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import mlx.core as mx
@@ -72,7 +73,8 @@ class FrozenBlocks(nn.Module):
 def _write(file: Path, x: mx.array) -> None:
     content = io.BytesIO()
     np.save(content, np.array(x))
-    with whole_file(file, shared=True) as partial:
+    # A build beside this one, on another base model, may be removing the folder.
+    with suppress(FileNotFoundError), whole_file(file, shared=True) as partial:
         partial.write_bytes(hashlib.sha256(content.getbuffer()).digest() + content.getbuffer())
 
 

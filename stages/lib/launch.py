@@ -5,6 +5,7 @@ the r-th on. The trainer averages losses and gradients over processes, whatever 
 weights its own by R times its share of the batch's tokens: the average is then the mean over all tokens of the batch.
 """
 
+import fcntl
 import os
 import socket
 import sys
@@ -18,6 +19,7 @@ from stages.lib.common.errors import InputError, Problem
 from stages.lib.cores import cores
 
 PORT = 32323  # where mlx.launch begins
+LOCK = Path(".cache/launch.lock")
 
 
 def is_worker() -> bool:
@@ -36,6 +38,9 @@ def launch(settings: dict, last: Path) -> None:
     # On CUDA, mlx.launch gives each process of a machine a GPU by this number.
     where = ["--repeat-hosts", str(max(Counter(hosts).values())), *(["--hostfile", hostfile] if hostfile else [])]
     command = [sys.executable, *sys.orig_argv[1:]]
+    # One such step at a time: two would take the same ports and GPUs. The lock goes with this process.
+    LOCK.parent.mkdir(exist_ok=True)
+    fcntl.flock(os.open(LOCK, os.O_CREAT | os.O_WRONLY), fcntl.LOCK_EX)
     # It runs here and not as a child: its workers end with the process that started them, and this one ends with DVC.
     sys.argv = ["mlx.launch", *where, "--starting-port", str(_free_port(processes)), "--", *command]
     # It hands its input to the workers, and would read the end of an empty one again and again.
@@ -43,7 +48,7 @@ def launch(settings: dict, last: Path) -> None:
     os.dup2(source, 0)
     if not hostfile:
         # It would also find, again and again, that it may write to a worker here, until the pipe is full: a core's work.
-        threading.Thread(target=os.write, args=(feed, bytes(1 << 17)), daemon=True).start()
+        threading.Thread(target=os.write, args=(feed, bytes(1 << 21)), daemon=True).start()
         # Each has its share of the cores.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", str(max(1, cores() // processes)))
     last.unlink(missing_ok=True)
