@@ -11,13 +11,18 @@ from benchmarks.peers.client import Client
 from stages.lib.batches import order
 
 
-def losses(ours: Client, stock: Client, base: Path, prepared: Path, blocks: int, records: list, settings: dict) -> list[tuple]:
-    """(our, the stock trainer's) loss of each iteration."""
+def losses(
+    ours: Client, stock: Client, base: Path, prepared: Path, blocks: int, records: list, settings: dict, in_pieces: bool = False
+) -> list[tuple]:
+    """(our, the stock trainer's) loss of each iteration; `in_pieces` is for `Stock.train`."""
     batches = order([len(record["ids"]) for record in records], settings["batch_size"], [settings["seed"], 0])
     ordered = [records[i] for indices in batches for i in indices]
     ours("load", base=str(base), adapter=str(prepared / f"{blocks}"))
     stock("load", base=str(prepared / "base"), adapter=str(prepared / f"{blocks}"))
-    found = [client("train", records=given, settings=settings) for client, given in ((ours, records), (stock, ordered))]
+    found = (
+        ours("train", records=records, settings=settings),
+        stock("train", records=ordered, settings=settings, in_pieces=in_pieces),
+    )
     return list(zip(*(answer["losses"] for answer in found), strict=True))
 
 

@@ -61,9 +61,10 @@ def prepared(workers, base, tmp_path_factory) -> Path:
 
 
 def test_twenty_losses_are_those_of_the_stock_trainer(workers, base, prepared):
-    pairs = agreement.losses(workers["ours"], workers["stock"], base, prepared, -1, RECORDS, SETTINGS)
-    assert len(pairs) == 20 and pairs[-1][0] < pairs[0][0] - 0.1
-    assert max(abs(ours - theirs) for ours, theirs in pairs) < 5e-4
+    for in_pieces in (False, True):
+        pairs = agreement.losses(workers["ours"], workers["stock"], base, prepared, -1, RECORDS, SETTINGS, in_pieces)
+        assert len(pairs) == 20 and pairs[-1][0] < pairs[0][0] - 0.1
+        assert max(abs(ours - theirs) for ours, theirs in pairs) < 5e-4
 
 
 def test_gradients_are_those_of_float64(workers, base, prepared):
