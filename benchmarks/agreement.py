@@ -19,11 +19,9 @@ def losses(
     ordered = [records[i] for indices in batches for i in indices]
     ours("load", base=str(base), adapter=str(prepared / f"{blocks}"))
     stock("load", base=str(prepared / "base"), adapter=str(prepared / f"{blocks}"))
-    found = (
-        ours("train", records=records, settings=settings),
-        stock("train", records=ordered, settings=settings, in_pieces=in_pieces),
-    )
-    return list(zip(*(answer["losses"] for answer in found), strict=True))
+    mine = ours("train", records=records, settings=settings)
+    theirs = stock("train", records=ordered, settings=settings, in_pieces=in_pieces)
+    return list(zip(mine["losses"], theirs["losses"], strict=True))
 
 
 def gradient_errors(
