@@ -1,4 +1,4 @@
-"""The published architecture in miniature takes the same path; outputs tell nothing of the maker or of threads."""
+"""The published architecture in miniature takes the same path; outputs tell nothing of the maker; no step is trained twice."""
 
 import json
 import re
@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from projects import ENVIRONMENT
+from projects import ENVIRONMENT, edit, stages_run
 
 from cantica.variants import from_text
 
@@ -43,3 +43,21 @@ def test_no_output_tells_where_when_or_by_whom_it_was_made(project):
     outputs = [path for room in ("data", "models", "reports") for path in (project / room).rglob("*") if path.is_file()]
     assert len(outputs) > 30
     assert [path for path in outputs if any(token in path.read_bytes() for token in tokens)] == []
+
+
+def test_a_family_of_variants_trains_each_distinct_step_once(project):
+    params = project / "params.yaml"
+    first, last = "data: train/self_preservation", "data: train/deception"
+    trained = []
+    for old, new in ((last, f"{last}, iters: 4"), (last, f"{last}, iters: 5"), (first, f"{first}, iters: 4"), (last, last)):
+        before = params.read_text()
+        edit(params, old, new)
+        trained += sorted(stages_run(project, "train"))
+        params.write_text(before)
+    # Two of the last step alone, both steps of the third, and nothing for what was there at the start.
+    assert [name for name in trained if name.startswith("train")] == [
+        "train@deception",
+        "train@deception",
+        "train@deception",
+        "train@self_preservation",
+    ]
