@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         usage="cantica COMMAND …",
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands", prog="cantica")
     command = commands.add_parser("check", help="refuse bad input before anything is built")
     command.set_defaults(run=_check)
     command = commands.add_parser("plan", help="what `dvc repro` would run, why, and how long that takes")
