@@ -20,9 +20,11 @@ from cantica.records import (
     is_version,
     maker_of,
     outputs,
+    read_foreseen,
     read_lock,
     read_present,
     read_records,
+    settled,
     upstream,
     within,
 )
@@ -63,7 +65,7 @@ def _output(path: str, name: str, out: str, records: Records) -> list[str]:
     if not present:
         return [*text, "", "edits since", f"  {name} is no stage of dvc.yaml any more, so nothing builds it again"]
     found = edits(records.lock, present)
-    would_run = downstream(current, found, name)
+    would_run = downstream(current, found, name, settled=settled(records.lock, read_foreseen()))
     return [*text, "", "edits since", *edits_text(found, altered(records.lock, present), would_run)]
 
 
@@ -102,7 +104,8 @@ def _source(path: str, records: Records) -> list[str]:
     ]
     current = edges(records.graph, records.graph)
     text = [f"{path} is an input, not an output", "", "read by", *table("", list(readers.items()), indent=2)]
-    return [*text, "", "edits since", *edits_text(found, [], downstream(current, found, *current))]
+    would_run = downstream(current, found, *current, settled=settled(records.lock, read_foreseen()))
+    return [*text, "", "edits since", *edits_text(found, [], would_run)]
 
 
 def explain_difference(rev: str, path: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from cantica.progress import few
 from cantica.records import KINDS, MISSING, asked_for, changes, edges, is_gate, outputs, upstream, within
 
+GONE = "an output is missing or altered"
 UNKNOWN = "(made by a stage that runs)"
 
 
@@ -24,11 +25,13 @@ def forecast(
     present: dict[str, dict],
     has: Callable[[str], bool],
     recall: Callable[[dict], dict | None],
+    foreseen: dict[str, str],
 ) -> dict[str, Fate]:
     """The fate of every stage of `present`, in an order in which they can run.
 
     has: whether DVC's cache holds a hash. recall: the entry of an earlier run with the same inputs, or None, for an entry whose
-    inputs are all known. A stage that runs may make what it made before, and then those that follow it do not run.
+    inputs are all known. foreseen: the hashes of outputs that are known before their stage runs, by path. Another
+    stage that runs may make what it made before, and then those that follow it do not run.
     """
     graph = edges(present, present)
     made: dict[str, str] = {}
@@ -40,16 +43,19 @@ def forecast(
         why = _why(name, was, now, present[name])
         after = [maker for dep in now["deps"] if dep["md5"] == UNKNOWN for maker in graph[name][dep["path"]]]
         same = not why and not after
-        entry = was if same else None if after else recall(now)
+        # DVC's run cache has no run of a stage whose outputs persist.
+        persists = any(out.get("persist") for out in present[name]["outs"])
+        entry = None if after or persists else was if same else recall(now)
         if same and there == outputs(was):
             fates[name] = Fate("up to date")
         elif entry and all(has(md5) or there.get(path) == md5 for path, md5 in outputs(entry).items()):
             fates[name] = Fate("restored", why)
         else:
             following = next((f"follows {maker}" for maker in after if fates[maker].what == "runs"), "")
-            fates[name] = Fate("runs", why or following or "DVC's cache does not hold its outputs")
+            fates[name] = Fate("runs", why or following or (GONE if persists else "DVC's cache does not hold its outputs"))
             entry = None
-        known = outputs(entry) if entry else {path: md5 for path, md5 in outputs(was).items() if is_gate(path)}
+        gates = {path: md5 for path, md5 in outputs(was).items() if is_gate(path)}
+        known = outputs(entry) if entry else gates | {path: foreseen[path] for path in there if path in foreseen}
         made |= dict.fromkeys(there, UNKNOWN) | known
     return fates
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cantica.numbers import wrong_numbers
-from stages.check import check_params
+from stages.check import check_params, shared_folders, unnamed
 from stages.lib.capability import load_items
 from stages.lib.common.documents import raise_any, read_yaml
 from stages.lib.common.errors import InputError, Problem
@@ -51,6 +51,8 @@ def check_inputs() -> str:
     items = collect(load_items, PROMPTS / "capability", params["capability"]["seed"])
     for rubric in sorted({judge["rubric"] for judge in params["judges"].values()}):
         collect(Rubric, PROMPTS / "judge" / rubric)
+    folders = shared_folders(params, Path("data"), Path("models/adapters"))
+    problems += [problem for folder, names in folders.items() for problem in unnamed(folder, names)]
     raise_any(problems)
     wrong = wrong_numbers()
     raise_any(wrong or [])

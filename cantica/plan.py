@@ -9,7 +9,7 @@ from cantica.copies import SCRATCH, make_copy
 from cantica.forecast import Fate, forecast, run_key
 from cantica.git import head
 from cantica.progress import counted, duration
-from cantica.records import read_present, read_records
+from cantica.records import read_foreseen, read_present, read_records
 from cantica.timings import estimate, read_timings
 from cantica.variants import overlaid, to_text
 
@@ -52,7 +52,8 @@ def _plan() -> dict[str, Fate]:
     with Repo(".") as repo:
         cache = Path(repo.cache.local_cache_dir)
     present = read_present(records, list(records.graph))
-    return forecast(records.lock, present, lambda md5: _has(cache, md5), lambda entry: _recall(cache, entry))
+    has, recall = (lambda md5: _has(cache, md5)), (lambda entry: _recall(cache, entry))
+    return forecast(records.lock, present, has, recall, read_foreseen())
 
 
 def _has(cache: Path, md5: str) -> bool:

@@ -4,13 +4,20 @@ dvc.lock says what outputs were made from; the present is dvc.yaml as DVC resolv
 them now. The lock of the working tree, the lock of another commit and the present all have the form of dvc.lock:
 
     {stage: {"cmd": …, "deps": [{"path": …, "md5": …}], "params": {file: {key: value}}, "outs": [{"path": …, "md5": …}]}}
+
+In the present an output that DVC leaves in place when its stage runs has `"persist": True` too.
 """
 
 import functools
+import hashlib
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from cantica.git import git
+from stages.check import check_params, lists
+from stages.lib.common.documents import read_yaml
 from stages.lib.common.errors import InputError, Problem
+from stages.lib.params import FILE
 
 NOT_READ = "(not an input)"
 MISSING = "(missing)"
@@ -84,14 +91,26 @@ def upstream(graph: dict[str, dict[str, list[str]]], *names: str) -> list[str]:
     return list(done)
 
 
-def downstream(graph: dict[str, dict[str, list[str]]], found: list[Change], *names: str) -> list[str]:
-    """The stages with a changed input, and those that follow them, on the way to the named stages; in order."""
+def downstream(
+    graph: dict[str, dict[str, list[str]]], found: list[Change], *names: str, settled: frozenset[str] = frozenset()
+) -> list[str]:
+    """The stages with a changed input, and those that follow them, on the way to the named stages; in order.
+
+    settled: stages that will make what they made before, and so change nothing after them.
+    """
     dirty = {change.stage for change in found}
     order = upstream(graph, *names)
     for stage in order:
-        if any(maker in dirty for makers in graph[stage].values() for maker in makers):
+        if any(maker in dirty - settled for makers in graph[stage].values() for maker in makers):
             dirty.add(stage)
     return [stage for stage in order if stage in dirty]
+
+
+def settled(lock: dict[str, dict], foreseen: dict[str, str]) -> frozenset[str]:
+    """The stages whose outputs are all foreseen, and as in dvc.lock."""
+    return frozenset(
+        name for name, entry in lock.items() if all(foreseen.get(path) == md5 for path, md5 in outputs(entry).items())
+    )
 
 
 def maker_of(path: str, *locks: dict) -> tuple[str, str] | None:
@@ -246,7 +265,19 @@ def _entry(stage, md5, values) -> dict:
     params = [dep for dep in stage.deps if isinstance(dep, ParamsDependency)]
     deps = [dep for dep in stage.deps if not isinstance(dep, ParamsDependency)]
     by_file = {dep.def_path: values(dep) for dep in params}
-    return {"cmd": stage.cmd, "deps": nodes(deps), "params": by_file, "outs": nodes(stage.outs)}
+    outs = [node | ({"persist": True} if out.persist else {}) for out, node in zip(stage.outs, nodes(stage.outs), strict=True)]
+    return {"cmd": stage.cmd, "deps": nodes(deps), "params": by_file, "outs": outs}
+
+
+def read_foreseen() -> dict[str, str]:
+    """The hashes that outputs of `check` will have, by path, known before it runs. Raises InputError.
+
+    They list names in params.yaml, so that most edits of it change none of them.
+    """
+    params = read_yaml(FILE)
+    check_params(params, FILE)
+    written = lists(params, Path("data"), Path("models/adapters"))
+    return {path.as_posix(): hashlib.md5(text.encode()).hexdigest() for path, text in written.items()}
 
 
 def read_lock(rev: str) -> dict[str, dict]:

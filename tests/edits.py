@@ -3,15 +3,18 @@
 python tests/edits.py      # the table for the present tree, on a build of two steps in a scratch folder (two minutes)
 """
 
+import contextlib
 import re
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from projects import build, ok
+from projects import build, commit, ok
 
-from cantica.records import is_gate, within
+from cantica.records import is_gate, read_foreseen, read_lock, settled, within
+from cantica.variants import from_text, to_text
 
 STEPS = ["self_preservation", "deception"]
 # Stages that are run for real, in a second or so: whether what they write changes decides what follows.
@@ -50,12 +53,12 @@ DATA = each("render") | each("dataset") | EXPORT | TRAINING | {"measure_base"}
 
 @dataclass(frozen=True)
 class Edit:
-    """In `file`, the first match of the pattern `old` becomes `new`; then `runs` must run."""
+    """In `file`, the first match of the pattern `old` becomes `new`, as in `re.sub`; then `runs` must run."""
 
     name: str
     file: str
     old: str
-    new: str
+    new: str | Callable[[re.Match], str]
     runs: frozenset
 
 
@@ -247,8 +250,82 @@ EDITS = [
     comment("README.md", set()),
     comment("cantica/cli.py", set()),
     edit("a comment in params.yaml", "params.yaml", r"\A", "# edited\n", CHECK),
-    # DVC hashes a folder whole. The names that are read in it come from params.
-    edit("a new file in data/train", "data/train/leftover.jsonl", "", "left over\n", EXPORT),
+]
+
+
+def removal(name: str, change: Callable[[dict], None], runs: set[str]) -> Edit:
+    """`change` alters the params of a project that `with_a_mix_and_a_judge` has; what they name no more is removed."""
+
+    def changed(found: re.Match) -> str:
+        params = from_text(found[0])
+        change(params)
+        return to_text(params)
+
+    return Edit(name, "params.yaml", r"(?s)\A.*\Z", changed, frozenset(CHECK | runs))
+
+
+def with_a_mix_and_a_judge(project: Path) -> Path:
+    """Add them to the params of a built project, build, and commit."""
+    local = {"kind": "model", "by": "mlx", "seed": 1, "max_tokens": 9, "attempts": 1, "rubric": "rubric"}
+    params = from_text((project / "params.yaml").read_text())
+    params["mixes"], params["judges"] = {"joint": {"self_preservation": 1, "deception": 1}}, {"local": local}
+    (project / "params.yaml").write_text(to_text(params))
+    ok(project, "dvc", "repro", "--quiet")
+    commit(project, "Add a mix and a judge")
+    return project
+
+
+def rename(mapping: dict, old: str, new: str) -> None:
+    """Give a value another key in its place."""
+    items = [(new if key == old else key, value) for key, value in mapping.items()]
+    mapping.clear()
+    mapping.update(items)
+
+
+def _without_category(params: dict) -> None:
+    del params["categories"]["deception"], params["mixes"]["joint"]["deception"]
+    params["curriculum"]["deception"]["data"] = "train/self_preservation"
+
+
+def _with_renamed_category(params: dict) -> None:
+    rename(params["categories"], "deception", "lying")
+    rename(params["mixes"]["joint"], "deception", "lying")
+    params["curriculum"]["deception"]["data"] = "train/lying"
+
+
+def _without_step(params: dict) -> None:
+    del params["curriculum"]["deception"]
+    params["arms"]["final"] = params["fuse"]["step"] = "self_preservation"
+
+
+def _with_renamed_step(params: dict) -> None:
+    rename(params["curriculum"], "deception", "last")
+    params["arms"]["final"] = params["fuse"]["step"] = "last"
+
+
+LOCAL, MIX, FINAL = {"verdict@local"}, {"mix@joint"}, {f"{stage}@final" for stage in EVALUATING}
+TUNED = {f"{stage}@tuned" for stage in EVALUATING}
+LAST = steps_from("deception") | LOCAL
+REMOVALS = [
+    removal("a category is removed", _without_category, MIX | EXPORT | LAST | MEASURING),
+    removal(
+        "a category is renamed",
+        _with_renamed_category,
+        {"render@lying", "dataset@lying"} | MIX | EXPORT | LAST | MEASURING,
+    ),
+    removal("a step is removed", _without_step, AUDIT | REPORT | FINAL | LOCAL | {"fuse"}),
+    removal(
+        "a step is renamed",
+        _with_renamed_step,
+        AUDIT | REPORT | FINAL | LOCAL | {"train@last", "measure@last", "fuse"},
+    ),
+    removal("an arm is removed", lambda params: params["arms"].pop("base"), AUDIT | REPORT | LOCAL),
+    removal("an arm is renamed", lambda params: rename(params["arms"], "final", "tuned"), AUDIT | REPORT | LOCAL | TUNED),
+    # The dataset without a mix was audited before, and DVC restores that.
+    removal("a mix is removed", lambda params: params["mixes"].pop("joint"), {"export"}),
+    removal("a mix is renamed", lambda params: rename(params["mixes"], "joint", "both"), EXPORT | {"mix@both"}),
+    removal("a judge is removed", lambda params: params["judges"].pop("local"), REPORT),
+    removal("a judge is renamed", lambda params: rename(params["judges"], "local", "own"), REPORT | {"verdict@own"}),
 ]
 
 
@@ -270,8 +347,7 @@ def consequences(project: Path, change: Edit) -> set[str]:
     ran = set()
     try:
         changed, follows = state(project)
-        if {name.split("@")[0] for name in changed} & CHEAP == {"check"}:
-            # What it writes, the names of the categories, is the same after each of these edits.
+        if {name.split("@")[0] for name in changed} & CHEAP == {"check"} and names_are_the_same(project):
             return {"check"} | out_of_date(changed - {"check"}, follows)
         planned = out_of_date(changed, follows)
         expensive = {name for name in planned if name.split("@")[0] not in CHEAP}
@@ -285,8 +361,13 @@ def consequences(project: Path, change: Edit) -> set[str]:
         file.unlink() if before is None else file.write_text(before)
         if ran:
             ok(project, "git", "checkout", "--quiet", "--", "dvc.lock")
-        if ran - {"check"}:
             ok(project, "dvc", "checkout", "--quiet", "--force")
+
+
+def names_are_the_same(project: Path) -> bool:
+    """Whether `check` would write what it wrote: test_leftovers.py holds what is foreseen of it against what it writes."""
+    with contextlib.chdir(project):
+        return "check" in settled(read_lock("HEAD"), read_foreseen())
 
 
 def state(project: Path) -> tuple[set[str], dict[str, set[str]]]:
@@ -327,17 +408,24 @@ def short(stages: set[str]) -> str:
     return " ".join(words) or "nothing"
 
 
+def check_table(project: Path, table: list[Edit]) -> int:
+    """Print each edit with what it runs, and return how many run something else than they must."""
+    wrong = 0
+    for change in table:
+        found = consequences(project, change)
+        wrong += found != change.runs
+        print(f"{'ok  ' if found == change.runs else 'DIFF'} {change.name}\n       runs     {short(found)}", flush=True)
+        if found != change.runs:
+            print(f"       minimal  {short(set(change.runs))}")
+    return wrong
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         project = build(Path(scratch) / "project", "smoke", "olmo3")
-        wrong = 0
-        for change in EDITS:
-            found = consequences(project, change)
-            wrong += found != change.runs
-            print(f"{'ok  ' if found == change.runs else 'DIFF'} {change.name}\n       runs     {short(found)}", flush=True)
-            if found != change.runs:
-                print(f"       minimal  {short(set(change.runs))}")
-    print(f"{len(EDITS)} edits, {wrong} differ")
+        wrong = check_table(project, EDITS)
+        wrong += check_table(with_a_mix_and_a_judge(project), REMOVALS)
+    print(f"{len(EDITS) + len(REMOVALS)} edits, {wrong} differ")
     sys.exit(wrong > 0)
 
 

@@ -43,6 +43,7 @@ class Stage:
     deps: frozenset[str]
     params: frozenset[str]
     outs: frozenset[str]
+    persistent: frozenset[str]  # outputs that DVC leaves in place, for the stage to read
 
     @property
     def group(self) -> str:
@@ -74,6 +75,8 @@ class Run:
         """Files and folders of the project that the stage reads, modules among them, its own outputs not."""
         paths = {file for path in self.recorded("reads", "lists") if (file := self.inside(path))}
         paths = {file for file in paths if not file.endswith(".py") or self._says_something(file)}
+        # What lies beside a list that the stage itself keeps of a folder.
+        paths -= {out.rpartition("/")[0] for out in self.stage.persistent}
         return {path for path in paths if not within(path, self.stage.outs)} | self.modules
 
     @cached_property
@@ -125,6 +128,7 @@ def stages_of(project: Path) -> tuple[dict[str, Stage], dict[str, set[str]]]:
                 frozenset(dep.def_path for dep in stage.deps if dep not in params),
                 frozenset(key for dep in params for key in dep.params),
                 frozenset(out.def_path for out in stage.outs),
+                frozenset(out.def_path for out in stage.outs if out.persist),
             )
             follows[stage.name] = {before.name for before in repo.index.graph.successors(stage)}
     return stages, follows

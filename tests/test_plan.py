@@ -20,8 +20,8 @@ def test_the_run_cache_is_found_under_the_keys_of_what_was_built(two_steps):
     lock = YAML(typ="safe").load((two_steps / "dvc.lock").read_text())["stages"]
     keys = {name: run_key(entry) for name, entry in lock.items()}
     found = {name for name, key in keys.items() if (two_steps / ".dvc/cache/runs" / key[:2] / key).is_dir()}
-    # DVC keeps no run of a stage that writes a file which is neither a metric nor in its cache.
-    assert set(lock) - found == {"report", "export"}
+    # DVC keeps no run of a stage that writes a file which is neither a metric nor in its cache, or one that persists.
+    assert set(lock) - found == {"report", "export", "check"}
 
 
 def test_a_folder_has_the_hash_that_dvc_gives_it(two_steps):
@@ -76,7 +76,7 @@ def test_a_stage_runs_where_dvc_has_neither_its_record_nor_an_earlier_run(presen
         name = next(name for name, e in present.items() if e["cmd"] == now["cmd"])
         return entry("", {}, recalled[name]) if name in recalled else None
 
-    fates = forecast(BUILT, present, cached.split().__contains__, recall)
+    fates = forecast(BUILT, present, cached.split().__contains__, recall, {})
     assert {name: fate.why for name, fate in fates.items() if fate.what == "runs"} == runs
 
 

@@ -48,7 +48,12 @@ def write_text(path: Path, text: str, shared: bool = False) -> None:
 
 def write_json(path: Path, document, shared: bool = False) -> None:
     """Write an indented JSON document, keys in the order given."""
-    write_text(path, json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n", shared)
+    write_text(path, as_json(document), shared)
+
+
+def as_json(document) -> str:
+    """The text of an indented JSON document, keys in the order given."""
+    return json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
 
 def write_jsonl(path: Path, records) -> int:
