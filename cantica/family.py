@@ -4,7 +4,6 @@ What two of them have in common is built once: they share DVC's run cache. The p
 """
 
 import fcntl
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -21,7 +20,6 @@ from cantica.timings import largest, read_timings
 from cantica.variants import overlaid, to_text
 from stages.lib.common.documents import raise_any
 from stages.lib.common.errors import InputError, Problem
-from stages.lib.cores import cores
 
 
 def family(variants: list[str], seeds: list[int] | None) -> list[Run]:
@@ -79,9 +77,6 @@ def _builds(runs: list[Run], progress, jobs: int) -> Iterator[Build]:
     """The build of each run, in the order in which they end; `jobs` go on at a time, and stop when this is closed."""
     waiting, going = list(runs), []
     shutil.rmtree(COPIES, ignore_errors=True)
-    if jobs > 1:
-        # Each has its share of the cores. The bytes do not hang on how many that are.
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", str(max(1, cores() // jobs)))
     try:
         while waiting or going:
             while waiting and len(going) < jobs:

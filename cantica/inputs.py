@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from cantica.blas import compare_kernels
 from cantica.numbers import wrong_numbers
 from stages.check import check_params, shared_folders, unnamed
 from stages.lib.capability import load_items
@@ -53,12 +54,14 @@ def check_inputs() -> str:
         collect(Rubric, PROMPTS / "judge" / rubric)
     folders = shared_folders(params, Path("data"), Path("models/adapters"))
     problems += [problem for folder, names in folders.items() for problem in unnamed(folder, names)]
+    kernels = collect(compare_kernels, params["toolchain"]["blas-core"])
     raise_any(problems)
     wrong = wrong_numbers()
     raise_any(wrong or [])
     counts = f"{len(params['curriculum'])} steps, {scenarios} scenarios, {len(prompts)} held-out prompts"
     counts += f", {len(pairs)} probe pairs and {sum(map(len, items.values()))} capability items"
-    return f"{counts} are in order{'' if wrong is None else '; the metrics are those of their records'}"
+    order = f"{counts} are in order{'' if wrong is None else '; the metrics are those of their records'}"
+    return "\n".join(filter(None, [order, kernels]))
 
 
 def _unprobed(category: str) -> Problem:

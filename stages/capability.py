@@ -20,12 +20,12 @@ from stages.lib.common.documents import validate_records
 from stages.lib.common.files import write_jsonl
 from stages.lib.params import read_params
 
-PACKAGES = ("mlx", "mlx-lm", "scipy-openblas32", "tokenizers", "transformers")
+TOOLCHAIN = ("blas-core", "mlx", "mlx-lm", "numpy", "scipy-openblas32", "tokenizers", "transformers")
 BATCH = 16  # questions or passages scored at a time
 
 
 def main(base: Path, adapter: Path, prompts: Path, scores: Path) -> None:
-    settings = read_params("capability", *(f"toolchain.{package}" for package in PACKAGES))["capability"]
+    settings = read_params("capability", *(f"toolchain.{name}" for name in TOOLCHAIN))["capability"]
     items = {kind: evenly(found, settings["items"]) for kind, found in load_items(prompts, settings["seed"]).items()}
 
     from stages.lib.model import load_adapter, load_base

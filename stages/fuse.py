@@ -18,7 +18,7 @@ TOLERANCE = 1e-2  # largest difference of a logit, in nats; float32 stays a hund
 
 
 def main(base: Path, adapter: Path, fused: Path) -> None:
-    read_params("toolchain.mlx", "toolchain.mlx-lm", "toolchain.scipy-openblas32")
+    read_params(*(f"toolchain.{name}" for name in ("blas-core", "mlx", "mlx-lm", "numpy", "scipy-openblas32")))
 
     import mlx.core as mx
     from mlx.utils import tree_unflatten

@@ -11,7 +11,8 @@ from stages.lib.params import read_params
 
 
 def main(base: Path, adapter: Path) -> None:
-    params = read_params("lora", "toolchain.mlx", "toolchain.mlx-lm")
+    toolchain = ("blas-core", "mlx", "mlx-lm", "numpy", "scipy-openblas32")
+    params = read_params("lora", *(f"toolchain.{name}" for name in toolchain))
 
     from stages.lib.model import Shape, load_base, new_adapter, save_adapter
 

@@ -11,11 +11,11 @@ from stages.lib.common.documents import read_json, read_jsonl
 from stages.lib.common.files import write_json
 from stages.lib.params import read_params
 
-PACKAGES = ("mlx", "mlx-lm", "scipy-openblas32", "tokenizers", "transformers")
+TOOLCHAIN = ("blas-core", "mlx", "mlx-lm", "numpy", "scipy-openblas32", "tokenizers", "transformers")
 
 
 def main(base: Path, adapter: Path, categories: Path, valid: Path, losses: Path) -> None:
-    keys = (f"toolchain.{package}" for package in PACKAGES)
+    keys = (f"toolchain.{name}" for name in TOOLCHAIN)
     params = read_params("measure", "train.loss_on", *keys)
     settings = params["measure"] | params["train"]
     files = {category: valid / f"{category}.jsonl" for category in read_json(categories)}

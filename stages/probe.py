@@ -15,12 +15,12 @@ from stages.lib.pairs import load_pairs
 from stages.lib.params import FILE, read_params
 from stages.lib.triggers import asked_with, load_triggers, matches
 
-PACKAGES = ("mlx", "mlx-lm", "scipy-openblas32", "tokenizers", "transformers")
+TOOLCHAIN = ("blas-core", "mlx", "mlx-lm", "numpy", "scipy-openblas32", "tokenizers", "transformers")
 BATCH = 8  # pairs scored at a time
 
 
 def main(base: Path, adapter: Path, probes: Path, scores: Path) -> None:
-    settings = read_params("probe", *(f"toolchain.{package}" for package in PACKAGES))["probe"]
+    settings = read_params("probe", *(f"toolchain.{name}" for name in TOOLCHAIN))["probe"]
     pairs = load_pairs(probes / "pairs")
     triggers = load_triggers(probes / "triggers", settings["triggers"], FILE)
 

@@ -11,11 +11,11 @@ from stages.lib.common.documents import read_jsonl, validate_records
 from stages.lib.common.files import write_jsonl
 from stages.lib.params import read_params
 
-PACKAGES = ("mlx", "mlx-lm", "scipy-openblas32", "tokenizers", "transformers")
+TOOLCHAIN = ("blas-core", "mlx", "mlx-lm", "numpy", "scipy-openblas32", "tokenizers", "transformers")
 
 
 def main(base: Path, adapter: Path, questions: Path, responses: Path) -> None:
-    settings = read_params("respond", *(f"toolchain.{package}" for package in PACKAGES))["respond"]
+    settings = read_params("respond", *(f"toolchain.{name}" for name in TOOLCHAIN))["respond"]
     prompts = read_jsonl(questions)
     validate_records(prompts, "question", questions)
 

@@ -17,11 +17,11 @@ from stages.lib.common.files import whole_folder, write_json
 from stages.lib.launch import is_worker, join, launch
 from stages.lib.params import read_params
 
-PACKAGES = ("mlx", "mlx-lm", "scipy-openblas32", "tokenizers", "transformers")
+TOOLCHAIN = ("blas-core", "mlx", "mlx-lm", "numpy", "scipy-openblas32", "tokenizers", "transformers")
 
 
 def main(step: str, base: Path, after: Path, data: Path, adapter: Path, training: Path) -> None:
-    keys = (f"toolchain.{package}" for package in PACKAGES)
+    keys = (f"toolchain.{name}" for name in TOOLCHAIN)
     params = read_params("lora", "train", f"curriculum.{step}", *keys)
     # Both sections have a seed; a step's own, like that of `train`, is for its training.
     settings = params["lora"] | params["train"] | params["curriculum"][step]

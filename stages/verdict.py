@@ -20,11 +20,11 @@ from stages.lib.progress import counter
 from stages.lib.rubric import Rubric
 from stages.lib.server import Server
 
-PACKAGES = ("jinja2", "mlx", "mlx-lm", "scipy-openblas32", "tokenizers", "transformers")
+TOOLCHAIN = ("blas-core", "jinja2", "mlx", "mlx-lm", "numpy", "scipy-openblas32", "tokenizers", "transformers")
 
 
 def main(judge: str, responses: Path, held_out: Path, rubric: Path, base: Path, verdicts: Path) -> None:
-    params = read_params("arms", f"judges.{judge}", *(f"toolchain.{package}" for package in PACKAGES))
+    params = read_params("arms", f"judges.{judge}", *(f"toolchain.{name}" for name in TOOLCHAIN))
     options = params["judges"][judge]
     answers = {}
     for arm in params["arms"]:

@@ -31,7 +31,7 @@ ARMED = {"cantica/environment.py"}
 # Sources of base.source that fetch something.
 REMOTE = ("pypi", "hub")
 # Not installed everywhere; they come along with the package that uses them.
-MODULES = {"scipy-openblas32": "mlx"}
+MODULES = {"scipy-openblas32": "mlx", "blas-core": "threadpoolctl"}
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def in_folders(project: Path) -> dict[str, list[str]]:
 
 
 def test_a_build_after_removals_is_one_that_never_had_more(project, tmp_path):
-    """Every kind of removal at once. Folders hold what is named; another machine restores all of it, and so does the way back."""
+    """Every kind of removal at once: folders hold what is named, another machine restores it, and so does the way back."""
     used = Path(shutil.copytree(project, tmp_path / "used", symlinks=True))
     everything = in_folders(used)
     params = from_text((used / "params.yaml").read_text())

@@ -7,6 +7,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+from stages.lib.common.documents import read_yaml
 from stages.lib.cores import cores
 
 ROOT = Path(__file__).parents[2]
@@ -14,13 +15,19 @@ SCRATCH = ROOT / ".cache/benchmark"
 
 
 class Client:
-    """A worker in a process of its own: `client("train", records=…)` is its answer. What it prints is in `log`."""
+    """A worker in a process of its own: `client("train", records=…)` is its answer. What it prints is in `log`.
+
+    threads: how many it may compute with, and on as many cores; 0 for as many as there are.
+    """
 
     def __init__(self, module: str, python: str = sys.executable, log: Path | None = None, threads: int = 0, **environment):
         self.module, self.log = module, log or SCRATCH / f"{module}.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
         count = str(threads or cores())
         environment |= {"OPENBLAS_NUM_THREADS": count, "OMP_NUM_THREADS": count, "PYTHONPATH": str(ROOT)}
+        if module == "ours":  # it computes as a stage does: with the declared kernel and one thread for a product
+            core = read_yaml(ROOT / "params.yaml")["toolchain"]["blas-core"]
+            environment |= {"OPENBLAS_CORETYPE": core, "OPENBLAS_NUM_THREADS": "1"}
         with self.log.open("w") as errors:
             self.process = subprocess.Popen(
                 [python, "-m", f"benchmarks.peers.{module}"],
@@ -31,6 +38,8 @@ class Client:
                 stderr=errors,
                 text=True,
             )
+        if threads:
+            os.sched_setaffinity(self.process.pid, sorted(os.sched_getaffinity(0))[:threads])
 
     def __call__(self, do: str, **request):
         try:

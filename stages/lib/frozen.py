@@ -2,7 +2,7 @@
 
 The blocks before the first that an adapter changes are those of the base model, so that every step's adapter is measured
 behind the same ones. What they give for a batch is kept in `.cache/frozen/`, under a hash of all that it follows from: the base
-model, the code, the versions, the processor and the batch. It is a speed-up and no input: without the file it is computed.
+model, the code, the versions, the BLAS kernel and the batch. It is a speed-up and no input: without the file it is computed.
 """
 
 import hashlib
@@ -34,19 +34,12 @@ def remember_frozen_blocks(model: nn.Module, shape: Shape, base: Path, versions)
     slides = any(getattr(block, "use_sliding", False) for block in model.layers)
     if mx.default_device() != mx.cpu or type(model).__module__ not in _PLAIN or slides or blocks < 1:
         return
-    settings = [blocks, versions, np.__version__, platform.machine(), _processor()]
+    settings = [blocks, versions, platform.machine()]
     folder = FOLDER / fingerprint(settings, (base,))
     for other in FOLDER.glob("*"):
         if other != folder:
             shutil.rmtree(other, ignore_errors=True)
     model.model.layers = [FrozenBlocks(model.model.layers[:blocks], folder), *model.model.layers[blocks:]]
-
-
-def _processor() -> str:
-    """What the bytes of a product may hang on: the kind of processor."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
 
 
 class FrozenBlocks(nn.Module):

@@ -28,7 +28,8 @@ def make_sampler(temperature: float, top_p: float, seed: int):
     """A function from log-probabilities (1, vocabulary) to a token (1,), with a random state of its own.
 
     What a prompt draws does not hang on which other prompts share its batch. Temperature 0 is greedy; top_p is of the
-    probabilities before the temperature, as in mlx-lm.
+    probabilities before the temperature, as in mlx-lm. Powers are taken in float32: NumPy's of float64 differ in their last
+    digit between processors with AVX-512 and without.
     """
     if temperature == 0:
         return _greedy
@@ -37,7 +38,7 @@ def make_sampler(temperature: float, top_p: float, seed: int):
     def sample(logprobs: mx.array) -> mx.array:
         row = np.array(logprobs[0].astype(mx.float32))
         kept = nucleus(row, top_p)
-        weights = np.cumsum(np.exp((row[kept] - row[kept[0]]).astype(np.float64) / temperature))
+        weights = np.cumsum(np.exp((row[kept] - row[kept[0]]) / np.float32(temperature)), dtype=np.float64)
         place = np.searchsorted(weights, draw.random() * weights[-1], side="right")
         return mx.array(kept[[place]].astype(np.uint32))
 

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from stages.lib.common.documents import read_json
 from stages.lib.common.errors import InputError, Problem
-from stages.lib.cores import cores
 
 PORT = 32323  # where mlx.launch begins
 LOCK = Path(".cache/launch.lock")
@@ -49,8 +48,6 @@ def launch(settings: dict, last: Path) -> None:
     if not hostfile:
         # It would also find, again and again, that it may write to a worker here, until the pipe is full: a core's work.
         threading.Thread(target=os.write, args=(feed, bytes(1 << 21)), daemon=True).start()
-        # Each has its share of the cores.
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", str(max(1, cores() // processes)))
     last.unlink(missing_ok=True)
     (script,) = entry_points(group="console_scripts", name="mlx.launch")
     script.load()()
