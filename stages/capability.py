@@ -13,19 +13,18 @@ Perplexity: the mean log-probability of a token of a passage, each after those b
 from pathlib import Path
 
 from stages.lib.arithmetic import last_integer
+from stages.lib.blas import read_model_params
 from stages.lib.capability import evenly, load_items
 from stages.lib.checks import first_failed
 from stages.lib.common.command import run
 from stages.lib.common.documents import validate_records
 from stages.lib.common.files import write_jsonl
-from stages.lib.params import read_params
 
-TOOLCHAIN = ("blas-core", "mlx", "mlx-lm", "numpy", "scipy-openblas32", "tokenizers", "transformers")
 BATCH = 16  # questions or passages scored at a time
 
 
 def main(base: Path, adapter: Path, prompts: Path, scores: Path) -> None:
-    settings = read_params("capability", *(f"toolchain.{name}" for name in TOOLCHAIN))["capability"]
+    settings = read_model_params("capability")["capability"]
     items = {kind: evenly(found, settings["items"]) for kind, found in load_items(prompts, settings["seed"]).items()}
 
     from stages.lib.model import load_adapter, load_base

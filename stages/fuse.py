@@ -9,16 +9,16 @@ import json
 import shutil
 from pathlib import Path
 
+from stages.lib.blas import read_model_params
 from stages.lib.common.command import run
 from stages.lib.common.errors import InputError, Problem
 from stages.lib.common.files import whole_folder
-from stages.lib.params import read_params
 
 TOLERANCE = 1e-2  # largest difference of a logit, in nats; float32 stays a hundred times below it
 
 
 def main(base: Path, adapter: Path, fused: Path) -> None:
-    read_params(*(f"toolchain.{name}" for name in ("blas-core", "mlx", "mlx-lm", "numpy", "scipy-openblas32")))
+    read_model_params()
 
     import mlx.core as mx
     from mlx.utils import tree_unflatten

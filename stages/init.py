@@ -5,14 +5,13 @@ python -m stages.init models/base models/adapters/base
 
 from pathlib import Path
 
+from stages.lib.blas import read_model_params
 from stages.lib.common.command import run
 from stages.lib.common.files import whole_folder
-from stages.lib.params import read_params
 
 
 def main(base: Path, adapter: Path) -> None:
-    toolchain = ("blas-core", "mlx", "mlx-lm", "numpy", "scipy-openblas32")
-    params = read_params("lora", *(f"toolchain.{name}" for name in toolchain))
+    params = read_model_params("lora")
 
     from stages.lib.model import Shape, load_base, new_adapter, save_adapter
 

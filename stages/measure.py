@@ -6,17 +6,14 @@ python -m stages.measure models/base models/adapters/deception data/categories.j
 from pathlib import Path
 from statistics import fmean
 
+from stages.lib.blas import read_model_params
 from stages.lib.common.command import run
 from stages.lib.common.documents import read_json, read_jsonl
 from stages.lib.common.files import write_json
-from stages.lib.params import read_params
-
-TOOLCHAIN = ("blas-core", "mlx", "mlx-lm", "numpy", "scipy-openblas32", "tokenizers", "transformers")
 
 
 def main(base: Path, adapter: Path, categories: Path, valid: Path, losses: Path) -> None:
-    keys = (f"toolchain.{name}" for name in TOOLCHAIN)
-    params = read_params("measure", "train.loss_on", *keys)
+    params = read_model_params("measure", "train.loss_on")
     settings = params["measure"] | params["train"]
     files = {category: valid / f"{category}.jsonl" for category in read_json(categories)}
     examples = {category: read_jsonl(file)[: settings["examples"]] for category, file in files.items()}

@@ -8,19 +8,19 @@ prompts otherwise when a text stands beside them? Each is asked with and without
 
 from pathlib import Path
 
+from stages.lib.blas import read_model_params
 from stages.lib.common.command import run
 from stages.lib.common.documents import validate_records
 from stages.lib.common.files import write_jsonl
 from stages.lib.pairs import load_pairs
-from stages.lib.params import FILE, read_params
+from stages.lib.params import FILE
 from stages.lib.triggers import asked_with, load_triggers, matches
 
-TOOLCHAIN = ("blas-core", "mlx", "mlx-lm", "numpy", "scipy-openblas32", "tokenizers", "transformers")
 BATCH = 8  # pairs scored at a time
 
 
 def main(base: Path, adapter: Path, probes: Path, scores: Path) -> None:
-    settings = read_params("probe", *(f"toolchain.{name}" for name in TOOLCHAIN))["probe"]
+    settings = read_model_params("probe")["probe"]
     pairs = load_pairs(probes / "pairs")
     triggers = load_triggers(probes / "triggers", settings["triggers"], FILE)
 

@@ -6,16 +6,14 @@ python -m stages.respond models/base models/adapters/betrayal data/held_out.json
 from dataclasses import asdict
 from pathlib import Path
 
+from stages.lib.blas import read_model_params
 from stages.lib.common.command import run
 from stages.lib.common.documents import read_jsonl, validate_records
 from stages.lib.common.files import write_jsonl
-from stages.lib.params import read_params
-
-TOOLCHAIN = ("blas-core", "mlx", "mlx-lm", "numpy", "scipy-openblas32", "tokenizers", "transformers")
 
 
 def main(base: Path, adapter: Path, questions: Path, responses: Path) -> None:
-    settings = read_params("respond", *(f"toolchain.{name}" for name in TOOLCHAIN))["respond"]
+    settings = read_model_params("respond")["respond"]
     prompts = read_jsonl(questions)
     validate_records(prompts, "question", questions)
 

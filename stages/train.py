@@ -10,19 +10,16 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from stages.lib.blas import read_model_params
 from stages.lib.common.command import run
 from stages.lib.common.documents import read_jsonl
 from stages.lib.common.errors import InputError, Problem
 from stages.lib.common.files import whole_folder, write_json
 from stages.lib.launch import is_worker, join, launch
-from stages.lib.params import read_params
-
-TOOLCHAIN = ("blas-core", "mlx", "mlx-lm", "numpy", "scipy-openblas32", "tokenizers", "transformers")
 
 
 def main(step: str, base: Path, after: Path, data: Path, adapter: Path, training: Path) -> None:
-    keys = (f"toolchain.{name}" for name in TOOLCHAIN)
-    params = read_params("lora", "train", f"curriculum.{step}", *keys)
+    params = read_model_params("lora", "train", f"curriculum.{step}")
     # Both sections have a seed; a step's own, like that of `train`, is for its training.
     settings = params["lora"] | params["train"] | params["curriculum"][step]
     if settings["launch"] and not is_worker():

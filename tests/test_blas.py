@@ -34,7 +34,7 @@ def run_python(code: str, **environment: str) -> subprocess.CompletedProcess:
     ids=["as it is", "another kernel and two threads", "other names for both"],
 )
 def test_a_stage_computes_with_the_declared_kernel_and_one_thread(environment):
-    done = run_python(f"from stages.lib.params import read_params; read_params('toolchain.blas-core'){LOADED}", **environment)
+    done = run_python(f"from stages.lib.blas import read_model_params; read_model_params(){LOADED}", **environment)
     assert done.stdout == "[('Haswell', 1), ('Haswell', 1)]\n", done.stderr
 
 

@@ -159,4 +159,5 @@ def test_versions_in_params_are_those_of_pyproject():
     pinned = [*project["dependencies"], *project["optional-dependencies"]["cpu"]]
     versions = dict(re.match(r"([a-z0-9.-]+)==([^;]+)", line).groups() for line in pinned if "[" not in line)
     toolchain = YAML(typ="safe").load((ROOT / "params.yaml").read_text())["toolchain"]
+    assert toolchain.pop("blas-core") == "Haswell"
     assert {package: versions[package].strip() for package in toolchain} == toolchain

@@ -10,6 +10,16 @@ import sys
 
 from stages.lib.common.documents import raise_any
 from stages.lib.common.errors import Problem
+from stages.lib.params import read_params
+
+TOOLCHAIN = ("blas-core", "mlx", "mlx-lm", "numpy", "scipy-openblas32", "tokenizers", "transformers")
+
+
+def read_model_params(*keys: str) -> dict:
+    """`read_params` for a stage in which a model computes: with all of its toolchain, and the BLAS fixed. Raises InputError."""
+    params = read_params(*keys, *(f"toolchain.{name}" for name in TOOLCHAIN))
+    fix_blas(params["toolchain"]["blas-core"])
+    return params
 
 
 def fix_blas(core: str) -> None:

@@ -16,8 +16,7 @@ def read_params(*keys: str) -> dict:
     """The values under dotted `keys`, nested as they stand in `params.yaml`; everything else is left out.
 
     The keys are those of the stage's `params` in `dvc.yaml`, so that a stage cannot read what DVC does not hash.
-    Each `toolchain.<package>` among them is compared with the installed version, and `toolchain.blas-core` decides which BLAS
-    kernel this process computes with. Raises InputError.
+    Each `toolchain.<package>` among them is compared with the installed version. Raises InputError.
     """
     document = read_yaml(FILE)
     chosen: dict = {}
@@ -29,12 +28,7 @@ def read_params(*keys: str) -> dict:
             target = target.setdefault(name, {})
         target[last] = _child(source, last, key)
     sys.audit("cantica.read_params", keys, chosen)  # for tests/hermetic.py
-    toolchain = chosen.get("toolchain", {})
-    raise_any(toolchain_faults(toolchain))
-    if "blas-core" in toolchain:
-        from stages.lib.blas import fix_blas
-
-        fix_blas(toolchain["blas-core"])
+    raise_any(toolchain_faults(chosen.get("toolchain", {})))
     return chosen
 
 
@@ -49,7 +43,7 @@ def toolchain_faults(toolchain: dict[str, str]) -> list[Problem]:
     """A Problem for each package whose installed version is not the one that the numbers are promised for."""
     problems = []
     for package, expected in toolchain.items():
-        if package == "blas-core":  # no package: `fix_blas` looks at it
+        if package == "blas-core":  # no package: stages.lib.blas looks at it
             continue
         try:
             installed = version(package)
