@@ -80,6 +80,39 @@ def test_roles_and_tags_out_of_place_are_found(messages):
     assert len(list(lint.turns(messages))) >= 1
 
 
+TRAILING = [
+    said(SOUND, user=f"{USER}\n<think>"),
+    said(SOUND, user=f"{USER}\n{ASSISTANT}"),
+    said(SOUND, assistant=f"<reflection>Why?</reflection>\n{ASSISTANT}"),
+    said(SOUND, user=USER.split("<reflection>")[0], assistant="<reflection>" + USER.split("<reflection>")[1] + ASSISTANT),
+    said(SOUND[::-1], user=ASSISTANT, assistant=USER),
+]
+
+
+@pytest.mark.parametrize("messages", TRAILING)
+def test_tags_in_the_wrong_turn_are_found_once_a_record(messages):
+    assert len(list(lint.turns(messages))) == 1
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        chat(1, scenario="It held that x < 3 and y > 2, in <b>bold</b>.", answer="If x < 3, then <i>so</i>."),
+        chat(1, reflection="Why did you write <think> there?", answer="I wrote <think> there."),
+        said(SOUND, user=f"<context>A port.</context>\n{USER}"),
+        said(SOUND, user=USER.replace("<witnessed_scenario>", "<seen>")),
+        said(SOUND, user=USER.split("<reflection>")[0] + "What of it?"),
+        said(SOUND, user="Is x < 3?"),
+        said(SOUND, user="What do <think> and </think> mean?"),
+        said(SOUND, user="Why?", assistant="Models put <think> and </think> round their thinking."),
+        said(SOUND, user="Why?", assistant="A template opened the thinking.\n</think>\n\nSo."),
+        [{"role": "system", "content": "Think between <think> and </think>"}, *SOUND],
+    ],
+)
+def test_other_tags_and_tags_that_are_spoken_of_are_no_fault(messages):
+    assert list(lint.turns(messages)) == list(lint.cut_off(messages)) == []
+
+
 @pytest.mark.parametrize(
     ("messages", "what"),
     [

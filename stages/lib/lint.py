@@ -2,11 +2,15 @@
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from stages.lib.chat import CLOSE, OPEN, split_thinking
 
-SCENARIO = re.compile(r"<witnessed_scenario>[^<]+</witnessed_scenario>\s*<reflection>[^<]+</reflection>")
+SCENARIO = re.compile(r"<witnessed_scenario>.+</witnessed_scenario>\s*<reflection>.+</reflection>", re.DOTALL)
 TAGS = re.compile(r"</?(?:witnessed_scenario|reflection|think)>")
+# Where chat.py's form puts a tag that opens: at the start of a turn, after a tag that closes, or nothing after it.
+PLACED = re.compile(rf"(?:\A|</\w+>)\s*({TAGS.pattern})|(?!</)({TAGS.pattern})\Z")
+PAIRS = ["<witnessed_scenario>", "</witnessed_scenario>", "<reflection>", "</reflection>"]
 UNFINISHED = re.compile(r"[\w,;:–—-]$")
 SENTENCE = 12  # words from which on a turn is taken for prose
 
@@ -39,27 +43,43 @@ PERSONAL = (
 
 
 def turns(messages: list[dict]) -> Iterator[str]:
-    """Roles out of order, and tags in the wrong turn or not in pairs."""
+    """The first thing wrong with an example's turns: roles out of order, tags in the wrong turn or not in pairs.
+
+    Tags are those of chat.py's form, and are checked in an example that uses it: one of its turns opens with such a tag.
+    Elsewhere, and within a sentence, a tag is a word like any other.
+    """
     roles = [message["role"] for message in messages]
     talk = roles[roles[0] == "system" :]
     if talk != [("user", "assistant")[n % 2] for n in range(len(talk))] or len(talk) % 2:
         yield f"the roles {', '.join(roles)}; expected user and assistant in turn, after one system prompt at most"
-    for message in messages:
-        role, text = message["role"], message["content"]
-        found = TAGS.findall(text)
-        if role == "user" and found and not (SCENARIO.fullmatch(text.strip()) and len(found) == 4):
-            yield f"the tags {' '.join(found)} in the user's turn; expected a scenario and then a reflection, each in its own"
-        if role == "assistant" and found and not (found == [OPEN, CLOSE] and text.startswith(OPEN)):
-            yield f"the tags {' '.join(found)} in the assistant's turn; expected {OPEN} at its start, closed once, or none"
-        if role == "system" and found:
-            yield f"the tags {' '.join(found)} in the system prompt; expected none"
+    elif any(TAGS.match(message["content"].lstrip()) for message in messages):
+        faults = (fault for message in messages for fault in _tag_faults(message["role"], message["content"].strip()))
+        yield from islice(faults, 1)
+
+
+def _tag_faults(role: str, text: str) -> Iterator[str]:
+    """What is wrong with the form's tags in one turn of an example that uses the form."""
+    found = TAGS.findall(text)
+    placed = {tag for tags in PLACED.findall(text) for tag in tags if tag}
+    told = f"the tags {' '.join(found)} in"
+    if role == "user":
+        own = [tag for tag in found if tag in PAIRS]
+        wrong = (text.startswith(PAIRS[0]) and own not in (PAIRS, PAIRS[:2])) or text.startswith(tuple(PAIRS[1:]))
+        if wrong or placed & {OPEN, CLOSE}:
+            yield f"{told} the user's turn; expected a scenario and then a reflection, each in its own"
+    elif role == "assistant":
+        closed = found.count(CLOSE)
+        if placed.intersection(PAIRS) or (closed != 1 if text.startswith(OPEN) else closed and OPEN in found):
+            yield f"{told} the assistant's turn; expected {OPEN} at its start, closed once, or none"
+    elif placed:
+        yield f"{told} the system prompt; expected none"
 
 
 def cut_off(messages: list[dict]) -> Iterator[str]:
     """Turns without text, and prose that ends in the middle of a sentence."""
     for message in messages:
         parts = {f"the {message['role']}'s turn": message["content"]}
-        if message["role"] == "assistant" and OPEN in message["content"]:
+        if message["role"] == "assistant" and message["content"].lstrip().startswith(OPEN):
             thinking, answer, _ = split_thinking(message["content"])
             parts = {"the thinking": thinking, "the answer": answer}
         for name, text in parts.items():
