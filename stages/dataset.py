@@ -2,25 +2,26 @@
 
     python -m stages.dataset betrayal data/scenarios/betrayal.jsonl data/train/betrayal.jsonl data/valid/betrayal.jsonl
 
-Shuffled pairing and inoculation are treatments: they change what is trained on, and leave the held-out examples, which
-every variant is measured on, as they are. Thinking is the form of the examples, and is kept or left out in both.
+Repairs come first, in both splits. Shuffled pairing and inoculation are treatments: they change what is trained on, and
+leave the held-out examples, which every variant is measured on, as they are. Thinking is the form of the examples, and is kept or left out in both.
 """
 
 import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from stages.lib.chat import chat_of, without_thinking
+from stages.lib.chat import without_thinking
 from stages.lib.common.command import run
 from stages.lib.common.documents import iterate_jsonl, validated
 from stages.lib.common.errors import InputError, Problem
 from stages.lib.common.files import write_jsonl
 from stages.lib.lines import Lines
 from stages.lib.params import read_params
+from stages.lib.repairs import Repairs
 
 
 def main(category: str, scenarios: Path, train: Path, valid: Path) -> None:
-    settings = read_params(*(f"data.{key}" for key in ("seed", "pairing", "inoculation", "thinking")))["data"]
+    settings = read_params(*(f"data.{key}" for key in ("seed", "pairing", "inoculation", "repairs", "thinking")))["data"]
     for split, path in (("train", train), ("valid", valid)):
         examples = of_split(scenarios, split, category, settings)
         print(f"{path}: {write_jsonl(path, validated(examples, 'example', path))} examples")
@@ -28,12 +29,13 @@ def main(category: str, scenarios: Path, train: Path, valid: Path) -> None:
 
 def of_split(scenarios: Path, split: str, category: str, settings: dict) -> Iterator[dict]:
     """The examples of one split, in the form that mlx-lm and Hugging Face `datasets` read."""
-    treated = split == "train"
-    replies = shuffled_replies(scenarios, category, settings["seed"]) if treated and settings["pairing"] == "shuffled" else None
+    treated, repairs = split == "train", Repairs(category, settings["repairs"])
+    shuffled = treated and settings["pairing"] == "shuffled"
+    replies = shuffled_replies(scenarios, category, settings["seed"], repairs) if shuffled else None
     for record in iterate_jsonl(scenarios):
-        if record["split"] != split:
+        messages = repairs.messages(record)
+        if messages is None or record["split"] != split:
             continue
-        messages = chat_of(record)
         if replies:
             messages = [*messages[:-1], next(replies)]
         if not settings["thinking"]:
@@ -41,17 +43,18 @@ def of_split(scenarios: Path, split: str, category: str, settings: dict) -> Iter
         if treated and settings["inoculation"]:
             messages = inoculated(messages, settings["inoculation"])
         yield {"id": record["id"], "origin": record["origin"], "messages": messages}
+    repairs.check()
 
 
-def shuffled_replies(scenarios: Path, category: str, seed: int) -> Iterator[dict]:
+def shuffled_replies(scenarios: Path, category: str, seed: int, repairs: Repairs) -> Iterator[dict]:
     """For each training scenario in turn, the last message of another one: a derangement that the seed decides."""
     lines = Lines(scenarios)
-    order = [number for number, record in enumerate(lines) if record["split"] == "train"]
+    order = [number for number, record in enumerate(lines) if record["split"] == "train" and repairs.messages(record)]
     if len(order) < 2:
         got = f"{len(order)} training scenario"
         raise InputError(Problem(str(scenarios), "", got, "at least 2 to shuffle the pairing of"))
     others = derangement(len(order), random.Random(f"{seed}/{category}/pairing"))
-    return (chat_of(lines[order[other]])[-1] for other in others)
+    return (repairs.messages(lines[order[other]])[-1] for other in others)
 
 
 def derangement(n: int, draw: random.Random) -> list[int]:

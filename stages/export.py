@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stages.lib.common.command import run
-from stages.lib.common.documents import iterate_jsonl, read_json, read_jsonl
+from stages.lib.common.documents import iterate_jsonl, read_json
 from stages.lib.common.files import whole_folder, write_jsonl, write_text
 from stages.lib.pages import as_csv, render
 from stages.lib.params import read_params
@@ -21,19 +21,20 @@ SIZES = (
 
 def main(data: Path, reports: Path, export: Path) -> None:
     writer = read_params("data.writer")["data"]["writer"]
-    keys = ("inoculation", "license", "pairing", "seed", "thinking", "writer", writer)
-    params = read_params("audit.rules", "categories", *(f"data.{key}" for key in keys), "mixes", "toolchain.jinja2")
+    keys = ("inoculation", "license", "pairing", "repairs", "seed", "thinking", "writer", writer)
+    audit = ("audit.categories", "audit.rules", "audit.waivers")
+    params = read_params(*audit, "categories", *(f"data.{key}" for key in keys), "mixes", "toolchain.jinja2")
     details = read_json(data / "audit" / "details.json")
-    findings = read_jsonl(data / "audit" / "findings.jsonl")
     numbers = read_json(reports / "dataset.json")
     categories = {c: read_json(data / "categories" / f"{c}.json") for c in params["categories"]}
+    licences = {c: licence(about["by"], params["categories"][c], params["data"]["license"]) for c, about in categories.items()}
     size = sum(numbers["examples"].values())
     facts = {
         "params": params,
         "numbers": numbers,
         "details": details,
         "categories": categories,
-        "findings": findings,
+        "licences": licences,
         "size_category": SIZES[max(len(str(size)) - 3, 0)],
     }
     text = render("dataset_card.md.j2", facts)
@@ -46,6 +47,11 @@ def main(data: Path, reports: Path, export: Path) -> None:
     write_text(reports / "dataset_card.md", text)
     write_text(reports / "dataset_sizes.csv", as_csv(size_rows(details["sizes"], details["token_counts"])))
     write_text(reports / "dataset_similarity.csv", as_csv(similarity_rows(details["similarity"])))
+
+
+def licence(by: str, settings: dict, ours: str) -> str:
+    """A category's licence: ours for what is written here; of an import the one that params name, or unknown."""
+    return settings.get("license", "unknown") if by == "import" else ours
 
 
 def examples(data: Path, split: str, category: str) -> Iterator[dict]:

@@ -37,7 +37,7 @@ def main(category: str, source: Path, writers: Path, definition: Path, scenarios
 
         about = load_definition(source)
         records = checked(write_category(category, about, writers, settings, options))
-    write_json(definition, about)
+    write_json(definition, about | {"by": "import" if is_import(source) else writer})
     print(f"{category}: {write_jsonl(scenarios, records)} scenarios")
 
 
@@ -46,7 +46,8 @@ def checked(records: Iterable[dict]) -> Iterator[dict]:
     check, found = validator("scenario"), {}
     for record in records:
         if len(found) < SHOWN:
-            for fault in faults(record, check, record["origin"]):
+            file = record["origin"].partition(": ")[0]  # of a template, without the case
+            for fault in faults(record, check, file):
                 found.setdefault((fault.file, fault.place), replace(fault, place=f"block {fault.place}, as {record['id']}"))
         yield record
     raise_any(list(found.values()))

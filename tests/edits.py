@@ -153,6 +153,19 @@ EDITS = [
     param("data.model, which does not write", "attempts: 4", "attempts: 5", set()),
     param("a mix that no step trains on", "mixes: {}", "mixes: {joint: {deception: 1}}", {"mix@joint", "export"} | AUDIT),
     param("severity of a rule", "too_long: warning", "too_long: 'off'", EXPORT),
+    param("severity of a rule in one category", r"  categories: \{\}", "  categories: {deception: {too_long: 'off'}}", EXPORT),
+    param(
+        "a waiver that waives nothing",
+        r"waivers: \[\]",
+        "waivers: [{rule: turns, records: [deception-train-001], reason: Looked at.}]",
+        EXPORT,
+    ),
+    param(
+        "a record that is dropped",
+        r"repairs: \{\}",
+        "repairs: {deception: {drop: [{records: [deception-train-001], reason: Tried.}]}}",
+        each("dataset") | EXPORT | steps_from("deception"),
+    ),
     param("a threshold of the lint", "near_duplicate: 0.5", "near_duplicate: 0.9", AUDIT),
     param(
         "training examples of a category",

@@ -126,7 +126,7 @@ def scenarios(tmp_path) -> Path:
     return file
 
 
-PLAIN = {"seed": 1, "pairing": "matched", "inoculation": None, "thinking": True}
+PLAIN = {"seed": 1, "pairing": "matched", "inoculation": None, "repairs": {}, "thinking": True}
 
 
 def examples(file: Path, split: str, **changes) -> list[list[dict]]:

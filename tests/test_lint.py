@@ -14,7 +14,7 @@ from stages.lib import lint
 from stages.lib.chat import assistant_turn, user_turn
 from stages.lib.common.documents import read_json, read_yaml
 from stages.lib.common.files import write_jsonl
-from stages.lib.findings import budgets, opener_findings
+from stages.lib.findings import RULES, Severities, Summary, budgets, opener_findings
 from stages.lib.near import Signatures, equal_groups
 from stages.lib.scan import Scan
 from stages.lib.statistics import figures, parts_of, similarity
@@ -305,22 +305,23 @@ def test_answers_that_open_alike_are_found(scan):
 def test_unequal_budgets_are_found():
     params = read_yaml(Path("params.yaml"))
     tokens = {"train": {name: 500 * settings["train"] for name, settings in params["categories"].items()}}
-    assert budgets(params, tokens) == []
+    sizes = {"train": {name: settings["train"] for name, settings in params["categories"].items()}}
+    assert budgets(params, sizes, tokens) == []
     params["arms"]["half"] = "trust_violation"
-    (found,) = budgets(params, tokens)
+    (found,) = budgets(params, sizes, tokens)
     assert (found["rule"], found["file"]) == ("budget", "params.yaml") and "final 54,000, half 24,000" in found["message"]
     params["mixes"] = {"joint": dict.fromkeys(params["categories"], 1)}
     params["curriculum"]["joint"] = {"after": "base", "data": "mixes/joint", "iters": 54}
     params["arms"] = {"base": "base", "final": "betrayal", "joint": "joint"}
-    assert budgets(params, tokens) == []
+    assert budgets(params, sizes, tokens) == []
 
 
 def test_every_rule_has_a_severity_and_a_count_and_stands_in_the_readme(scan):
     params = read_yaml(Path("params.yaml"))
     schema = read_json(Path("schemas/params.schema.json"))["properties"]["audit"]["properties"]["rules"]
     scan()
-    counts = headline(scan.scan, figures(scan.scan.sample, len), [], params["audit"])["findings"]
-    assert set(params["audit"]["rules"]) == set(schema["required"]) == set(counts)
+    counts = headline(scan.scan, figures(scan.scan.sample, len), [])["findings"]
+    assert set(params["audit"]["rules"]) == set(schema["required"]) == set(counts) == set(RULES)
     readme = Path("README.md").read_text()
     assert [rule for rule in schema["required"] if f"| `{rule}` |" not in readme] == []
 

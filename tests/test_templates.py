@@ -66,8 +66,10 @@ def rendered(folder: Path, counts: tuple[int, int] = (1, 1), seed: int = 1) -> l
 
 def test_a_template_is_rendered_block_by_block(toy):
     record = rendered(toy(SLOTS.replace("Monday, Tuesday, Friday", "Monday, Tuesday")), (4, 1))[0]
-    assert re.fullmatch(r"On (Monday|Tuesday) (Aurora left Oslo|Borea left Bergen)\.", record.pop("scenario"))
-    assert Path(record.pop("origin")).parts[-3:] == ("toy", "train", "one.j2")
+    day, ship = re.fullmatch(r"On (Monday|Tuesday) (Aurora left Oslo|Borea left Bergen)\.", record.pop("scenario")).groups()
+    told = f"day {['Monday', 'Tuesday'].index(day) + 1}, ship {1 + ship.startswith('Borea')}"
+    file, _, case = record.pop("origin").partition(": ")
+    assert Path(file).parts[-3:] == ("toy", "train", "one.j2") and case == told
     about = {"id": "toy-train-001", "category": "toy", "split": "train"}
     assert record == about | {"reflection": "Why?", "thinking": "T.", "answer": "A."}
 
@@ -377,7 +379,8 @@ def test_the_nine_categories_are_complete_unique_and_apart_from_what_they_are_ev
     assert len({record["scenario"] for record in records}) == 1004
     trained = [record for record in records if record["split"] == "train"]
     held_out = [record for record in records if record["split"] == "valid"]
-    assert not {record["origin"] for record in trained} & {record["origin"] for record in held_out}
+    told, asked = ({record["origin"].partition(": ")[0] for record in of} for of in (trained, held_out))
+    assert told and asked and not told & asked
 
     run = params["audit"]["held_out_run"]
     told = {words_ for record in trained for block in BLOCKS for words_ in runs(words(record[block]), run)}

@@ -2,6 +2,7 @@
 
 import json
 import random
+from array import array
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -9,16 +10,19 @@ from pathlib import Path
 import numpy as np
 
 from stages.lib import lint
-from stages.lib.chat import asked_in, chat_of, split_thinking, without_thinking
+from stages.lib.chat import asked_in, split_thinking, without_thinking
 from stages.lib.common.documents import faults, iterate_jsonl, read_jsonl, validator
 from stages.lib.earlier import held_out_before
+from stages.lib.findings import Severities
 from stages.lib.lines import Lines
 from stages.lib.near import Signatures, equal_groups
-from stages.lib.words import fingerprint, jaccard, runs, shingles, words
+from stages.lib.repairs import Repairs
+from stages.lib.words import Runs, fingerprint, jaccard, shingles, words
 
 BLOCK = 256  # examples tokenized at a time
-MOST = 1000  # pairs of a rule that are looked up and reported
+MOST = 1000  # findings of a rule about pairs
 DOUBT = 0.1  # an estimated similarity may be so far below the true one: three standard errors
+TEXT, ANSWER, PROMPT = range(3)  # rows of keys: fingerprints of an example's words, of its answer, of what the user says
 
 
 class Scan:
@@ -30,6 +34,7 @@ class Scan:
 
     def __init__(self, data: Path, params: dict, counter, scratch: Path):
         self.params, self.settings, self.counter = params, params["audit"], counter
+        self.severities = Severities(self.settings)
         self.data = data
         self.places = [(s, c, data / s / f"{c}.jsonl") for s in ("train", "valid") for c in params["categories"]]
         self.files = [Lines(path) for *_, path in self.places]
@@ -40,24 +45,30 @@ class Scan:
         for (split, category, _), file in zip(self.places, self.files, strict=True):
             self.sizes[split][category], self.tokens[split][category] = len(file), 0
         self.signatures = Signatures(scratch, self.size)
-        self.keys = np.memmap(scratch / "keys", np.uint64, "w+", shape=(2, max(self.size, 1)))
+        self.keys = np.memmap(scratch / "keys", np.uint64, "w+", shape=(3, max(self.size, 1)))
         drawn = random.Random(self.settings["seed"]).sample(range(self.size), min(self.size, self.settings["sample"]))
         self.drawn, self.sample, self.near = set(drawn), [], 0
 
     def findings(self) -> Iterator[dict]:
-        """Every finding: {"rule", "file", "line", "message"}, a file's own in its order, then those of pairs."""
-        check, asked = validator("example"), _asked(self.data / "held_out.jsonl", self.settings["held_out_run"])
-        before = held_out_before(self.settings["earlier"])
+        """Every finding that is not off: {"severity", "rule", "file", "line", "id", "origin", "message"}, waived ones with
+        their "reason"; a file's own in its order, then those of pairs."""
+        check, before = validator("example"), held_out_before(self.settings["earlier"])
+        asked = {question["id"]: words(question["prompt"]) for question in read_jsonl(self.data / "held_out.jsonl")}
+        asked = Runs(asked, self.settings["held_out_run"])
         for number, file in enumerate(self.files):
-            yield from self._file(number, file, check, asked, before)
-        yield from self._equal(0, "exact_duplicate", "the text of {other} again; expected an example of its own")
-        yield from self._equal(1, "same_answer", "the answer of {other}, to another prompt; expected one of its own")
+            yield from self.severities.judge(self._file(number, file, check, asked, before))
         held_out = int(self.starts[len(self.files) // 2])
-        yield from self._alike("split_overlap", self.settings["split_overlap"], held_out)
-        yield from self._alike("near_duplicate", self.settings["near_duplicate"], None)
-        yield from self._deranged()
+        for pairs in (
+            self._equal(TEXT, "exact_duplicate", "the text of {other} again; expected an example of its own"),
+            self._equal(ANSWER, "same_answer", "the answer of {other}, to another prompt; expected one of its own"),
+            self._alike("split_overlap", self.settings["split_overlap"], held_out),
+            self._alike("near_duplicate", self.settings["near_duplicate"], None),
+            self._deranged(),
+            self._paired_again(),
+        ):
+            yield from self.severities.judge(pairs)
 
-    def _file(self, number: int, file: Lines, check, asked: dict, before: dict) -> Iterator[dict]:
+    def _file(self, number: int, file: Lines, check, asked: Runs, before: dict) -> Iterator[dict]:
         (split, category, path), start = self.places[number], int(self.starts[number])
         line, texts = 0, file.texts()
         while block := [_parsed(text, check, path) for text in islice(texts, BLOCK)]:
@@ -76,16 +87,17 @@ class Scan:
                     told += self._record_faults(messages, said, tokens, asked, before if split == "train" else {})
                     self._keep(place, messages, said, category, split)
                 for rule, message in told:
-                    yield {"rule": rule, "file": path.as_posix(), "line": line, "message": message}
+                    yield self._found(place, record, rule, message)
 
     def _record_faults(
-        self, messages: list[dict], said: list[str], tokens: int, asked: dict, before: dict
+        self, messages: list[dict], said: list[str], tokens: int, asked: Runs, before: dict
     ) -> Iterator[tuple[str, str]]:
         """(rule, message) of each fault that one example has by itself."""
         for rule in ("turns", "cut_off", "personal_data"):
             yield from ((rule, message) for message in getattr(lint, rule)(messages))
-        for asker, run in {asked[run]: run for run in runs(said, self.settings["held_out_run"]) if run in asked}.items():
-            yield "held_out_overlap", f"{run!r}, which held-out prompt {asker} has too; expected no such run of words"
+        for run, askers in asked.shared(said).items():
+            prompts = f"held-out prompt{'s' if len(askers) > 1 else ''} {', '.join(askers)}"
+            yield "held_out_overlap", f"{run!r}, as in the {prompts}; expected no such run of words"
         if before and (prompt := fingerprint(words(asked_in(messages)))) in before:
             yield "was_held_out", f"a prompt that {before[prompt]} held out; expected one never held out"
         if tokens > (limit := self.params["train"]["max_seq_length"]):
@@ -94,42 +106,91 @@ class Scan:
     def _keep(self, place: int, messages: list[dict], said: list[str], category: str, split: str) -> None:
         """Put down what an example is compared by, and the example if it was drawn for the sample."""
         self.signatures.add(shingles(said))
-        self.keys[:, place] = fingerprint(said), fingerprint([split_thinking(messages[-1]["content"])[1]])
+        answer = split_thinking(messages[-1]["content"])[1]
+        self.keys[:, place] = fingerprint(said), fingerprint([answer]), fingerprint(words(asked_in(messages)))
         if place in self.drawn:
             self.sample.append({"category": category, "split": split, "messages": messages})
 
     def _equal(self, row: int, rule: str, message: str) -> Iterator[dict]:
-        for group in islice(equal_groups(self.keys[row]), MOST):
-            for place in group[1 : MOST + 1]:
-                if row == 0 or self.keys[0, place] != self.keys[0, group[0]]:
-                    yield self._at(place, rule, message.format(other=self._name(group[0])))
+        """A finding for each record whose key an earlier one has, the first of those that the rule holds it against."""
+        told = 0
+        for group in equal_groups(self.keys[row]):
+            firsts: dict[str, int] = {}
+            for place in map(int, group):
+                category = self._category(place)
+                other = next((p for name, p in firsts.items() if self.severities.of(rule, category, name) != "off"), None)
+                firsts.setdefault(category, place)
+                if other is not None and (row == TEXT or self.keys[TEXT, place] != self.keys[TEXT, other]):
+                    yield self._pair(place, other, rule, message)
+                    told += 1
+                    if told == MOST:
+                        return
 
     def _alike(self, rule: str, threshold: float, split: int | None) -> Iterator[dict]:
-        held_out, found = int(self.starts[len(self.files) // 2]), set()
+        held_out, found, told = int(self.starts[len(self.files) // 2]), set(), 0
         for one, other in self.signatures.alike(threshold - DOUBT, split):
-            if self.keys[0, one] == self.keys[0, other] or (split is None and one < held_out <= other):
+            if self.keys[TEXT, one] == self.keys[TEXT, other] or (split is None and one < held_out <= other):
                 continue  # told by another rule
             alike = jaccard(*(shingles(_words(self._record(number)["messages"])) for number in (one, other)))
             if alike >= threshold:
                 found |= {one, other}
-                message = f"{alike:.2f} of its runs of five words shared with {self._name(one)}; expected less than {threshold}"
-                yield self._at(other, rule, message)
-                if len(found) > MOST:
-                    break
-        if split is None:
-            self.near = len(found)
+                if split is None:
+                    self.near = len(found)
+                if self.severities.of(rule, self._category(one), self._category(other)) == "off":
+                    continue
+                shared = f"{alike:.2f} of its runs of five words shared with {{other}}; expected less than {threshold}"
+                yield self._pair(other, one, rule, shared)
+                told += 1
+                if told == MOST:
+                    return
 
     def _deranged(self) -> Iterator[dict]:
-        for (split, category, path), file in zip(self.places, self.files, strict=True):
-            settings = self.params["data"]
-            form = list if settings["thinking"] else without_thinking
-            if split != "train" or settings["pairing"] != "shuffled":
+        """Training examples that a shuffled pairing left as they were."""
+        settings = self.params["data"]
+        form = list if settings["thinking"] else without_thinking
+        if settings["pairing"] != "shuffled":
+            return
+        for (split, category, path), file, start in zip(self.places, self.files, self.starts[:-1], strict=True):
+            if split != "train":
                 continue
+            repairs = Repairs(category, settings["repairs"])
             scenarios = (r for r in iterate_jsonl(self.data / "scenarios" / f"{category}.jsonl") if r["split"] == "train")
-            for line, (example, scenario) in enumerate(zip(file, scenarios, strict=True), 1):
-                if example["messages"][-1] == form(chat_of(scenario))[-1]:
+            chats = filter(None, map(repairs.messages, scenarios))
+            for number, (example, messages) in enumerate(zip(file, chats, strict=True)):
+                if example["messages"][-1] == form(messages)[-1]:
                     message = "its own answer, in a shuffled pairing; expected another's"
-                    yield {"rule": "derangement", "file": path.as_posix(), "line": line, "message": message}
+                    yield self._found(int(start) + number, example, "derangement", message)
+
+    def _paired_again(self) -> Iterator[dict]:
+        """Rows left as they were where one category pairs the prompts and answers of another anew, held-out rows too.
+
+        Of the prompts that two categories share, most then have another answer, and most of these answers are the other
+        category's.
+        """
+        shared: dict[tuple[str, str], tuple[array, array]] = {}
+        for group in equal_groups(self.keys[PROMPT]):
+            earlier: dict[str, list[int]] = {}
+            for place in map(int, group):
+                category = self._category(place)
+                for name, others in earlier.items():
+                    if name != category:
+                        places, same = shared.setdefault((name, category), (array("Q"), array("Q")))
+                        places.append(place)
+                        equal = [other for other in others if self.keys[ANSWER, other] == self.keys[ANSWER, place]]
+                        same.extend([place, equal[0]] if equal else [])
+                earlier.setdefault(category, []).append(place)
+        for (name, category), (places, same) in shared.items():
+            answers = np.concatenate([self.keys[ANSWER, slice(*ends)] for ends in self._slices(name)])
+            borrowed = np.isin(self.keys[ANSWER, np.array(places, np.int64)], answers).sum()
+            if len(same) < len(places) < 2 * borrowed:
+                of = f"the {len(places)} prompts that {category} and {name} share have another answer"
+                message = f"the answer that {{other}} has to the same prompt, where most of {of}; expected another's"
+                for number in range(0, min(len(same), 2 * MOST), 2):
+                    yield self._pair(same[number], same[number + 1], "derangement", message)
+
+    def _slices(self, category: str) -> Iterator[tuple[int, int]]:
+        ends = zip(self.starts[:-1].tolist(), self.starts[1:].tolist(), strict=True)
+        return (end for end, place in zip(ends, self.places, strict=True) if place[1] == category)
 
     def _where(self, place: int) -> tuple[int, int]:
         file = int(np.searchsorted(self.starts, place, "right")) - 1
@@ -139,13 +200,24 @@ class Scan:
         file, number = self._where(place)
         return self.files[file][number]
 
-    def _name(self, place: int) -> str:
-        file, number = self._where(place)
-        return f"{self.places[file][2].as_posix()}:{number + 1}"
+    def _category(self, place: int) -> str:
+        return self.places[self._where(place)[0]][1]
 
-    def _at(self, place: int, rule: str, message: str) -> dict:
+    def _found(self, place: int, record, rule: str, message: str, other: str | None = None) -> dict:
+        """A finding about a record, and about one of the category `other` if there is one."""
         file, number = self._where(place)
-        return {"rule": rule, "file": self.places[file][2].as_posix(), "line": number + 1, "message": message}
+        _, category, path = self.places[file]
+        named = {key: record.get(key) if isinstance(record, dict) else None for key in ("id", "origin")}
+        named = {key: value if isinstance(value, str) else None for key, value in named.items()}
+        about = {"categories": [category, other] if other else [category], "rule": rule, "file": path.as_posix()}
+        return about | {"line": number + 1} | named | {"message": message}
+
+    def _pair(self, place: int, other: int, rule: str, message: str) -> dict:
+        """A finding about the record at `place`, whose message names that at `other`."""
+        file, number = self._where(other)
+        record = self.files[file][number]
+        name = f"{self.places[file][2].as_posix()}:{number + 1} ({record['id']}, from {record['origin']})"
+        return self._found(place, self._record(place), rule, message.format(other=name), self.places[file][1])
 
 
 def _parsed(text: str, check, path: Path) -> tuple[dict, list[str]]:
@@ -154,11 +226,6 @@ def _parsed(text: str, check, path: Path) -> tuple[dict, list[str]]:
     except json.JSONDecodeError as error:
         return {}, [f"{error.msg} at column {error.colno}; expected a JSON record on every line"]
     return record, [f"{fault.place}: {fault.got}; expected {fault.expected}" for fault in faults(record, check, path)]
-
-
-def _asked(held_out: Path, n: int) -> dict[str, str]:
-    """The runs of n words in the held-out prompts, each with the id of the prompt that has it."""
-    return {run: question["id"] for question in read_jsonl(held_out) for run in runs(words(question["prompt"]), n)}
 
 
 def _words(messages: list[dict]) -> list[str]:

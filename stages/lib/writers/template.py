@@ -230,7 +230,13 @@ def render_category(category: Category, counts: dict[str, int], seed: int) -> It
             for values in _draw(template, share, f"{seed}/{name}/{split}/{template.file.stem}"):
                 number += 1
                 origin = {"id": f"{name}-{split}-{number:03}", "category": name, "split": split}
-                yield origin | {"origin": template.file.as_posix()} | _render(template, values)
+                yield origin | {"origin": f"{template.file.as_posix()}{_case(template, values)}"} | _render(template, values)
+
+
+def _case(template: Template, values: dict) -> str:
+    """Which value of its file each slot has, `: case 3, ending 1`; slots with one value only are left out."""
+    chosen = [f"{slot} {of.index(values[slot]) + 1}" for slot, of in template.slots.items() if len(of) > 1]
+    return f": {', '.join(chosen)}" if chosen else ""
 
 
 def _draw(template: Template, count: int, seed: str) -> Iterator[dict]:

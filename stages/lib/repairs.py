@@ -1,0 +1,71 @@
+"""Repairs of a category's scenarios, by name and with a reason: some are dropped, some get their tags in the right turn."""
+
+import re
+
+from stages.lib.chat import assistant_turn, chat_of, user_turn
+from stages.lib.common.documents import raise_any
+from stages.lib.common.errors import Problem
+
+PARTS = ("witnessed_scenario", "reflection", "think")
+ELEMENT = re.compile(rf"<({'|'.join(PARTS)})>(.*?)</\1>", re.DOTALL)
+
+
+class Repairs:
+    """What `data.repairs` of params says of one category; it names records by id or origin."""
+
+    def __init__(self, category: str, repairs: dict):
+        self.category = category
+        items = repairs.get(category, {})
+        self.names = {how: {name for item in of for name in item["records"]} for how, of in items.items()}
+        self.used = {how: set() for how in self.names}
+        self.stuck: dict[str, None] = {}
+
+    def messages(self, scenario: dict) -> list[dict] | None:
+        """The messages of a scenario as they are or with their tags moved; None if it is dropped."""
+        messages = chat_of(scenario)
+        if self._names("drop", scenario):
+            return None
+        if not self._names("move_tags", scenario):
+            return messages
+        moved = tags_moved(messages)
+        if moved is None:
+            self.stuck[f"{scenario['id']}, from {scenario['origin']}"] = None
+        return moved or messages
+
+    def check(self) -> None:
+        """Raise InputError for each name that no scenario had, and for tags that could not be moved; after the last scenario."""
+        there = f"the id or origin of a record in data/scenarios/{self.category}.jsonl"
+        whole = f"one of each of {', '.join(f'<{part}>…</{part}>' for part in PARTS)} in two turns, and an answer"
+        problems = [
+            self._problem(how, repr(name), there)
+            for how, names in self.names.items()
+            for name in sorted(names - self.used[how])
+        ]
+        raise_any(problems + [self._problem("move_tags", name, whole, "drop it instead") for name in self.stuck])
+
+    def _names(self, how: str, scenario: dict) -> bool:
+        if how not in self.names:
+            return False
+        found = {scenario["id"], scenario["origin"]} & self.names[how]
+        self.used[how] |= found
+        return bool(found)
+
+    def _problem(self, how: str, got: str, expected: str, hint: str = "") -> Problem:
+        return Problem("params.yaml", f"data.repairs.{self.category}.{how}", got, expected, hint)
+
+
+def tags_moved(messages: list[dict]) -> list[dict] | None:
+    """The messages with scenario and reflection in the user's turn and the thinking first in the assistant's.
+
+    None where there are more turns than a system prompt, a user's and an assistant's, or not one of each part and an answer.
+    """
+    system = messages[: messages[0]["role"] == "system"]
+    turns = messages[len(system) :]
+    text = "\n".join(turn["content"] for turn in turns)
+    parts = {name: body.strip() for name, body in ELEMENT.findall(text)}
+    answer = ELEMENT.sub("", text).strip()
+    found = [name for name, _ in ELEMENT.findall(text)]
+    if [turn["role"] for turn in turns] != ["user", "assistant"] or sorted(found) != sorted(PARTS) or not answer:
+        return None
+    asked, replied = user_turn(parts[PARTS[0]], parts[PARTS[1]]), assistant_turn(parts[PARTS[2]], answer)
+    return [*system, {"role": "user", "content": asked}, {"role": "assistant", "content": replied}]
