@@ -2,8 +2,8 @@
 
     python -m stages.audit data models/base data/audit reports/dataset.json
 
-Writes findings.jsonl, and passed.txt if none of them is an error; of each rule one is told. Steps depend on passed.txt, whose text never changes:
-an error stops them all, and another figure trains nothing again.
+Writes findings.jsonl, and passed.txt if none of them is an error; of the errors of a rule the first is told. Steps depend on
+passed.txt, whose text never changes: an error stops them all, and another figure trains nothing again.
 """
 
 import tempfile

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from stages.lib.common.command import run
 from stages.lib.common.documents import raise_any, read_json, read_yaml, validate
-from stages.lib.common.errors import Problem
+from stages.lib.common.errors import Problem, did_you_mean
 from stages.lib.common.files import as_json, write_text
 from stages.lib.tree import ROOT, tree_faults
 
@@ -32,9 +32,18 @@ def main(params: Path, data: Path, adapters: Path) -> None:
 
 
 def check_params(params: dict, file: Path) -> None:
-    """Raise InputError with every fault: what the schema forbids, a curriculum that is not a tree, a judge without a task."""
+    """Raise InputError with every fault: what the schema forbids, a curriculum that is not a tree, names of nothing."""
     validate(params, "params", file)
-    raise_any(tree_faults(params, str(file)) + _judge_faults(params, str(file)))
+    raise_any(tree_faults(params, str(file)) + _category_faults(params, str(file)) + _judge_faults(params, str(file)))
+
+
+def _category_faults(params: dict, file: str) -> list[Problem]:
+    """Repairs and severities for a category that there is not."""
+    there = list(params["categories"])
+    named = {"data.repairs": params["data"]["repairs"], "audit.categories": params["audit"]["categories"]}
+    wrong = [(place, name) for place, names in named.items() for name in names if name not in there]
+    expected = f"a category: {', '.join(there)}"
+    return [Problem(file, place, repr(name), expected, did_you_mean(name, there)) for place, name in wrong]
 
 
 def shared_folders(params: dict, data: Path, adapters: Path) -> dict[Path, list[str]]:

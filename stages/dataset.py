@@ -3,7 +3,8 @@
     python -m stages.dataset betrayal data/scenarios/betrayal.jsonl data/train/betrayal.jsonl data/valid/betrayal.jsonl
 
 Repairs come first, in both splits. Shuffled pairing and inoculation are treatments: they change what is trained on, and
-leave the held-out examples, which every variant is measured on, as they are. Thinking is the form of the examples, and is kept or left out in both.
+leave the held-out examples, which every variant is measured on, as they are. Thinking is the form of the examples, and is
+kept or left out in both.
 """
 
 import random

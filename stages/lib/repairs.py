@@ -33,7 +33,7 @@ class Repairs:
         return moved or messages
 
     def check(self) -> None:
-        """Raise InputError for each name that no scenario had, and for tags that could not be moved; after the last scenario."""
+        """After the last scenario, raise InputError for each name that none had, and for tags that could not be moved."""
         there = f"the id or origin of a record in data/scenarios/{self.category}.jsonl"
         whole = f"one of each of {', '.join(f'<{part}>…</{part}>' for part in PARTS)} in two turns, and an answer"
         problems = [

@@ -150,7 +150,7 @@ class Scan:
         form = list if settings["thinking"] else without_thinking
         if settings["pairing"] != "shuffled":
             return
-        for (split, category, path), file, start in zip(self.places, self.files, self.starts[:-1], strict=True):
+        for (split, category, _), file, start in zip(self.places, self.files, self.starts[:-1], strict=True):
             if split != "train":
                 continue
             repairs = Repairs(category, settings["repairs"])

@@ -22,9 +22,6 @@ def tree_faults(params: dict, file: str) -> list[Problem]:
     for mix, weights in params["mixes"].items():
         for category in weights:
             known(f"mixes.{mix}", category, list(params["categories"]), "a category")
-    for place, names in (("data.repairs", params["data"]["repairs"]), ("audit.categories", params["audit"]["categories"])):
-        for category in names:
-            known(place, category, list(params["categories"]), "a category")
     for arm, point in params["arms"].items():
         known(f"arms.{arm}", point, points, "base or a step")
     known("fuse.step", params["fuse"]["step"], points, "base or a step")
