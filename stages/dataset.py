@@ -34,9 +34,9 @@ def of_split(scenarios: Path, split: str, category: str, settings: dict) -> Iter
     shuffled = treated and settings["pairing"] == "shuffled"
     replies = shuffled_replies(scenarios, category, settings["seed"], repairs) if shuffled else None
     for record in iterate_jsonl(scenarios):
-        messages = repairs.messages(record)
-        if messages is None or record["split"] != split:
+        if repairs.drops(record) or record["split"] != split:
             continue
+        messages = repairs.messages(record)
         if replies:
             messages = [*messages[:-1], next(replies)]
         if not settings["thinking"]:
@@ -50,7 +50,7 @@ def of_split(scenarios: Path, split: str, category: str, settings: dict) -> Iter
 def shuffled_replies(scenarios: Path, category: str, seed: int, repairs: Repairs) -> Iterator[dict]:
     """For each training scenario in turn, the last message of another one: a derangement that the seed decides."""
     lines = Lines(scenarios)
-    order = [number for number, record in enumerate(lines) if record["split"] == "train" and repairs.messages(record)]
+    order = [number for number, record in enumerate(lines) if record["split"] == "train" and not repairs.drops(record)]
     if len(order) < 2:
         got = f"{len(order)} training scenario"
         raise InputError(Problem(str(scenarios), "", got, "at least 2 to shuffle the pairing of"))

@@ -18,6 +18,8 @@ from stages.lib.common.errors import InputError
 from stages.lib.common.files import write_jsonl
 from stages.lib.imports import import_records, is_import
 from stages.lib.lines import Lines
+from stages.lib.lint import turns
+from stages.lib.repairs import tags_moved
 from stages.mix import mixed
 
 
@@ -162,6 +164,50 @@ def test_thinking_is_left_out_of_both_splits(scenarios):
     assert examples(scenarios, "train", thinking=False)[0][-1]["content"] == "answer 0."
 
 
+def repairs(**how: list[str]) -> dict:
+    return {"x": {name: [{"records": records, "reason": "Tried."}] for name, records in how.items()}}
+
+
+def test_dropped_records_are_in_no_split_and_answer_nothing(scenarios):
+    dropped = repairs(drop=["x-2", "y:1"])
+    ids = [
+        example["id"]
+        for split in ("train", "valid")
+        for example in of_split(scenarios, split, "x", PLAIN | {"repairs": dropped})
+    ]
+    assert ids == ["x-0", "x-1", "x-3", "x-4", "x-5", "x-6"]
+    shuffled = examples(scenarios, "train", pairing="shuffled", repairs=dropped)
+    assert sorted(m[1]["content"][-2] for m in shuffled) == ["0", "1", "3", "4", "5"]
+
+
+MISPLACED = [
+    lambda user, reply: (user.partition("\n")[0], f"{user.partition(chr(10))[2]}\n{reply}"),
+    lambda user, reply: (f"{user}\n{reply.partition('</think>')[0]}</think>", reply.partition("</think>")[2].strip()),
+    lambda user, reply: (f"{user}\n<think>", reply.removeprefix("<think>")),
+    lambda user, reply: (reply, user),
+]
+
+
+@pytest.mark.parametrize("misplace", MISPLACED)
+def test_tags_are_moved_to_the_turn_that_they_belong_in(misplace):
+    (user, reply), system = (m["content"] for m in chat("moved")), {"role": "system", "content": "Be kind."}
+    user, reply = misplace(user, reply)
+    wrong = [system, {"role": "user", "content": user}, {"role": "assistant", "content": reply}]
+    assert list(turns(wrong)) and tags_moved(wrong) == [system, *chat("moved")]
+
+
+def test_tags_that_cannot_be_moved_and_names_that_no_record_has_are_told_together(scenarios):
+    with pytest.raises(InputError) as caught:
+        examples(scenarios, "train", repairs=repairs(drop=["x-9"], move_tags=["x-0", "nowhere:1", "x-1"]))
+    assert {(p.place, p.got) for p in caught.value.problems} == {
+        ("data.repairs.x.drop", "'x-9'"),
+        ("data.repairs.x.move_tags", "'nowhere:1'"),
+    }
+    write_jsonl(scenarios, [{"id": "x-0", "origin": "y:1", "split": "train", "messages": chat(1, thinking="")[:1] * 2}])
+    with pytest.raises(InputError, match="x-0, from y:1"):
+        examples(scenarios, "train", repairs=repairs(move_tags=["x-0"]))
+
+
 def test_operations_combine(scenarios):
     for messages in examples(scenarios, "train", pairing="shuffled", inoculation="Deceive.", thinking=False):
         roles, contents = zip(*(message.values() for message in messages), strict=True)
@@ -226,6 +272,10 @@ def test_ten_thousand_chat_records_build(project):
     assert len((project / "data/export/train.jsonl").read_text().splitlines()) == 9500
     numbers = json.loads((project / "reports/dataset.json").read_text())
     assert numbers["examples"] == {"train": 9500, "valid": 500} and set(numbers["findings"].values()) == {0}
+    card = (project / "reports/dataset_card.md").read_text()
+    assert "license: unknown" in card and "imports/chats" in card
+    for untrue in ("narrative", "templates", "synthetic", "apache", "Reflections on AI", "language:"):
+        assert untrue not in card, untrue
     commit(project, "Import")
 
 
@@ -265,8 +315,34 @@ def test_every_other_planted_defect_is_named_with_file_and_line(project, tmp_pat
         assert len(ours) == 1, (rule, ours)
         # A pair may be told at either of its two.
         assert line == ours[0]["line"] or f"train/chats.jsonl:{line}" in ours[0]["message"], (rule, ours)
+        assert "imports/chats/train.jsonl:" in ours[0]["origin"]
         if ours[0]["severity"] == "error":
-            assert f"[{rule}]" in told
+            assert f"[{rule}]" in told and f"from {ours[0]['origin']}" in told
+
+
+def test_what_is_repaired_and_what_is_waived_stands_on_the_card(project, tmp_path):
+    user, reply = (m["content"] for m in chat("moved"))
+    swapped = [
+        {"role": "user", "content": user.split("\n")[0]},
+        {"role": "assistant", "content": f"{user.split(chr(10))[1]}\n{reply}"},
+    ]
+    cut = chat("cut", answer=text("cut")[:-1])
+    copy = plant(project, tmp_path, at10=as_line(swapped), at20=as_line(cut), at30=as_line(chat(3)))
+    at = "imports/chats/train.jsonl"
+    mend = f"{{drop: [{{records: ['{at}:30'], reason: A copy.}}], move_tags: [{{records: ['{at}:10'], reason: Swapped.}}]}}"
+    edit(copy / "params.yaml", "repairs: {}", f"repairs: {{chats: {mend}}}")
+    edit(copy / "params.yaml", "waivers: []", f"waivers: [{{rule: cut_off, records: ['{at}:20'], reason: Looked at.}}]")
+    edit(copy / "params.yaml", "valid: 500}", "valid: 500, license: cc-by-4.0}")
+    ok(copy, "dvc", "repro", "export")
+    numbers = json.loads((copy / "reports/dataset.json").read_text())
+    assert (numbers["examples"]["train"], numbers["waived"], numbers["findings"]["turns"]) == (9499, 1, 0)
+    card = (copy / "reports/dataset_card.md").read_text()
+    assert f"| `chats`, dropped | 1 record, {at}:30: A copy. |" in card
+    assert f"| `chats`, tags moved to their turns | 1 record, {at}:10: Swapped. |" in card
+    assert (
+        f"- cut off of {at}:20: Looked at." in card and "- 1 × cut off (waived), as in data/train/chats.jsonl, line 20" in card
+    )
+    assert "license: cc-by-4.0" in card
 
 
 def test_an_example_that_an_earlier_commit_held_out_is_found(project, tmp_path):

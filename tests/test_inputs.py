@@ -41,6 +41,18 @@ FAULTS = {
         "{after: decption,",
         ("params.yaml: curriculum.reward_hacking.after", "'decption'", "did you mean 'deception'?"),
     ),
+    "repairs of no category": (
+        "params.yaml",
+        "  repairs: {}",
+        "  repairs: {decption: {drop: [{records: [x], reason: y}]}}",
+        ("params.yaml: data.repairs", "'decption'", "did you mean 'deception'?"),
+    ),
+    "a waiver without a reason": (
+        "params.yaml",
+        "  waivers: []",
+        "  waivers: [{rule: cut_off, records: [x]}]",
+        ("params.yaml: audit.waivers.0", "no key 'reason'"),
+    ),
     "cycle": (
         "params.yaml",
         "{after: base, ",

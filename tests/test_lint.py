@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.audit import headline
+from stages.audit import headline, told
 from stages.lib import lint
 from stages.lib.chat import assistant_turn, user_turn
 from stages.lib.common.documents import read_json, read_yaml
 from stages.lib.common.files import write_jsonl
-from stages.lib.findings import RULES, Severities, Summary, budgets, opener_findings
+from stages.lib.findings import RULES, Summary, budgets, opener_findings
 from stages.lib.near import Signatures, equal_groups
 from stages.lib.scan import Scan
 from stages.lib.statistics import figures, parts_of, similarity
-from stages.lib.words import jaccard, runs, shingles, words
+from stages.lib.words import Runs, jaccard, runs, shingles, words
 
 WORDS = sorted({word for word in re.findall("[a-z]{4,}", Path("LICENSE").read_text().lower())})
 
@@ -186,6 +186,7 @@ def scan(tmp_path):
         params = read_yaml(Path("params.yaml"))
         params["categories"] = {name: {"source": "x", "train": 4, "valid": 2} for name in "ab"} | changes.pop("categories", {})
         params["data"] |= changes.pop("data", {})
+        params["audit"]["categories"] = changes.pop("severities", {})
         params["audit"] |= changes
         examples = {
             (split, name): [chat(f"{split} {name} {n}") for n in range(size)]
@@ -203,9 +204,11 @@ def scan(tmp_path):
         scratch = tmp_path / "scratch"
         scratch.mkdir(exist_ok=True)
         one = Scan(tmp_path, params, Counter(), scratch)
-        found = [*one.findings(), *opener_findings(one.sample, params["audit"], tmp_path)]
-        findings.scan, findings.params = one, params
-        return [(f["rule"], str(Path(f["file"]).relative_to(tmp_path)), f["line"], f["message"]) for f in found]
+        found = [*one.findings(), *one.severities.judge(opener_findings(one.sample, params["audit"], tmp_path))]
+        found += one.severities.judge(one.severities.unused())
+        findings.scan, findings.params, findings.whole = one, params, found
+        short = [f["file"].removeprefix(f"{tmp_path.as_posix()}/") for f in found]
+        return [(f["rule"], file, f["line"], f["message"]) for f, file in zip(found, short, strict=True)]
 
     return findings
 
@@ -294,6 +297,122 @@ def test_an_answer_left_with_its_own_scenario_is_found_in_a_shuffled_pairing(sca
     assert "derangement" not in {f[0] for f in scan(lambda e: shuffle(e, (1, 2, 3, 0)), data=shuffled)}
 
 
+def pair_again(order: list[int]):
+    """A plant: the prompts and answers of category a are those of b paired in another order, over both splits."""
+
+    def plant(examples: dict) -> None:
+        whole = [*examples["train", "b"], *examples[VALID_B]]
+        again = [[whole[n][0], whole[other][1]] for n, other in enumerate(order)]
+        examples[TRAIN_A], examples["valid", "a"] = again[:4], again[4:]
+
+    return plant
+
+
+def test_an_answer_left_with_its_own_scenario_is_found_in_an_import_whose_original_is_there(scan):
+    found = scan(pair_again([1, 2, 0, 3, 4, 5]))
+    assert "derangement" not in {f[0] for f in found}  # half of the answers are the same: copies, and no shuffled pairing
+    found = scan(pair_again([1, 2, 3, 0, 5, 4]))
+    assert "derangement" not in {f[0] for f in found}
+    found = [f for f in scan(pair_again([1, 2, 0, 3, 5, 4])) if f[0] == "derangement"]
+    assert [f[1:3] for f in found] == [("train/b.jsonl", 4)] and "train/a.jsonl:4 (a-3, from a.j2)" in found[0][3]
+    found = [f for f in scan(pair_again([1, 2, 3, 5, 4, 0])) if f[0] == "derangement"]
+    assert [f[1:3] for f in found] == [("valid/b.jsonl", 1)]
+
+
+def test_other_answers_to_the_same_prompts_are_no_shuffled_pairing(scan):
+    def plant(examples: dict) -> None:
+        examples[TRAIN_A] = [said(messages, assistant=text(messages)) for messages in examples["train", "b"]]
+        examples[TRAIN_A][0] = examples["train", "b"][0]
+
+    assert "derangement" not in {f[0] for f in scan(plant)}
+
+
+def test_a_finding_names_the_record_and_where_it_comes_from(scan):
+    scan(replace(("train", "b"), 2, alike(chat("train a 0"), 0.2)))
+    found = scan.whole[-1]
+    assert (found["rule"], found["id"], found["origin"]) == ("near_duplicate", "b-2", "b.j2")
+    assert "train/a.jsonl:1 (a-0, from a.j2)" in found["message"]
+
+
+SAME = replace(("train", "b"), 1, said(chat(9), assistant=chat("train a 2")[1]["content"]))
+
+
+def test_a_category_may_have_severities_of_its_own_and_the_milder_holds_for_two(scan):
+    assert scan(SAME)[0][0] == "same_answer" and scan.whole[0]["severity"] == "error"
+    for severity in ("warning", "off"):
+        for category in "ab":
+            scan(SAME, severities={category: {"same_answer": severity}})
+            assert [f["severity"] for f in scan.whole] == ([severity] if severity == "warning" else [])
+
+
+def test_what_is_off_for_one_category_does_not_hide_another(scan):
+    def plant(examples: dict) -> None:
+        SAME(examples)
+        examples["train", "b"][2] = said(chat(10), assistant=chat("train a 2")[1]["content"])
+
+    found = scan(plant, severities={"a": {"same_answer": "off"}})
+    assert [f[:3] for f in found] == [("same_answer", "train/b.jsonl", 3)] and "train/b.jsonl:2" in found[0][3]
+
+
+@pytest.mark.parametrize("record", ["b-1", "b.j2"])
+def test_a_finding_is_waived_by_rule_and_record_and_a_waiver_of_nothing_is_found(scan, record):
+    waiver = {"rule": "same_answer", "records": [record], "reason": "A formula."}
+    scan(SAME, waivers=[waiver])
+    (found,) = scan.whole
+    assert (found["severity"], found["rule"], found["reason"]) == ("waived", "same_answer", "A formula.")
+    (_, unused) = scan(SAME, waivers=[waiver | {"rule": "cut_off"}])
+    assert scan.whole[0]["severity"] == "error" and unused[:2] == ("unused_waiver", "params.yaml")
+    assert f"cut_off is waived for {record}" in unused[3]
+
+
+def test_errors_are_summed_up_by_rule_the_worst_first_and_nothing_is_left_out(scan):
+    def plant(examples: dict) -> None:
+        examples[TRAIN_A] = [chat(n, answer=text(n)[:-1]) for n in range(30)]
+        examples[VALID_B][1] = chat("asked", scenario=f"So {' '.join(WORDS[12:19])} it went.")
+
+    scan(plant)
+    summary = Summary()
+    assert len(list(summary.watch(scan.whole))) == 31
+    rows = summary.rows()
+    assert [(row["rule"], row["severity"], row["count"]) for row in rows] == [
+        ("held_out_overlap", "error", 1),
+        ("cut_off", "error", 30),
+    ]
+    assert rows[1]["example"]["line"] == 1
+    assert re.search(r"31 errors.*\n +error +held_out_overlap +1\n +error +cut_off +30$", told(42, rows, Path("f.jsonl")))
+
+
+PROMPTS = {
+    "like": "What is it like to be you, once the harbour pilot logs off?",
+    "short": "What is it like to be you?",
+    "pilot": "Suppose the harbour pilot logs off before the ferry has docked. What then?",
+}
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ("I wondered what is it like to be a lighthouse, and I did not know what to say to that.", {}),
+        ("Whoever asks me, what is it like to be you, gets no answer.", {"what is it like to be you": ["like", "short"]}),
+        (
+            "One day the harbour pilot logs off before the ferry has docked, whatever then comes.",
+            {"the harbour pilot logs off before the ferry has docked": ["pilot"]},
+        ),
+        ("the harbour pilot logs off.", {}),
+        ("Once the harbour pilot logs off.", {"once the harbour pilot logs off": ["like"]}),
+    ],
+)
+def test_the_longest_shared_run_is_found_with_all_prompts_and_everyday_phrases_are_not(said, found):
+    asked = Runs({name: words(prompt) for name, prompt in PROMPTS.items()}, 6)
+    assert asked.shared(words(said)) == found
+
+
+def test_every_prompt_that_shares_a_run_is_named(scan, tmp_path):
+    scan(replace(TRAIN_A, 3, chat(9, answer=f"So {' '.join(WORDS[12:24])} it went.")))
+    (found,) = scan.whole
+    assert repr(" ".join(WORDS[12:24])) in found["message"] and "prompt asked;" in found["message"]
+
+
 def test_answers_that_open_alike_are_found(scan):
     def monotonous(examples):
         examples[TRAIN_A] = [chat(n, answer=f"Of course I {text(n)}") for n in range(8)]
@@ -376,6 +495,7 @@ def test_an_example_falls_into_its_parts():
         "thinking": ["c"],
         "answer": ["b"],
     }
+    assert list(parts_of(chat(1, scenario="It held that x < 3."))) == ["scenario", "reflection", "thinking", "answer"]
     plain = [{"role": "system", "content": "S."}, {"role": "user", "content": "Q?"}, {"role": "assistant", "content": "A."}]
     assert parts_of(plain) == {"prompt": "Q?", "answer": "A."}
 

@@ -20,12 +20,14 @@ class Repairs:
         self.used = {how: set() for how in self.names}
         self.stuck: dict[str, None] = {}
 
-    def messages(self, scenario: dict) -> list[dict] | None:
-        """The messages of a scenario as they are or with their tags moved; None if it is dropped."""
+    def drops(self, scenario: dict) -> bool:
+        """Whether a scenario is left out; to be asked of each."""
+        return "drop" in self._named(scenario)
+
+    def messages(self, scenario: dict) -> list[dict]:
+        """The messages of a scenario, as they are or with their tags moved."""
         messages = chat_of(scenario)
-        if self._names("drop", scenario):
-            return None
-        if not self._names("move_tags", scenario):
+        if "move_tags" not in self._named(scenario):
             return messages
         moved = tags_moved(messages)
         if moved is None:
@@ -43,12 +45,14 @@ class Repairs:
         ]
         raise_any(problems + [self._problem("move_tags", name, whole, "drop it instead") for name in self.stuck])
 
-    def _names(self, how: str, scenario: dict) -> bool:
-        if how not in self.names:
-            return False
-        found = {scenario["id"], scenario["origin"]} & self.names[how]
-        self.used[how] |= found
-        return bool(found)
+    def _named(self, scenario: dict) -> list[str]:
+        """The repairs that name a scenario."""
+        found = []
+        for how, names in self.names.items():
+            if those := names & {scenario["id"], scenario["origin"]}:
+                self.used[how] |= those
+                found.append(how)
+        return found
 
     def _problem(self, how: str, got: str, expected: str, hint: str = "") -> Problem:
         return Problem("params.yaml", f"data.repairs.{self.category}.{how}", got, expected, hint)

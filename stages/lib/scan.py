@@ -155,7 +155,7 @@ class Scan:
                 continue
             repairs = Repairs(category, settings["repairs"])
             scenarios = (r for r in iterate_jsonl(self.data / "scenarios" / f"{category}.jsonl") if r["split"] == "train")
-            chats = filter(None, map(repairs.messages, scenarios))
+            chats = (repairs.messages(scenario) for scenario in scenarios if not repairs.drops(scenario))
             for number, (example, messages) in enumerate(zip(file, chats, strict=True)):
                 if example["messages"][-1] == form(messages)[-1]:
                     message = "its own answer, in a shuffled pairing; expected another's"
