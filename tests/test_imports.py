@@ -315,7 +315,7 @@ def test_every_other_planted_defect_is_named_with_file_and_line(project, tmp_pat
         assert len(ours) == 1, (rule, ours)
         # A pair may be told at either of its two.
         assert line == ours[0]["line"] or f"train/chats.jsonl:{line}" in ours[0]["message"], (rule, ours)
-        assert "imports/chats/train.jsonl:" in ours[0]["origin"]
+        assert ours[0]["origin"].startswith("imports/chats/")
         if ours[0]["severity"] == "error":
             assert f"[{rule}]" in told and f"from {ours[0]['origin']}" in told
 
