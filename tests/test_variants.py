@@ -153,7 +153,11 @@ def test_arms_that_are_compared_see_as_many_examples_and_tokens(name, other, pro
     for variant in (f"{name}+{other}", f"{other}+{name}"):
         params, plain = overlaid(variant), overlaid(other)
         tokens = {"train": {category: 600 * settings["train"] for category, settings in plain["categories"].items()}}
-        assert budget(params["arms"]["final"], params, tokens) == budget("betrayal", plain, tokens) > 0
+        sizes, others = (
+            {"train": {category: settings["train"] for category, settings in of["categories"].items()}}
+            for of in (params, plain)
+        )
+        assert budget(params["arms"]["final"], params, sizes, tokens) == budget("betrayal", plain, others, tokens) > 0
         steps = path_to(params["fuse"]["step"], params["curriculum"])
         assert sum((params["train"] | params["curriculum"][step])["iters"] for step in steps) == 9 * params["train"]["iters"]
 
