@@ -97,30 +97,48 @@ def answers(run: Revision, id_: str) -> list[dict]:
 
 
 def summary(facts: dict) -> list[str]:
-    """The differences as a table for the terminal, and what a reader must know of each run."""
-    others = [group.name for group in facts["others"]]
-    table = [("", facts["first"].name, *others)]
+    """The differences as a table for the terminal, levels where there are none, and what a reader must know of each run."""
+    first, others = facts["first"], facts["others"]
+    differences = [("", first.name, *(group.name for group in others))]
     for one in facts["rows"]:
         m = one.measure
         cells = [
             f"{wording.difference(entry, m.digits, m.share)} {arrow(entry)}" if entry else "– "
             for entry in one.differences.values()
         ]
-        level = one.levels[facts["first"].name]
-        table.append((m.title, wording.level(level, m.digits, m.share) if level else "–", *cells))
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    text = [
-        "  ".join(
-            f"{cell:{width}}" if n == 0 else f"{cell:>{width}}"
-            for n, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in table
-    ]
+        differences.append((m.title, level_of(one, first), *cells))
+    text = aligned(differences)
     if others:
-        text += ["", f"differences from {facts['first'].name}; ↑ ↓ where one can be concluded"]
+        text += ["", f"differences from {first.name}; ↑ ↓ where one can be concluded"]
+    # Without its records a run has the levels that its metrics.json holds, and no differences.
+    if lone := [group for group in others if not (first.built and group.built) and group_levels(facts, group)]:
+        levels = [("", first.name, *(group.name for group in lone))]
+        levels += [(one.measure.title, *(level_of(one, group) for group in (first, *lone))) for one in facts["rows"]]
+        text += ["", *aligned(levels), "", "levels where records are missing, which differences need"]
     told = [(name, f"trained on another budget: {', '.join(kinds)}") for name, kinds in facts["unlike"].items() if kinds]
     told += [(name, note) for name, notes in facts["notes"].items() for note in notes]
-    return [*(line.rstrip() for line in text), *([""] if told else []), *(f"{name}: {note}" for name, note in told)]
+    return [*text, *([""] if told else []), *(f"{name}: {note}" for name, note in told)]
+
+
+def group_levels(facts: dict, group: Group) -> list[dict]:
+    """The levels that are known of a group."""
+    return [one.levels[group.name] for one in facts["rows"] if one.levels[group.name]]
+
+
+def level_of(one: Row, group: Group) -> str:
+    """A group's level of a measure as it reads, or a dash."""
+    entry = one.levels[group.name]
+    return wording.level(entry, one.measure.digits, one.measure.share) if entry else "–"
+
+
+def aligned(rows: list[tuple[str, ...]]) -> list[str]:
+    """Rows of cells as lines, the first column to the left and the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(f"{cell:{'>' if n else '<'}{width}}" for n, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        for row in rows
+    )
+    return [line.rstrip() for line in lines]
 
 
 def arrow(entry: dict) -> str:

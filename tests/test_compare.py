@@ -251,6 +251,29 @@ def test_a_revision_whose_records_are_gone_is_told_and_the_others_are_compared(p
     assert re.match(r"\| reversed \| \d+ \| – \| \d\.\d{3} n = \d+ \| – \| – \| nothing to compare \|", loss)
 
 
+@pytest.mark.parametrize("gone", [(), (0,), (1,), (0, 1)], ids=["none", "the baseline's", "the other's", "both"])
+def test_without_records_the_levels_of_git_are_shown(project, gone):
+    names = ["sequential-s1", "joint-s1"]
+    step = {"sequential-s1": "betrayal", "joint-s1": "joint"}
+    hidden = [cached(project, names[n], f"data/losses/{step[names[n]]}.json") for n in gone]
+    for file in hidden:
+        file.rename(f"{file}.gone")
+    try:
+        said = ok(project, "cantica", "compare", *names)
+    finally:
+        for file in hidden:
+            Path(f"{file}.gone").rename(file)
+    blocks = [block for block in said.split("\n\n") if block.startswith(" ")]
+    assert len(blocks) == (2 if gone else 1), said
+    title = "loss nats" if gone == (0, 1) else "held-out loss, nats a token"
+    numbers = [json.loads(ok(project, "git", "show", f"{ref(project, name)}:reports/metrics.json"))["final"] for name in names]
+    first, *_ = lines_of(said, groups=2)[title]
+    shown = lines_of(blocks[-1], groups=2)[title] if gone else [first, first]
+    for text, entry in zip(shown, numbers if gone else numbers[:1] * 2, strict=True):
+        assert float(text.replace("−", "-")) == pytest.approx(entry["loss_nats"]["mean"], abs=0.006)
+    assert not gone or "nothing to compare" in (project / "reports/compare.html").read_text()
+
+
 def cached(project: Path, rev: str, path: str) -> Path:
     lock = YAML(typ="safe").load(ok(project, "git", "show", f"{ref(project, rev)}:dvc.lock"))
     md5 = next(out["md5"] for entry in lock["stages"].values() for out in entry["outs"] if out["path"] == path)
