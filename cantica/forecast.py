@@ -6,10 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cantica.progress import few
-from cantica.records import KINDS, MISSING, asked_for, changes, edges, is_gate, outputs, upstream, within
+from cantica.records import (
+    KINDS,
+    MISSING,
+    UNKNOWN,
+    asked_for,
+    changes,
+    edges,
+    folder_hash,
+    is_gate,
+    outputs,
+    upstream,
+    within,
+)
 
 GONE = "an output is missing or altered"
-UNKNOWN = "(made by a stage that runs)"
 
 
 @dataclass(frozen=True)
@@ -75,14 +86,6 @@ def _dep(dep: dict, makers: dict[str, list[str]], made: dict[str, str], was: dic
     if there and all(made[out] == md5 for out, md5 in there.items()):
         return dep | {"md5": dep.get("md5", MISSING)}
     return dep | {"md5": folder_hash({out.removeprefix(f"{path}/"): made[out] for out in there}) if there else UNKNOWN}
-
-
-def folder_hash(files: dict[str, str]) -> str:
-    """DVC's hash of a folder from those of the files in it, by their paths in it; UNKNOWN where one is not a known file."""
-    if any(md5 == UNKNOWN or md5.endswith(".dir") for md5 in files.values()):
-        return UNKNOWN
-    listed = [{"md5": md5, "relpath": path} for path, md5 in sorted(files.items())]
-    return f"{hashlib.md5(json.dumps(listed, sort_keys=True).encode()).hexdigest()}.dir"
 
 
 def run_key(entry: dict) -> str:

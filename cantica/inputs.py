@@ -4,6 +4,7 @@ from pathlib import Path
 
 from cantica.blas import compare_kernels
 from cantica.numbers import wrong_numbers
+from cantica.outputs import altered_outputs, outputs_text, wrong_outputs
 from stages.check import check_params, shared_folders, unnamed
 from stages.lib.capability import load_items
 from stages.lib.common.documents import raise_any, read_yaml
@@ -24,8 +25,8 @@ PROMPTS = Path("prompts")
 def check_inputs() -> str:
     """Hold params.yaml and prompts/ against their schemas, render every scenario in memory, and say what was checked.
 
-    Where a build is there, its metrics are computed anew from its records. Raises InputError with the faults of all files
-    together; those of the metrics come alone, once the inputs are in order.
+    Where a build is there, its metrics are computed anew from its records, and outputs are held against what their stages made.
+    Raises InputError with the faults of all files together; those of metrics and outputs come once the inputs are in order.
     """
     params = read_yaml(FILE)
     check_params(params, FILE)
@@ -56,12 +57,13 @@ def check_inputs() -> str:
     problems += [problem for folder, names in folders.items() for problem in unnamed(folder, names)]
     kernels = collect(compare_kernels, params["toolchain"]["blas-core"])
     raise_any(problems)
-    wrong = wrong_numbers()
-    raise_any(wrong or [])
+    wrong, outputs = wrong_numbers(), altered_outputs()
+    told = {problem.file for problem in wrong or []}
+    raise_any((wrong or []) + [problem for problem in wrong_outputs(outputs) if problem.file not in told])
     counts = f"{len(params['curriculum'])} steps, {scenarios} scenarios, {len(prompts)} held-out prompts"
     counts += f", {len(pairs)} probe pairs and {sum(map(len, items.values()))} capability items"
-    order = f"{counts} are in order{'' if wrong is None else '; the metrics are those of their records'}"
-    return "\n".join(filter(None, [order, kernels]))
+    summary = f"{counts} are in order{'' if wrong is None else '; the metrics are those of their records'}"
+    return "\n".join(filter(None, [summary, kernels, *outputs_text(outputs)]))
 
 
 def _unprobed(category: str) -> Problem:

@@ -1,7 +1,7 @@
 """What `dvc repro` would run, and why, down the whole graph (`dvc status` and `dvc repro --dry` stop at the first stage)."""
 
 import contextlib
-import json
+import functools
 import tempfile
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from cantica.copies import SCRATCH, make_copy
 from cantica.forecast import Fate, forecast, run_key
 from cantica.git import head
 from cantica.progress import counted, duration
-from cantica.records import read_foreseen, read_present, read_records
+from cantica.records import cache_folder, in_cache, read_foreseen, read_present, read_records
 from cantica.timings import estimate, read_timings
 from cantica.variants import overlaid, to_text
 
@@ -46,22 +46,10 @@ def plan_text(fates: dict[str, Fate]) -> str:
 
 
 def _plan() -> dict[str, Fate]:
-    from dvc.repo import Repo
-
-    records = read_records()
-    with Repo(".") as repo:
-        cache = Path(repo.cache.local_cache_dir)
+    records, cache = read_records(), cache_folder()
     present = read_present(records, list(records.graph))
-    has, recall = (lambda md5: _has(cache, md5)), (lambda entry: _recall(cache, entry))
-    return forecast(records.lock, present, has, recall, read_foreseen())
-
-
-def _has(cache: Path, md5: str) -> bool:
-    """Whether DVC's cache holds a file, or a folder with all that is in it."""
-    file = cache / "files/md5" / md5[:2] / md5[2:]
-    if not file.exists():
-        return False
-    return not md5.endswith(".dir") or all(_has(cache, item["md5"]) for item in json.loads(file.read_text()))
+    recall = functools.partial(_recall, cache)
+    return forecast(records.lock, present, in_cache(cache), recall, read_foreseen())
 
 
 def _recall(cache: Path, entry: dict) -> dict | None:

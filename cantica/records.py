@@ -10,6 +10,8 @@ In the present an output that DVC leaves in place when its stage runs has `"pers
 
 import functools
 import hashlib
+import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from stages.lib.params import FILE
 
 NOT_READ = "(not an input)"
 MISSING = "(missing)"
+UNKNOWN = "(made by a stage that runs)"
 KINDS = ("stages", "files", "params", "versions", "code", "commands")
 
 
@@ -124,6 +127,14 @@ def outputs(entry: dict) -> dict[str, str]:
     return {out["path"]: out.get("md5", MISSING) for out in entry.get("outs", [])}
 
 
+def folder_hash(files: dict[str, str]) -> str:
+    """DVC's hash of a folder from those of the files in it, by their paths in it; UNKNOWN where one is not a known file."""
+    if any(md5 == UNKNOWN or md5.endswith(".dir") for md5 in files.values()):
+        return UNKNOWN
+    listed = [{"md5": md5, "relpath": path} for path, md5 in sorted(files.items())]
+    return f"{hashlib.md5(json.dumps(listed, sort_keys=True).encode()).hexdigest()}.dir"
+
+
 # ---- pure: inputs, and how they differ
 
 
@@ -172,14 +183,26 @@ def edits(lock: dict, present: dict) -> list[Change]:
     dvc.yaml no longer lists does not count: DVC does not look at it either.
     """
     made = {path: md5 for name in sorted(lock, key=present.__contains__) for path, md5 in outputs(lock[name]).items()}
+    current = {path: md5 for name in present for path, md5 in outputs(lock.get(name, {})).items()}
     found = []
     for name, entry in present.items():
         if name not in lock:
             found.append(Change(name, "stages", name, "never built", "in dvc.yaml"))
             continue
-        now = entry | {"deps": [dep | {"md5": made.get(dep["path"], dep.get("md5", MISSING))} for dep in entry["deps"]]}
+        was = {dep["path"]: dep.get("md5") for dep in lock[name].get("deps", [])}
+        now = entry | {"deps": [dep | {"md5": _as_made(dep, was, made, current)} for dep in entry["deps"]]}
         found += changes(name, asked_for(lock[name], entry), now)
     return found
+
+
+def _as_made(dep: dict, was: dict[str, str | None], *made: dict[str, str]) -> str:
+    """The hash of a dependency as stages made it; of a folder that several write into, where what it was is what they wrote."""
+    path = dep["path"]
+    if path in made[0]:
+        return made[0][path]
+    written = [{out.removeprefix(f"{path}/"): md5 for out, md5 in outs.items() if within(out, path)} for outs in made]
+    same = was.get(path) in [folder_hash(files) for files in written if files]
+    return was[path] if same else dep.get("md5", MISSING)
 
 
 def asked_for(entry: dict, present: dict) -> dict:
@@ -278,6 +301,26 @@ def read_foreseen() -> dict[str, str]:
     check_params(params, FILE)
     written = lists(params, Path("data"), Path("models/adapters"))
     return {path.as_posix(): hashlib.md5(text.encode()).hexdigest() for path, text in written.items()}
+
+
+def cache_folder() -> Path:
+    """Where DVC keeps what was built."""
+    from dvc.repo import Repo
+
+    with Repo(".") as repo:
+        return Path(repo.cache.local_cache_dir)
+
+
+def in_cache(cache: Path) -> Callable[[str], bool]:
+    """A function: whether DVC's cache holds a file, or a folder with all that is in it, by its hash."""
+
+    def has(md5: str) -> bool:
+        file = cache / "files/md5" / md5[:2] / md5[2:]
+        if not file.exists():
+            return False
+        return not md5.endswith(".dir") or all(has(item["md5"]) for item in json.loads(file.read_text()))
+
+    return has
 
 
 def read_lock(rev: str) -> dict[str, dict]:

@@ -1,6 +1,7 @@
 """The whole graph, built with real DVC and real MLX on tiny random models, and what is built again after an edit."""
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -134,6 +135,29 @@ def test_a_number_that_is_not_that_of_its_records_is_refused(project):
     edit(project / "params.yaml", "resamples: 2000", "resamples: 10000")
     assert stages_run(project) <= {"check", "report"}
     assert json.loads(report.read_text()) == before
+
+
+def test_a_record_that_was_altered_after_the_build_is_named_with_what_restores_it(project, tmp_path):
+    copy = Path(shutil.copytree(project, tmp_path / "project", symlinks=True))
+    record = copy / "data/judgements/final.jsonl"
+    record.write_text(record.read_text().split("\n", 1)[1])
+    done = run(copy, "cantica", "check")
+    assert done.returncode == 1 and "1 fault" in done.stderr, done.stderr
+    assert re.search(r"data/judgements/final.jsonl\n +got +\w{8}, not what judge@final made\n", done.stderr)
+    assert "`dvc checkout --force data/judgements/final.jsonl` restores it" in done.stderr
+    assert "reports/details.json" in done.stderr
+    # What is made anew in any case is no fault of the report's.
+    edit(copy / "params.yaml", "  iters: 3", "  iters: 4")
+    assert "data/judgements/final.jsonl is not what judge@final made" in ok(copy, "cantica", "check")
+    edit(copy / "params.yaml", "  iters: 4", "  iters: 3")
+    ok(copy, "dvc", "checkout", "--force", "data/judgements/final.jsonl")
+    edit(copy / "models/adapters/betrayal/adapter_config.json", "{", "{ ")
+    (copy / "reports/report.html").write_text("")
+    done = run(copy, "cantica", "check")
+    assert done.returncode == 1 and "`dvc repro report` restores it" in done.stderr and "models/" not in done.stderr
+    ok(copy, "dvc", "repro", "report")
+    told = ok(copy, "cantica", "check")
+    assert "; the metrics are those of their records\n" in told and "models/adapters/betrayal" not in told
 
 
 def test_the_report_shows_what_models_said_beside_the_rules(project, tmp_path):

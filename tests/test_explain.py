@@ -8,7 +8,8 @@ import pytest
 from projects import IDENTITY, ROOT, clone, edit, ok, run
 
 import cantica.explain
-from cantica.records import causes, changes, downstream, edges, edits, maker_of, upstream
+from cantica.outputs import find_altered
+from cantica.records import causes, changes, downstream, edges, edits, folder_hash, maker_of, upstream
 
 
 def entry(cmd: str, deps: dict, outs: dict, **params) -> dict:
@@ -62,6 +63,42 @@ def test_an_edit_is_found_where_it_is_read_and_runs_what_follows():
 
 def test_an_output_altered_on_the_disk_is_no_edit():
     assert edits(lock(), lock(data="altered", first="altered")) == []
+
+
+def folder_lock(data: str = "d1", folder: str = "", report: str = "r1") -> dict:
+    """A stage that writes into a folder, and one that reads the folder."""
+    return {
+        "judge": entry("judge", {"rules": "c1"}, {"data/judgements/a.jsonl": data}),
+        "report": entry("report", {"data/judgements": folder or folder_hash({"a.jsonl": "d1"})}, {"reports/a.html": report}),
+    }
+
+
+def test_an_output_altered_in_a_folder_is_no_edit_of_the_folder():
+    assert edits(folder_lock(), folder_lock("altered", "other")) == []
+    assert [change.stage for change in edits(folder_lock(folder="leftovers"), folder_lock("altered", "other"))] == ["report"]
+
+
+@pytest.mark.parametrize(
+    ("present", "told"),
+    [
+        (folder_lock(), {}),
+        (folder_lock("altered", "other"), {"data/judgements/a.jsonl": ("reports/a.html",)}),
+        (folder_lock("earlier", "other"), {"data/judgements/a.jsonl": ()}),
+        (folder_lock("r1", "other"), {"data/judgements/a.jsonl": ("reports/a.html",)}),
+        (folder_lock(report="altered"), {"reports/a.html": ("reports/a.html",)}),
+    ],
+    ids=["nothing", "a record", "one of an earlier build", "the content of another output", "a report"],
+)
+def test_a_report_no_longer_follows_from_what_was_altered(present, told):
+    """Another build's outputs lie there after `git checkout`, and DVC replaces them."""
+    found = find_altered(folder_lock(), present, {"d1", "r1", "earlier"}.__contains__)
+    assert {out.path: out.reports for out in found} == told
+
+
+def test_what_a_killed_build_wrote_before_its_record_was_not_altered():
+    present = folder_lock("new", "other")
+    present["judge"]["deps"][0]["md5"] = "c2"
+    assert find_altered(folder_lock(), present, {"d1"}.__contains__) == []
 
 
 def test_an_input_that_dvc_yaml_no_longer_lists_is_no_edit_and_a_deleted_param_is():
