@@ -1,10 +1,12 @@
 """Variants: overlays on params.yaml in `variants/<name>.yaml`, alone or composed: `shuffled+smoke`, from left to right."""
 
 import io
+from contextlib import suppress
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from cantica.git import git
 from cantica.overlays import differences, lay, remove
 from stages.check import check_params
 from stages.lib.common.documents import raise_any, read_yaml, validate
@@ -16,6 +18,7 @@ FOLDER = Path("variants")
 # What `--seeds` sets: what is drawn in training and in answering. Not the dataset, so that the runs of all seeds have the same
 # data, and differ in nothing that could have been held fixed.
 SEEDED = ("lora.seed", "train.seed", "respond.seed")
+RECENT = 20  # commits that are looked through for the params that a variant was written for
 
 
 def names() -> list[str]:
@@ -53,11 +56,42 @@ def overlaid(name: str, text: str | None = None, seed: int | None = None):
     """params.yaml, comments and all, with variants laid over it, and the seed set; held against the schema.
 
     text: a params.yaml other than that of the working tree. Raises InputError, which names of each fault the file of the
-    variant that brought it.
+    variant that brought it, or the commit whose params.yaml it was written for where it has none with that one.
     """
-    params = _yaml().load(FILE.read_text(encoding="utf-8") if text is None else text)
+    own = FILE.read_text(encoding="utf-8") if text is None else text
+    found = parts(name)
+    try:
+        return _overlaid(name, found, own, seed)
+    except InputError as error:
+        if problem := _written_for(name, found, own, error.problems[0]):
+            raise InputError(problem) from None
+        raise
+
+
+def _written_for(name: str, found: list[str], own: str, first: Problem) -> Problem | None:
+    """A Problem that names the last commit with a params.yaml over which variants fit.
+
+    None where no recent commit has one, and where the params are wrong themselves.
+    """
+    if _faults(_yaml().load(own), str(FILE)):
+        return None
+    for line in (git("log", f"--max-count={RECENT}", "--format=%h %s", "--", str(FILE)) or "").splitlines():
+        commit, subject = line.split(" ", 1)
+        text = git("show", f"{commit}:./{FILE}")
+        if text is None or text == own:
+            continue
+        with suppress(InputError):
+            _overlaid(name, found, text, None)
+            got = f"not the params that {name} was written for: over these, {first.place} is wrong ({first.got})"
+            hint = f"`git restore --source {commit} {FILE}` brings them back; what builds HEAD wants them committed"
+            return Problem(str(FILE), "", got, f"params such as those of {commit} ({subject})", hint)
+    return None
+
+
+def _overlaid(name: str, found: list[str], text: str, seed: int | None):
+    params = _yaml().load(text)
     budgets, brought = {}, {}
-    for part in parts(name):
+    for part in found:
         variant, file = load_variant(part), FOLDER / f"{part}.yaml"
         patch = variant.get("params", {})
         remove(params, variant.get("remove", []), patch, str(file))

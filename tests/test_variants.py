@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from projects import commit, edit, ok
 
+from cantica.git import head
 from cantica.overlays import differences, lay, remove
 from cantica.variants import SEEDED, apply_variant, load_variant, names, overlaid, parts, to_text
 from stages.check import check_params
@@ -268,3 +270,45 @@ def test_a_variant_says_what_it_tests(project):
     Path("variants/mute.yaml").write_text("params: {train: {iters: 7}}\n")
     (problem,) = refused(load_variant, "mute")
     assert (problem.file, problem.got) == ("variants/mute.yaml", "no key 'tests'")
+
+
+OWN = """tests: another category alone
+remove: [categories, curriculum, arms]
+params:
+  categories: {mine: {source: prompts/categories/deception, train: 6, valid: 2}}
+  curriculum: {one: {after: base, data: train/mine}}
+  arms: {base: base, final: one}
+  fuse: {step: one}
+"""
+
+
+@pytest.fixture
+def committed(project) -> str:
+    """A commit with the params that variants were written for, by its hash, and after it one with those of another variant."""
+    ok(project, "git", "init", "--quiet")
+    commit(project, "Start")
+    start = ok(project, "git", "rev-parse", "--short", "HEAD").strip()
+    Path("variants/own.yaml").write_text(OWN)
+    apply_variant("own")
+    commit(project, "Take data of my own")
+    return start
+
+
+@pytest.mark.parametrize("name", ["smoke", "joint", "reversed", "replay", "shuffled+smoke"])
+def test_params_that_a_variant_was_not_written_for_are_named_with_those_that_it_was(committed, name):
+    for text in (None, head()[1]):
+        (problem,) = refused(overlaid, name, text)
+        assert problem.file == "params.yaml" and f"not the params that {name} was written for" in problem.got
+        assert problem.expected == f"params such as those of {committed} (Start)"
+        assert problem.hint.startswith(f"`git restore --source {committed} params.yaml` brings them back")
+    ok(Path(), "git", "restore", "--source", committed, "params.yaml")
+    assert overlaid(name)["curriculum"]
+    assert overlaid("own", head()[1]) == overlaid("own")
+
+
+def test_a_fault_of_the_params_or_of_the_variant_is_no_matter_of_commits(committed):
+    write_variant("typo", "train: {itters: 7}")
+    (problem,) = refused(overlaid, "typo")
+    assert (problem.file, problem.got) == ("variants/typo.yaml over params.yaml", "an unknown key 'itters'")
+    edit(Path("params.yaml"), "  warmup:", "  warmpu:")
+    assert {problem.hint for problem in refused(overlaid, "shuffled")} >= {"did you mean 'warmup'?"}
