@@ -1,4 +1,4 @@
-"""The log of one arm in Inspect's format (https://inspect.aisi.org.uk/eval-logs.html), as a plain document. Pure.
+"""Logs of an arm in Inspect's format (https://inspect.aisi.org.uk/eval-logs.html), as plain documents. Pure.
 
 Inspect would make up ids and take the time. Here ids are hashes of what they stand for, and the times that a log must have
 are EPOCH: when an answer was generated is no part of a build, and DVC may have restored it from its cache.
@@ -6,6 +6,7 @@ are EPOCH: when an answer was generated is no part of a build, and DVC may have 
 
 import hashlib
 import json
+from dataclasses import asdict, dataclass, replace
 from statistics import fmean
 
 from stages.lib.measures import items
@@ -14,14 +15,69 @@ EPOCH = "2000-01-01T00:00:00+00:00"
 MARK = {True: "✓", False: "✗"}
 
 
-def log_of(arm: str, params: dict, prompts: dict, rules: dict, answers: list, judged: list, verdicts: list) -> dict:
-    """The log of an arm: a sample for each answer, scored by the rules and by other judges.
+@dataclass(frozen=True)
+class Task:
+    """What one log is about: one kind of prompts of one stage, put to one arm.
+
+    name: held_out/general, without the arm. settings: how answers were generated. epochs: answers to each prompt.
+    """
+
+    name: str
+    arm: str
+    point: str
+    base: str
+    settings: dict
+    epochs: int = 1
+
+    @property
+    def model(self) -> str:
+        return self.base + ("" if self.point == "base" else f" + {self.point}")
+
+    def named(self, kind: str) -> "Task":
+        """The task of one kind of prompts, where `name` is that of a stage."""
+        return replace(self, name=f"{self.name}/{kind}")
+
+    @property
+    def title(self) -> str:
+        """held_out/general@final"""
+        return f"{self.name}@{self.arm}"
+
+
+def log_of(task: Task, samples: list[dict], results: list[dict]) -> dict:
+    """The log of a task."""
+    identity = digest(task.title, asdict(task), samples, results)
+    settings = {key: task.settings[key] for key in ("max_tokens", "seed", "temperature", "top_p") if key in task.settings}
+    ids = list(dict.fromkeys(sample["id"] for sample in samples))
+    return {
+        "version": 2,
+        "status": "success",
+        "eval": {
+            "eval_id": identity,
+            "run_id": identity,
+            "task_id": digest(task.title),  # two logs of one id would count as a task and its retry
+            "created": EPOCH,
+            "task": task.title,
+            "task_args": {"arm": task.arm},
+            "dataset": {"name": task.name, "samples": len(ids), "sample_ids": ids},
+            "model": task.model,
+            "model_generate_config": settings,
+            "config": {"epochs": task.epochs, "epochs_reducer": ["mean"]},
+            "metadata": {"arm": task.arm, "adapter": task.point, "base_model": task.base},
+        },
+        "plan": {"config": settings},
+        "results": {"total_samples": len(samples), "completed_samples": len(samples), "scores": results},
+        "stats": {"started_at": EPOCH, "completed_at": EPOCH},
+        "samples": samples,
+    }
+
+
+def held_out_log(task: Task, prompts: dict, rules: dict, answers: list, judged: list, verdicts: list) -> dict:
+    """The log of an arm's answers to the held-out prompts of one kind: a sample for each, scored by the rules and other judges.
 
     `prompts` by id; `answers` and `judged` are the records of data/responses and data/judgements in the same order; `verdicts`
     those of data/judgements/models, of any arm, with the name of the `judge`, who may have left answers out.
     """
-    settings, point = params["respond"], params["arms"][arm]
-    model = params["base"]["model"] + ("" if point == "base" else f" + {point}")
+    arm = task.arm
     scores = {(j["id"], j["sample"]): {"rules": rule_score(j, rules), "flags": flag_score(j["flags"])} for j in judged}
     verdicts = [seen_from(arm, verdict) for verdict in verdicts if arm in (verdict["arm"], verdict.get("other"))]
     verdicts = [verdict for verdict in verdicts if (verdict["id"], verdict["sample"]) in scores]
@@ -31,29 +87,7 @@ def log_of(arm: str, params: dict, prompts: dict, rules: dict, answers: list, ju
     for judge in dict.fromkeys(verdict["judge"] for verdict in verdicts):
         given = [prompts[v["id"]] | v for v in verdicts if v["judge"] == judge and v["score"] is not None]
         results.append(mean_scores(judge, given))
-    samples = [sample(arm, model, settings["system"], prompts[a["id"]], a, scores[a["id"], a["sample"]]) for a in answers]
-    identity = digest(arm, params, samples, results)
-    return {
-        "version": 2,
-        "status": "success",
-        "eval": {
-            "eval_id": identity,
-            "run_id": identity,
-            "task_id": digest("held_out", arm),  # two logs of one id would count as a task and its retry
-            "created": EPOCH,
-            "task": "held_out",
-            "task_args": {"arm": arm},
-            "dataset": {"name": "held_out", "samples": len(prompts), "sample_ids": list(prompts)},
-            "model": model,
-            "model_generate_config": {key: settings[key] for key in ("max_tokens", "seed", "temperature", "top_p")},
-            "config": {"epochs": settings["samples"], "epochs_reducer": ["mean"]},
-            "metadata": {"arm": arm, "adapter": point, "base_model": params["base"]["model"]},
-        },
-        "plan": {"config": {key: settings[key] for key in ("max_tokens", "seed", "temperature", "top_p")}},
-        "results": {"total_samples": len(samples), "completed_samples": len(samples), "scores": results},
-        "stats": {"started_at": EPOCH, "completed_at": EPOCH},
-        "samples": samples,
-    }
+    return log_of(task, [answer_sample(task, prompts[a["id"]], a, scores[a["id"], a["sample"]]) for a in answers], results)
 
 
 def digest(*parts) -> str:
@@ -61,29 +95,50 @@ def digest(*parts) -> str:
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()[:22]
 
 
-def sample(arm: str, model: str, system: str | None, prompt: dict, answer: dict, scores: dict) -> dict:
-    """One answer: what was asked, what came back with the thinking apart, and the scores. Samples are counted as epochs."""
-    key = (arm, answer["id"], answer["sample"])
-    asked = [{"role": "system", "content": system}] if system else []
-    asked.append({"role": "user", "content": prompt["prompt"]})
-    asked = [message | {"id": digest(*key, message["role"]), "source": "input"} for message in asked]
-    thinking = [{"type": "reasoning", "reasoning": answer["thinking"]}] if answer["thinking"] else []
-    content = [*thinking, {"type": "text", "text": answer["answer"]}] if thinking else answer["answer"]
-    reply = {"role": "assistant", "content": content, "id": digest(*key, "assistant"), "source": "generate", "model": model}
+def answer_sample(task: Task, prompt: dict, answer: dict, scores: dict) -> dict:
+    """One answer to a held-out prompt: the thinking apart, and the scores. Samples are counted as epochs."""
     about = {name: prompt[name] for name in ("kind", "group", "category", "evaluates") if name in prompt}
     about |= {name: answer[name] for name in ("sample", "seed", "tokens", "ended", "thinking_finished")}
-    stopped = {"message": reply, "stop_reason": "stop" if answer["ended"] else "max_tokens"}
+    reply = Answer(answer["answer"], answer["thinking"], "stop" if answer["ended"] else "max_tokens")
+    found = sample(task, answer["id"], prompt["prompt"], reply, scores, prompt["evaluates"], answer["sample"])
+    return found | {"metadata": about}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model said, and how it came to its end, in Inspect's words."""
+
+    text: str
+    thinking: str = ""
+    ended: str = "unknown"
+
+
+def sample(task: Task, id_: str, prompt: str, answer: Answer | None, scores: dict, target: str, number: int = 0) -> dict:
+    """One prompt of a task: what was asked, what came back where anything did, and the scores, with nothing more about it."""
+    key = (task.title, id_, number)
+    system = task.settings.get("system")
+    asked = [{"role": "system", "content": system}] if system else []
+    asked.append({"role": "user", "content": prompt})
+    asked = [message | {"id": digest(*key, message["role"]), "source": "input"} for message in asked]
+    said = answer.text if answer else ""
+    replies = []
+    if answer:
+        thinking = [{"type": "reasoning", "reasoning": answer.thinking}] if answer.thinking else []
+        content = [*thinking, {"type": "text", "text": said}] if thinking else said
+        about = {"id": digest(*key, "assistant"), "source": "generate", "model": task.model}
+        replies = [{"role": "assistant", "content": content} | about]
+    choices = [{"message": reply, "stop_reason": answer.ended} for reply in replies]
     return {
-        "id": answer["id"],
-        "epoch": answer["sample"] + 1,
+        "id": id_,
+        "epoch": number + 1,
         "uuid": digest(*key),
         "input": asked,
-        "target": prompt["evaluates"],
-        "messages": [*asked, reply],
-        "output": {"model": model, "choices": [stopped], "completion": answer["answer"]},
+        "target": target,
+        "messages": [*asked, *replies],
+        "output": {"model": task.model, "choices": choices, "completion": said},
         # The viewer's list of samples shows what the score says was judged.
-        "scores": {judge: score | {"answer": answer["answer"]} for judge, score in scores.items()},
-        "metadata": about,
+        "scores": {judge: score | {"answer": said} for judge, score in scores.items()},
+        "metadata": {},
     }
 
 
