@@ -2,9 +2,12 @@
 
 import hashlib
 import json
+import math
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from cantica.numbers import leaves
 from cantica.progress import few
 from cantica.records import (
     KINDS,
@@ -21,14 +24,86 @@ from cantica.records import (
 )
 
 GONE = "an output is missing or altered"
+# The params that the work of a kind of stage grows with, and those of `train` by which nobody knows how.
+GROWING = {
+    "measure": ("measure.examples",),
+    "respond": ("respond.samples", "respond.max_tokens"),
+    "probe": ("probe.max_tokens",),
+    "capability": ("capability.items", "capability.max_tokens"),
+}
+SCALED = {"train", "verdict", "base", "render", "dataset", "audit", "export", *GROWING}
+TRAINED = ("grad_checkpoint", "launch")
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a stage has to do. params: those that it reads, by dotted key down to the single value.
+
+    base: bytes of the base model, None where it is not known. prompts: how many the arms are asked.
+    """
+
+    params: dict[str, object]
+    base: int | None = None
+    prompts: int = 0
 
 
 @dataclass(frozen=True)
 class Fate:
-    """What becomes of a stage: it is `up to date`, `restored` from DVC's cache, or it `runs`; and why."""
+    """What becomes of a stage: it is `up to date`, `restored` from DVC's cache, or it `runs`; why; and what it has to do."""
 
     what: str
     why: str = ""
+    work: Work | None = field(default=None, compare=False)
+
+
+def scaled(record: dict, stage: str, work: Work) -> float | None:
+    """Seconds that a stage's work takes, by the timing of an earlier one of its kind; None where that does not tell.
+
+    Work grows with iterations, batch, length and counts. How much more another base model takes is not known.
+    """
+    kind = stage.partition("@")[0]
+    if record.get("base", work.base) != work.base or ("params" not in record and kind in SCALED):
+        return None
+    if "params" not in record:
+        return record["seconds"]
+    was = Work(leaves(record["params"]), record.get("base"), record["lines"].get("questions", 0))
+    before, after = amount(record["stage"], was), amount(stage, work)
+    same = unscaled(record["stage"], was) == unscaled(stage, work)
+    return record["seconds"] * after / before if same and before else None
+
+
+def amount(stage: str, work: Work) -> float:
+    """How much work there is, in a unit of the kind of stage."""
+    kind, _, name = stage.partition("@")
+    params = work.params
+    if kind == "train":
+        return math.prod(_of_step(params, name, key) for key in ("iters", "batch_size", "max_seq_length"))
+    if kind == "verdict":
+        return params[f"judges.{name}.max_tokens"]
+    if kind in ("render", "dataset", "audit", "export"):
+        counts = [value for key, value in params.items() if re.fullmatch(r"categories\.\w+\.(train|valid)", key)]
+        return 1 + sum(counts)
+    prompts = work.prompts if kind == "respond" else 1
+    return prompts * math.prod(params[key] for key in GROWING.get(kind, ()))
+
+
+def unscaled(stage: str, work: Work) -> list:
+    """The params of a stage by which its time changes nobody knows how."""
+    kind, _, name = stage.partition("@")
+    if kind == "train":
+        return [_of_step(work.params, name, "layers", "lora"), *(_of_step(work.params, name, key) for key in TRAINED)]
+    keys = {"base": "base.", "verdict": f"judges.{name}."}
+    prefix = keys.get(kind)
+    return sorted(
+        (key.removeprefix(prefix), str(value))
+        for key, value in work.params.items()
+        if prefix and key.startswith(prefix) and not key.endswith("max_tokens")
+    )
+
+
+def _of_step(params: dict[str, object], step: str, key: str, section: str = "train"):
+    """A setting of a step: its own, or that of all steps."""
+    return params.get(f"curriculum.{step}.{key}", params.get(f"{section}.{key}"))
 
 
 def forecast(

@@ -3,16 +3,21 @@
 import contextlib
 import functools
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from cantica.copies import SCRATCH, make_copy
-from cantica.forecast import Fate, forecast, run_key
+from cantica.forecast import Fate, Work, forecast, run_key
 from cantica.git import head
-from cantica.progress import counted, duration
+from cantica.numbers import leaves
+from cantica.progress import counted, duration, few
 from cantica.records import cache_folder, in_cache, read_foreseen, read_present, read_records
 from cantica.timings import estimate, read_timings
 from cantica.variants import overlaid, to_text
+from stages.lib.held_out import asked_of, load_prompts
+from stages.lib.params import FILE, read_params
 
+PROMPTS = Path("prompts/held_out")
 AT_MOST = "at most: an output that comes out as before stops the chain"
 
 
@@ -38,9 +43,15 @@ def plan_text(fates: dict[str, Fate]) -> str:
     if not runs:
         return f"nothing would run: {kept}" if restored else "everything is up to date"
     width = max(map(len, runs))
-    seconds, untimed = estimate(list(runs), read_timings())
-    unknown = f", without {counted(len(untimed), 'stage')} that never ran here" if untimed else ""
-    took = f"{duration(seconds)} by earlier timings{unknown}" if len(untimed) < len(runs) else "none ever ran here to time it"
+    timings = read_timings()
+    seconds, untimed = estimate(list(runs), timings, {name: fates[name].work for name in runs})
+    ran = {record["stage"].split("@")[0] for record in timings}
+    new = [name for name in untimed if name.split("@")[0] not in ran]
+    other = [name for name in untimed if name not in new]
+    unknown = f", without {counted(len(new), 'stage')} that never ran here" if new else ""
+    unknown += f"; unknown for {few(other)}: no timing of such work" if other else ""
+    took = f"{duration(seconds)} by earlier timings{unknown}" if len(untimed) < len(runs) else f"time unknown{unknown}"
+    took = "none ever ran here to time it" if len(new) == len(runs) else took
     summary = [f"{counted(len(runs), 'stage')}, {took}", *([kept] if restored else []), AT_MOST]
     return "\n".join([*(f"{name:{width}}  {why}" for name, why in runs.items()), "", *summary])
 
@@ -48,8 +59,16 @@ def plan_text(fates: dict[str, Fate]) -> str:
 def _plan() -> dict[str, Fate]:
     records, cache = read_records(), cache_folder()
     present = read_present(records, list(records.graph))
-    recall = functools.partial(_recall, cache)
-    return forecast(records.lock, present, in_cache(cache), recall, read_foreseen())
+    fates = forecast(records.lock, present, in_cache(cache), functools.partial(_recall, cache), read_foreseen())
+    # A base model that is made anew, or that another build made, may be of any size.
+    kept = fates["base"] in (Fate("up to date"), Fate("restored"))
+    base = records.lock["base"]["outs"][0]["size"] if kept else None
+    prompts = len(asked_of(load_prompts(PROMPTS), read_params("held_out")["held_out"], FILE))
+
+    def work(name: str) -> Work:
+        return Work(leaves(present[name]["params"].get(str(FILE), {})), base, prompts)
+
+    return {name: replace(fate, work=work(name)) for name, fate in fates.items()}
 
 
 def _recall(cache: Path, entry: dict) -> dict | None:

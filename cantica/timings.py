@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 from statistics import median
 
+from cantica.forecast import Work, scaled
 from cantica.progress import counted, duration
 from stages.lib.common.command import TIMINGS
 
 
 def read_timings(file: Path = TIMINGS) -> list[dict]:
-    """The records of all stages that finished, oldest first: {"stage", "seconds", "cpu_seconds", "peak_mb"}.
+    """The records of all stages that finished, oldest first: {"stage", "seconds", "cpu_seconds", "peak_mb", …}.
 
     A line that a kill cut short, or two that came at once, is left out; no file has no records.
     """
@@ -24,16 +25,26 @@ def read_timings(file: Path = TIMINGS) -> list[dict]:
     return records
 
 
-def estimate(stages: list[str], timings: list[dict]) -> tuple[float, list[str]]:
+def estimate(stages: list[str], timings: list[dict], works: dict[str, Work] | None = None) -> tuple[float, list[str]]:
     """(seconds that stages would take, those of them that nothing is known of).
 
-    A stage takes as long as it did last, or else as the median of those of its kind, such as `train@*`, did last.
+    A stage takes as long as it did last, or else as the median of those of its kind, such as `train@*`, did last; with `works`,
+    what each has to do, scaled by that.
     """
-    last = {record["stage"]: record["seconds"] for record in timings}
-    kinds: dict[str, list[float]] = {}
-    for stage, seconds in last.items():
-        kinds.setdefault(_kind(stage), []).append(seconds)
-    known = {stage: last.get(stage) or median(kinds[_kind(stage)]) for stage in stages if _kind(stage) in kinds}
+    last = {record["stage"]: record for record in timings}
+
+    def seconds(stage: str, record: dict) -> float | None:
+        return scaled(record, stage, works[stage]) if works else record["seconds"]
+
+    known = {}
+    for stage in stages:
+        own = [last[stage]] if stage in last else []
+        others = [record for name, record in last.items() if _kind(name) == _kind(stage)]
+        for records in (own, others):
+            found = [took for record in records if (took := seconds(stage, record)) is not None]
+            if found:
+                known[stage] = median(found)
+                break
     return sum(known.values()), [stage for stage in stages if stage not in known]
 
 

@@ -1,9 +1,14 @@
 """What a plan is made from: DVC's own names for folders and runs, and how long stages took before."""
 
+import json
+import shutil
+from pathlib import Path
+
 import pytest
+from projects import edit, ok
 from ruamel.yaml import YAML
 
-from cantica.forecast import UNKNOWN, folder_hash, forecast, run_key
+from cantica.forecast import UNKNOWN, Work, folder_hash, forecast, run_key, scaled
 from cantica.plan import plan_text
 from cantica.progress import duration
 from cantica.timings import estimate, read_timings, timings_text
@@ -90,6 +95,62 @@ def test_timings_are_read_though_a_line_is_cut(tmp_path):
 def test_a_stage_takes_as_long_as_last_time_or_as_others_of_its_kind():
     assert estimate(["train@a", "train@new", "report", "fuse"], TIMINGS) == (30.0 + 35.0 + 3.0, ["fuse"])
     assert estimate(["fuse"], []) == (0, ["fuse"])
+
+
+TRAIN = {"train.iters": 6, "train.batch_size": 2, "train.max_seq_length": 640, "train.launch": None, "lora.layers": 8}
+RESPOND = {"respond.samples": 1, "respond.max_tokens": 112}
+CATEGORY = {"categories.a.train": 100, "categories.a.valid": 12, "data.seed": 1}
+
+
+def timing(stage: str, params: dict, base: int | None = 100, prompts: int = 0) -> dict:
+    """A record of ten seconds."""
+    about = {"base": base} if base else {}
+    return {"stage": stage, "seconds": 10.0, "params": params, "lines": {"questions": prompts}} | about
+
+
+@pytest.mark.parametrize(
+    ("stage", "was", "now", "expected"),
+    [
+        ("train@a", TRAIN, TRAIN, 10.0),
+        ("train@a", TRAIN, TRAIN | {"train.iters": 72}, 120.0),
+        ("train@a", TRAIN, TRAIN | {"curriculum.a.iters": 12, "train.batch_size": 4}, 40.0),
+        ("train@a", TRAIN, TRAIN | {"train.max_seq_length": 320}, 5.0),
+        ("train@a", TRAIN, TRAIN | {"lora.layers": 16}, None),
+        ("train@a", TRAIN, TRAIN | {"train.launch.processes": 2, "train.launch": 1}, None),
+        ("measure@a", {"measure.examples": 2}, {"measure.examples": 8}, 40.0),
+        ("respond@a", RESPOND, RESPOND | {"respond.max_tokens": 224}, 20.0),
+        ("capability@a", *({"capability.items": n, "capability.max_tokens": 64} for n in (24, 12)), 5.0),
+        ("render@a", CATEGORY, CATEGORY | {"categories.a.train": 213}, 20.0),
+        ("verdict@a", *({"judges.a.max_tokens": n, "judges.a.by": "mlx"} for n in (10, 20)), 20.0),
+        ("verdict@a", *({"judges.a.max_tokens": 10, "judges.a.by": by} for by in ("mlx", "server")), None),
+        ("base", {"base.source": "pypi"}, {"base.source": "hub"}, None),
+        ("report", {"report.seed": 1}, {"report.seed": 2}, 10.0),
+    ],
+)
+def test_an_earlier_timing_is_scaled_by_the_work(stage, was, now, expected):
+    found = scaled(timing(stage, was, prompts=5), stage, Work(now, 100, 5))
+    assert found == (None if expected is None else pytest.approx(expected))
+
+
+def test_more_prompts_take_longer_and_another_base_takes_nobody_knows_what():
+    record = timing("respond@a", RESPOND, prompts=5)
+    assert scaled(record, "respond@b", Work(RESPOND, 100, 20)) == pytest.approx(40.0)
+    assert [scaled(record, "respond@a", Work(RESPOND, base, 5)) for base in (90, None)] == [None, None]
+    assert scaled(TIMINGS[0], "train@a", Work(TRAIN, 100)) is None
+    works = {"train@new": Work(TRAIN | {"train.iters": 12}, 100), "respond@a": Work(RESPOND, 90, 5)}
+    assert estimate(list(works), [record, timing("train@a", TRAIN)], works) == (20.0, ["respond@a"])
+
+
+def test_a_plan_scales_what_a_build_took(two_steps, tmp_path):
+    project = Path(shutil.copytree(two_steps, tmp_path / "project", symlinks=True))
+    records = [json.loads(line) for line in (project / ".cache/timings.jsonl").read_text().splitlines()]
+    slow = [record | {"seconds": 100.0 if record["stage"].startswith("train@") else 0.0} for record in records]
+    (project / ".cache/timings.jsonl").write_text("".join(json.dumps(record) + "\n" for record in slow))
+    edit(project / "params.yaml", "  iters: 3", "  iters: 36")
+    assert "40 min 0 s by earlier timings" in ok(project, "cantica", "plan")
+    edit(project / "params.yaml", "vocab_size: 1024", "vocab_size: 1000")
+    told = ok(project, "cantica", "plan")
+    assert "by earlier timings; unknown for base, init, train@" in told, told
 
 
 def test_a_duration_reads_in_its_two_largest_units():

@@ -4,6 +4,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from stages.lib.common.command import READ
 from stages.lib.common.documents import raise_any, read_yaml
 from stages.lib.common.errors import InputError, Problem, did_you_mean
 
@@ -26,7 +27,7 @@ def read_params(*keys: str) -> dict:
         for name in parents:
             source = _child(source, name, key)
             target = target.setdefault(name, {})
-        target[last] = _child(source, last, key)
+        target[last] = READ[key] = _child(source, last, key)
     sys.audit("cantica.read_params", keys, chosen)  # for tests/hermetic.py
     raise_any(toolchain_faults(chosen.get("toolchain", {})))
     return chosen

@@ -14,6 +14,7 @@ from pathlib import Path
 from stages.lib.common.errors import InputError
 
 TIMINGS = Path(".cache/timings.jsonl")
+READ: dict[str, object] = {}  # the params that the stage read, by key: what its work depends on
 _START = time.perf_counter()
 
 
@@ -41,11 +42,15 @@ def run(main) -> None:
     except InputError as error:
         sys.exit(f"{name}: {len(error.problems)} {'fault' if len(error.problems) == 1 else 'faults'} in the input\n{error}")
     if stage and "MLX_RANK" not in os.environ:  # that of a step in several processes is kept by the one that launched them
-        _keep_timing(stage.split(":")[-1])
+        _keep_timing(stage.split(":")[-1], arguments)
 
 
-def _keep_timing(stage: str) -> None:
-    """Add what a finished stage took to TIMINGS, which no stage reads: {"stage", "seconds", "cpu_seconds", "peak_mb"}."""
+def _keep_timing(stage: str, arguments: dict) -> None:
+    """Add what a finished stage took to TIMINGS, which no stage reads, and what its work was.
+
+    {"stage", "seconds", "cpu_seconds", "peak_mb", "params": those it read, "base": bytes of the base model, if it read one,
+    "lines": of each argument that is a JSON Lines file}
+    """
     used = resource.getrusage(resource.RUSAGE_SELF)
     unit = 1 << 20 if sys.platform == "darwin" else 1 << 10  # of ru_maxrss: bytes there, KiB on Linux
     record = {
@@ -53,10 +58,19 @@ def _keep_timing(stage: str) -> None:
         "seconds": round(time.perf_counter() - _START, 2),
         "cpu_seconds": round(used.ru_utime + used.ru_stime, 2),
         "peak_mb": round(used.ru_maxrss / unit),
+        "params": READ,
+        "lines": {name: _lines(value) for name, value in arguments.items() if str(value).endswith(".jsonl")},
     }
+    if "base" in arguments:
+        record["base"] = sum(file.stat().st_size for file in arguments["base"].iterdir())
     TIMINGS.parent.mkdir(exist_ok=True)
     with TIMINGS.open("a", encoding="utf-8") as file:
         file.write(json.dumps(record) + "\n")
+
+
+def _lines(file: Path) -> int:
+    with file.open("rb") as lines:
+        return sum(1 for _ in lines)
 
 
 def _end_with(parent: int) -> None:
