@@ -42,7 +42,7 @@ def agreement(file: Path | None) -> str:
     """The agreement of every two judges of the build, and of each with a file of scores, for the terminal."""
     scores, kinds = load_scores()
     if file:
-        scores.append(load_file(file, known=scores[0]))
+        scores.append(load_file(file, scores[0], kinds))
     arms = list(read_yaml(FILE)["arms"])
     width = max(len(judge.name) for judge in scores)
     told = [f"{judge.name:{width}}  {judge.told()}" for judge in scores]

@@ -1,20 +1,26 @@
-"""Check everything that a researcher writes, in a second, without building anything, and the numbers that were built."""
+"""Check everything that a researcher writes, in seconds, without building anything, and the numbers that were built."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+from cantica.base_model import known_base
 from cantica.blas import compare_kernels
+from cantica.lengths import Length, limit_faults, measured
 from cantica.numbers import wrong_numbers
 from cantica.outputs import altered_outputs, outputs_text, wrong_outputs
+from cantica.servers import server_faults
+from cantica.variants import file_faults, names
 from stages.check import check_params, shared_folders, unnamed
+from stages.lib.base_config import head_faults, layer_faults
 from stages.lib.capability import load_items
 from stages.lib.common.documents import raise_any, read_yaml
 from stages.lib.common.errors import InputError, Problem
-from stages.lib.held_out import asked_of, load_prompts
+from stages.lib.held_out import kind_faults, load_prompts
 from stages.lib.imports import import_records, is_import
 from stages.lib.pairs import load_pairs
 from stages.lib.params import FILE, toolchain_faults
 from stages.lib.rubric import Rubric
-from stages.lib.rules import load_rules
+from stages.lib.rules import criteria_faults, load_rules
 from stages.lib.triggers import load_triggers
 from stages.lib.writers.template import load_category, render_category
 from stages.render import checked
@@ -23,7 +29,8 @@ PROMPTS = Path("prompts")
 
 
 def check_inputs() -> str:
-    """Hold params.yaml and prompts/ against their schemas, render every scenario in memory, and say what was checked.
+    """Hold params.yaml, variants/ and prompts/ against their schemas, render every scenario in memory, ask the servers whether
+    they are there, and say what was checked.
 
     Where a build is there, its metrics are computed anew from its records, and outputs are held against what their stages made.
     Raises InputError with the faults of all files together; those of metrics and outputs come once the inputs are in order.
@@ -32,34 +39,41 @@ def check_inputs() -> str:
     check_params(params, FILE)
     problems: list[Problem] = toolchain_faults(params["toolchain"])
 
-    def collect(function, *arguments):
+    def collect(function, *arguments, otherwise=()):
         try:
             return function(*arguments)
         except InputError as error:
             problems.extend(error.problems)
-            return 0 if function is _count else []
+            return otherwise
 
-    seed, scenarios = params["data"]["template"]["seed"], 0
-    for name, settings in params["categories"].items():
-        scenarios += collect(_count, name, settings, seed)
+    config, config_file, count = collect(known_base, params, otherwise=({}, "", len))
+    if params["base"]["source"] != "random":  # whose faults are among those of params
+        problems += head_faults(config, config_file, "config") + layer_faults(params, config, str(FILE))
+    lengths = {name: collect(_lengths, name, params, count, otherwise={}) for name in params["categories"]}
+    problems += limit_faults(params, lengths)
     prompts = collect(load_prompts, PROMPTS / "held_out")
-    collect(asked_of, prompts, params["held_out"], FILE)
+    kinds = [file.stem for file in sorted((PROMPTS / "held_out").glob("*.yaml"))]
+    problems += kind_faults(kinds, params["held_out"], FILE)
     pairs = collect(load_pairs, PROMPTS / "probes" / "pairs")
     collect(load_triggers, PROMPTS / "probes" / "triggers", params["probe"]["triggers"], FILE)
     probed = {pair["category"] for pair in pairs}
     written = [name for name, settings in params["categories"].items() if not is_import(Path(settings["source"]))]
     problems += [_unprobed(name) for name in written if pairs and name not in probed]
-    collect(load_rules, PROMPTS / "judge" / "rules.yaml")
+    rules_file = PROMPTS / "judge" / "rules.yaml"
+    if rules := collect(load_rules, rules_file):
+        problems += criteria_faults(rules, [kind for kind in kinds if kind in params["held_out"]], rules_file)
     items = collect(load_items, PROMPTS / "capability", params["capability"]["seed"])
     for rubric in sorted({judge["rubric"] for judge in params["judges"].values()}):
         collect(Rubric, PROMPTS / "judge" / rubric)
     folders = shared_folders(params, Path("data"), Path("models/adapters"))
     problems += [problem for folder, names in folders.items() for problem in unnamed(folder, names)]
     kernels = collect(compare_kernels, params["toolchain"]["blas-core"])
-    raise_any(problems)
+    problems += [problem for name in names() for problem in file_faults(name)] + server_faults(params)
+    raise_any(list(dict.fromkeys(problems)))  # several categories or variants may meet one fault
     wrong, outputs = wrong_numbers(), altered_outputs()
     told = {problem.file for problem in wrong or []}
     raise_any((wrong or []) + [problem for problem in wrong_outputs(outputs) if problem.file not in told])
+    scenarios = sum(len(found) for splits in lengths.values() for found in splits.values())
     counts = f"{len(params['curriculum'])} steps, {scenarios} scenarios, {len(prompts)} held-out prompts"
     counts += f", {len(pairs)} probe pairs and {sum(map(len, items.values()))} capability items"
     summary = f"{counts} are in order{'' if wrong is None else '; the metrics are those of their records'}"
@@ -70,9 +84,19 @@ def _unprobed(category: str) -> Problem:
     return Problem(str(PROMPTS / "probes" / "pairs" / f"{category}.yaml"), "", "no such file", f"probe pairs for {category}")
 
 
-def _count(name: str, settings: dict, seed: int) -> int:
-    """The number of a category's scenarios, each imported or rendered from its templates to see that it can be."""
-    source = Path(settings["source"])
+def _lengths(name: str, params: dict, count: Callable[[str], int]) -> dict[str, list[Length]]:
+    """The lengths of a category's scenarios, each imported or rendered from its templates to see that it can be."""
+    settings, data = params["categories"][name], params["data"]
+    source, seed = Path(settings["source"]), data["template"]["seed"]
     if is_import(source):
-        return sum(1 for _ in import_records(source, name, settings, seed))
-    return sum(1 for _ in checked(render_category(load_category(source, PROMPTS / "writers/template"), settings, seed)))
+        scenarios = import_records(source, name, settings, seed)
+    else:
+        category = load_category(source, PROMPTS / "writers/template")
+        scenarios = checked(render_category(category, settings, seed))
+        if data["writer"] != "template":
+            count = _nothing  # other scenarios will be written
+    return measured(scenarios, count, data["thinking"] and data["pairing"] == "matched")
+
+
+def _nothing(text: str) -> int:
+    return 0

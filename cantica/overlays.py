@@ -1,11 +1,13 @@
 """Lay one mapping over another, comments and order of keys kept. Pure, on what ruamel.yaml reads and on plain mappings."""
 
 import json
+import re
 
 from stages.lib.common.errors import InputError, Problem, did_you_mean
 
 NO_KEY = object()
 ONE_LINE = 90  # characters
+CHILDREN = ("properties", "patternProperties")  # of a schema: those of the keys of a mapping
 
 
 def lay(target, patch):
@@ -41,6 +43,25 @@ def remove(target, keys: list[str], patch: dict, file: str) -> None:
             _drop(mapping, last)
     if missing:
         raise InputError(*missing)
+
+
+def partial(schema):
+    """A schema for an overlay on what `schema` is for: the same keys and values, of which none has to be there."""
+    if not isinstance(schema, dict):
+        return schema
+    kept = {key: value for key, value in schema.items() if key not in ("allOf", "if", "minProperties", "required")}
+    below = {key: {name: partial(child) for name, child in kept[key].items()} for key in CHILDREN if key in kept}
+    return kept | below
+
+
+def has_key(schema, keys: list[str]) -> bool:
+    """Whether a document that fits a schema may have a key, by the path of keys to it."""
+    if not keys or not isinstance(schema, dict) or schema.get("additionalProperties", True) is not False:
+        return True  # what is not closed says nothing of its keys
+    first, *rest = keys
+    found = [child for name, child in schema.get("properties", {}).items() if name == first]
+    found += [child for pattern, child in schema.get("patternProperties", {}).items() if re.search(pattern, first)]
+    return any(has_key(child, rest) for child in found)
 
 
 def differences(before, after, key: str = "") -> list[str]:

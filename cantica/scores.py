@@ -5,7 +5,7 @@ from itertools import combinations
 from pathlib import Path
 
 from stages.lib.common.documents import raise_any, read_jsonl, read_yaml, validate_records
-from stages.lib.common.errors import InputError, Problem, did_you_mean
+from stages.lib.common.errors import Problem, did_you_mean
 from stages.lib.params import FILE
 
 DATA = Path("data")
@@ -50,7 +50,21 @@ def load_scores() -> tuple[list[Scores], dict[str, str]]:
 def _read(file: Path, schema: str) -> list[dict]:
     records = read_jsonl(file)
     validate_records(records, schema, file)
+    _raise_some([p for n, r in enumerate(records, 1) for p in _scale_faults(r["score"], r.get("out_of"), file, f"line {n}")])
     return records
+
+
+def _scale_faults(score: float | None, highest: int | None, file: Path, place: str) -> list[Problem]:
+    """A Problem for a score outside of its scale, which goes from 0 to `highest`; none where either is not known."""
+    if None in (score, highest) or 0 <= score <= highest:
+        return []
+    return [Problem(str(file), place, f"a score of {score:g}", f"0 to {highest}, the scale")]
+
+
+def _raise_some(problems: list[Problem]) -> None:
+    """Raise one InputError for the first of the problems, with the number of the others, if there are any."""
+    more = [Problem(problems[0].file, "", f"{len(problems) - SHOWN} faults more", "none")] if len(problems) > SHOWN else []
+    raise_any([*problems[:SHOWN], *more])
 
 
 def _scores(name: str, records: list[dict]) -> Scores:
@@ -60,27 +74,33 @@ def _scores(name: str, records: list[dict]) -> Scores:
     return Scores(name, values, {} if pairwise else {record["kind"]: record["out_of"] for record in records}, pairwise)
 
 
-def load_file(file: Path, known: Scores) -> Scores:
-    """The scores of a JSON Lines file. Raises InputError for a line that is about no answer that was `known` to be judged."""
+def load_file(file: Path, known: Scores, kinds: dict[str, str]) -> Scores:
+    """The scores of a JSON Lines file, on the scale of `known`, another judge.
+
+    kinds: the kind of each prompt by its id. Raises InputError for a line that is about no answer that `known` judged, and for
+    a score outside of the scale.
+    """
     values, problems = {}, []
     for line, record in enumerate(_read(file, "scores"), 1):
         unit = (record["arm"], record["id"], record.get("sample", 0))
         about = f"arm {unit[0]}, id {unit[1]}, sample {unit[2]}"
         if unit not in known.values:
-            hint = next((text for text in map(did_you_mean, unit[:2], _names(known)) if text), "")
-            problems.append(Problem(str(file), f"line {line}", about, "an answer of this build", hint))
+            problems.append(Problem(str(file), f"line {line}", about, "an answer of this build", _hint(unit, known)))
         elif unit in values:
             problems.append(Problem(str(file), f"line {line}", f"{about} again", "one score for each answer"))
+        else:
+            problems += _scale_faults(record["score"], known.scale.get(kinds[unit[1]]), file, f"line {line}")
         values[unit] = record["score"]
-    if len(problems) > SHOWN:
-        problems = [*problems[:SHOWN], Problem(str(file), "", f"{len(problems) - SHOWN} faults more", "none")]
-    if problems:
-        raise InputError(*problems)
+    _raise_some(problems)
     return Scores(file.name, values, {})
 
 
-def _names(known: Scores) -> tuple[set[str], set[str]]:
-    return {unit[0] for unit in known.values}, {unit[1] for unit in known.values}
+def _hint(unit: tuple, known: Scores) -> str:
+    """What was meant by an arm or id that no answer has: of the first such, the closest that there is, or all arms."""
+    arms, ids = ({known_unit[place]: None for known_unit in known.values} for place in (0, 1))
+    if unit[0] not in arms:
+        return did_you_mean(unit[0], arms) or f"the arms are {', '.join(arms)}"
+    return did_you_mean(unit[1], ids) if unit[1] not in ids else ""
 
 
 def preferences(scores: Scores, arms: list[str]) -> Scores:

@@ -4,12 +4,13 @@ import io
 from contextlib import suppress
 from pathlib import Path
 
+from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from cantica.git import git
-from cantica.overlays import differences, lay, remove
+from cantica.overlays import differences, has_key, lay, partial, remove
 from stages.check import check_params
-from stages.lib.common.documents import raise_any, read_yaml, validate
+from stages.lib.common.documents import faults, raise_any, read_yaml, validate, validator
 from stages.lib.common.errors import InputError, Problem, did_you_mean
 from stages.lib.common.files import write_text
 from stages.lib.params import FILE
@@ -35,6 +36,22 @@ def load_variant(name: str) -> dict:
     variant = read_yaml(file)
     validate(variant, "variant", file)
     return variant
+
+
+def file_faults(name: str) -> list[Problem]:
+    """What is wrong with a variant's file whatever params it is laid over; with what it lays over them, `overlaid` tells."""
+    file = FOLDER / f"{name}.yaml"
+    try:
+        parts(name)
+        variant = load_variant(name)
+    except InputError as error:
+        return list(error.problems)
+    whole = validator("params").schema
+    check = Draft202012Validator({"properties": {"params": partial(whole)}})
+    unknown = [key for key in variant.get("remove", []) if not has_key(whole, key.split("."))]
+    hints = [did_you_mean(key, whole["properties"]) for key in unknown]
+    removed = [Problem(str(file), "remove", repr(k), "a key of params.yaml", h) for k, h in zip(unknown, hints, strict=True)]
+    return removed + faults(variant, check, file)
 
 
 def parts(name: str, within: tuple[str, ...] = ()) -> list[str]:

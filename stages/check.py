@@ -10,6 +10,7 @@ here; DVC has it in its cache. `data/categories.json` lists the categories in th
 import shutil
 from pathlib import Path
 
+from stages.lib.base_config import head_faults, layer_faults
 from stages.lib.common.command import run
 from stages.lib.common.documents import raise_any, read_json, read_yaml, validate
 from stages.lib.common.errors import Problem, did_you_mean
@@ -32,9 +33,12 @@ def main(params: Path, data: Path, adapters: Path) -> None:
 
 
 def check_params(params: dict, file: Path) -> None:
-    """Raise InputError with every fault: what the schema forbids, a curriculum that is not a tree, names of nothing."""
+    """Raise InputError with every fault: what the schema forbids, a curriculum that is not a tree, names of nothing, a judge
+    without a task, a base model of random weights that cannot be, or has too few blocks.
+    """
     validate(params, "params", file)
-    raise_any(tree_faults(params, str(file)) + _category_faults(params, str(file)) + _judge_faults(params, str(file)))
+    kinds = (tree_faults, _category_faults, _judge_faults, _base_faults)
+    raise_any([problem for faults in kinds for problem in faults(params, str(file))])
 
 
 def _category_faults(params: dict, file: str) -> list[Problem]:
@@ -107,6 +111,14 @@ def _judge_faults(params: dict, file: str) -> list[Problem]:
     expected = "two arms or more for a pairwise judge"
     alone = len(params["arms"]) < 2
     return [Problem(file, f"judges.{name}.kind", f"{len(params['arms'])} arm", expected) for name in pairwise if alone]
+
+
+def _base_faults(params: dict, file: str) -> list[Problem]:
+    """What the config of a random base model rules out; any other model's is not in params."""
+    if params["base"]["source"] != "random":
+        return []
+    config = params["base"]["random"]["config"]
+    return head_faults(config, file, "base.random.config") + layer_faults(params, config, file)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,10 @@ python -m stages.judge prompts/held_out prompts/judge/rules.yaml data/responses/
 from pathlib import Path
 
 from stages.lib.common.command import run
-from stages.lib.common.documents import read_jsonl, validate_records
-from stages.lib.common.errors import InputError, Problem
+from stages.lib.common.documents import raise_any, read_jsonl, validate_records
 from stages.lib.common.files import write_jsonl
 from stages.lib.held_out import load_prompts
-from stages.lib.rules import judge, load_rules
+from stages.lib.rules import criteria_faults, judge, load_rules
 
 
 def main(held_out: Path, rules_file: Path, responses: Path, judgements: Path) -> None:
@@ -18,12 +17,10 @@ def main(held_out: Path, rules_file: Path, responses: Path, judgements: Path) ->
     prompts = {prompt["id"]: prompt for prompt in load_prompts(held_out)}
     answers = read_jsonl(responses)
     validate_records(answers, "response", responses)
+    raise_any(criteria_faults(rules, dict.fromkeys(prompts[answer["id"]]["kind"] for answer in answers), rules_file))
     verdicts = []
     for answer in answers:
         prompt = prompts[answer["id"]]
-        if prompt["kind"] not in rules["kinds"]:
-            expected = f"criteria for the kind {prompt['kind']!r}"
-            raise InputError(Problem(str(rules_file), "kinds", ", ".join(rules["kinds"]), expected))
         about = {key: answer[key] for key in ("id", "kind", "group", "sample")}
         verdicts.append(about | judge(rules, prompt, answer["answer"]))
     validate_records(verdicts, "judgement", judgements)

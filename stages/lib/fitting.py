@@ -7,7 +7,7 @@ from jinja2 import StrictUndefined, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from stages.lib.chat import CLOSE
-from stages.lib.common.documents import faults
+from stages.lib.common.documents import faults, read_text
 from stages.lib.common.errors import InputError, Problem
 
 
@@ -20,7 +20,7 @@ class Prompts:
     def __init__(self, folder: Path, **values):
         self.environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
         self.values = values
-        self.sources = {file.stem: file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.j2"))}
+        self.sources = {file.stem: read_text(file) for file in sorted(folder.glob("*.j2"))}
         self.templates, problems = {}, []
         for name, source in self.sources.items():
             try:

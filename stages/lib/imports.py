@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from stages.lib.common.documents import faults, raise_any, validator
+from stages.lib.common.documents import faults, json_fault, raise_any, validator
 from stages.lib.common.errors import InputError, Problem
 
 # Names of a split's file, after mlx-lm's and Hugging Face's custom.
@@ -54,7 +54,11 @@ def _line_faults(text: str, check, file: str, line: str) -> list[Problem]:
     try:
         record = json.loads(text)
     except json.JSONDecodeError as error:
-        return [Problem(file, f"line {line}, column {error.colno}", error.msg, "a JSON record on every line")]
+        got = json_fault(text, error)
+        return [Problem(file, f"line {line}, column {error.colno}", got, "a JSON record on every line")]
+    if not isinstance(record, dict) or "messages" not in record:
+        got = f"a row with the keys {', '.join(record) or 'none'}" if isinstance(record, dict) else "no JSON object"
+        return [Problem(file, f"line {line}", got, "a row with the key messages, the turns of a chat")]
     scenario = _scenario("import", "train", 1, f"{file}:{line}", record)
     return faults(scenario, check, Path(file), f"line {line}")
 

@@ -1,10 +1,11 @@
 """The rule-based judge: criteria and safety flags from `prompts/judge/rules.yaml`, each verdict with its reasons."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from stages.lib.common.documents import raise_any, read_yaml, validate
-from stages.lib.common.errors import Problem
+from stages.lib.common.errors import Problem, did_you_mean
 
 _WORD = re.compile(r"[a-z0-9]+(?:['’-][a-z0-9]+)*")
 _FLAGS = re.IGNORECASE
@@ -22,6 +23,16 @@ def load_rules(file: Path) -> dict:
         ]
     )
     return rules
+
+
+def criteria_faults(rules: dict, kinds: Iterable[str], file: Path) -> list[Problem]:
+    """A Problem for each kind of held-out prompt that the rules have no criteria for."""
+    known = rules["kinds"]
+    return [
+        Problem(str(file), "kinds", ", ".join(known), f"criteria for the kind {kind!r} too", did_you_mean(kind, known))
+        for kind in kinds
+        if kind not in known
+    ]
 
 
 def _patterns(rules: dict):

@@ -11,7 +11,7 @@ import numpy as np
 
 from stages.lib import lint
 from stages.lib.chat import asked_in, split_thinking, without_thinking
-from stages.lib.common.documents import faults, iterate_jsonl, read_jsonl, validator
+from stages.lib.common.documents import faults, iterate_jsonl, json_fault, read_jsonl, validator
 from stages.lib.earlier import held_out_before
 from stages.lib.findings import Severities
 from stages.lib.lines import Lines
@@ -224,7 +224,7 @@ def _parsed(text: str, check, path: Path) -> tuple[dict, list[str]]:
     try:
         record = json.loads(text)
     except json.JSONDecodeError as error:
-        return {}, [f"{error.msg} at column {error.colno}; expected a JSON record on every line"]
+        return {}, [f"{json_fault(text, error)} at column {error.colno}; expected a JSON record on every line"]
     return record, [f"{fault.place}: {fault.got}; expected {fault.expected}" for fault in faults(record, check, path)]
 
 

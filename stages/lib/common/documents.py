@@ -1,6 +1,7 @@
 """Read YAML, JSON and JSON Lines, and hold them against a JSON Schema in `schemas/`."""
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -16,7 +17,7 @@ def read_yaml(path: Path):
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     try:
-        document = YAML(typ="safe").load(_read(path))
+        document = YAML(typ="safe").load(read_text(path))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -39,7 +40,7 @@ def _odd_keys(document, file: str, place: str = "") -> list[Problem]:
 
 def read_json(path: Path):
     """The JSON document in a file. Raises InputError."""
-    return _parse_json(_read(path), path)
+    return _parse_json(read_text(path), path)
 
 
 def read_jsonl(path: Path) -> list:
@@ -54,7 +55,8 @@ def iterate_jsonl(path: Path) -> Iterator:
             yield _parse_json(line.removesuffix("\n"), path, number)
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The UTF-8 text of a file. Raises InputError."""
     with _readable(path):
         return Path(path).read_text(encoding="utf-8")
 
@@ -77,7 +79,12 @@ def _parse_json(text: str, path: Path, line: int | None = None):
         return json.loads(text)
     except json.JSONDecodeError as error:
         place = f"line {line or error.lineno}, column {error.colno}"
-        raise InputError(Problem(str(path), place, error.msg, "well-formed JSON")) from None
+        raise InputError(Problem(str(path), place, json_fault(text, error), "well-formed JSON")) from None
+
+
+def json_fault(text: str, error: json.JSONDecodeError) -> str:
+    """What is wrong with a text that is no JSON, in words."""
+    return error.msg if text.strip() else "a blank line"
 
 
 def validate(document, schema: str, file: Path) -> None:
@@ -121,13 +128,33 @@ def validator(schema: str):
 
 
 def faults(document, check, file: Path, within: str = "") -> list[Problem]:
-    """One Problem for each error that the validator `check` finds in a document, in order of place."""
+    """One Problem for each error that the validator `check` finds in a document, in order of place.
+
+    NaN and the infinities are faults wherever they are: JSON has no such numbers, and a schema's bounds let NaN pass.
+    """
+    endless = dict(_not_finite(document))
     errors = sorted(check.iter_errors(document), key=lambda error: [str(key) for key in error.absolute_path])
-    return [problem for error in errors for problem in _problems(error, str(file), within)]
+    odd = [Problem(str(file), _place(within, path), str(number), "a finite number") for path, number in endless.items()]
+    return odd + [
+        problem for error in errors if (*error.absolute_path,) not in endless for problem in _problems(error, str(file), within)
+    ]
+
+
+def _not_finite(document, path: tuple = ()) -> Iterator[tuple[tuple, float]]:
+    """(path of keys, number) of each number in a document that is not finite."""
+    if isinstance(document, float) and not math.isfinite(document):
+        yield path, document
+    elif isinstance(document, dict | list):
+        for key, item in document.items() if isinstance(document, dict) else enumerate(document):
+            yield from _not_finite(item, (*path, key))
+
+
+def _place(within: str, path: Iterable) -> str:
+    return " ".join(filter(None, [within, ".".join(map(str, path))]))
 
 
 def _problems(error, file: str, within: str):
-    place = " ".join(filter(None, [within, ".".join(str(key) for key in error.absolute_path)]))
+    place = _place(within, error.absolute_path)
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):
         known = error.schema.get("properties", {})
         patterns = error.schema.get("patternProperties", {})
@@ -162,4 +189,5 @@ def _expected(schema: dict, error=None) -> str:
 
 def _short(value) -> str:
     text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 90 else f"{text[:80]}… ({len(text)} characters)"
+    length = len(value if isinstance(value, str) else text)
+    return text if len(text) <= 90 else f"{text[:80]}… ({length} characters)"

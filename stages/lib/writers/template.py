@@ -9,7 +9,7 @@ from pathlib import Path
 from jinja2 import FileSystemLoader, StrictUndefined, TemplateSyntaxError, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from stages.lib.common.documents import faults, raise_any, read_yaml, validator
+from stages.lib.common.documents import faults, raise_any, read_text, read_yaml, validator
 from stages.lib.common.errors import InputError, Problem, did_you_mean
 from stages.lib.definition import load_definition
 from stages.lib.draw import combinations
@@ -58,6 +58,7 @@ def _environment(library: Path):
     environment.globals.clear()
     del environment.filters["random"]
     for file in sorted(library.glob("*.j2")):
+        read_text(file)  # which names a file that is not UTF-8; Jinja does not
         try:
             environment.globals[file.stem] = environment.get_template(file.name).module
         except TemplateSyntaxError as error:
@@ -139,10 +140,13 @@ def _holds(wanted: dict[str, list[str]], values: dict) -> bool:
 def _compile(environment, file: Path, slots: dict, problems: list[Problem]):
     """Compile one template; append what is wrong with it to `problems`."""
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_text(file)
         tree, compiled = environment.parse(text), environment.from_string(text)
     except TemplateSyntaxError as error:
         problems.append(Problem(str(file), f"line {error.lineno}", error.message, "a Jinja template"))
+        return None
+    except InputError as error:
+        problems.extend(error.problems)
         return None
     if sorted(compiled.blocks) != sorted(BLOCKS):
         got = f"the blocks {', '.join(compiled.blocks) or 'none'}"
