@@ -155,18 +155,11 @@ def _agreement(arguments) -> None:
 
 
 def _list(arguments) -> None:
-    from cantica.variants import file_faults, load_variant, names
+    from cantica.variants import file_faults, in_a_line, load_variant, names
 
     for name in names():
         problems = file_faults(name)
-        print(f"{name:16} {_broken(problems) if problems else load_variant(name)['tests']}")
-
-
-def _broken(problems: list) -> str:
-    """A line that says what is wrong with a file: its first fault, and the number of the others."""
-    first, more = problems[0], f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    place = ": ".join(filter(None, [first.file, first.place]))
-    return f"broken: {place}: {first.got}; expected {first.expected}{more}"
+        print(f"{name:16} {f'broken: {in_a_line(problems)}' if problems else load_variant(name)['tests']}")
 
 
 def _seeds(text: str) -> list[int]:

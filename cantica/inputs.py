@@ -9,7 +9,7 @@ from cantica.lengths import Length, limit_faults, measured
 from cantica.numbers import wrong_numbers
 from cantica.outputs import altered_outputs, outputs_text, wrong_outputs
 from cantica.servers import server_faults
-from cantica.variants import file_faults, names
+from cantica.variants import file_faults, in_a_line, misfits, names
 from stages.check import check_params, shared_folders, unnamed
 from stages.lib.base_config import head_faults, layer_faults
 from stages.lib.capability import load_items
@@ -30,7 +30,8 @@ PROMPTS = Path("prompts")
 
 def check_inputs() -> str:
     """Hold params.yaml, variants/ and prompts/ against their schemas, render every scenario in memory, ask the servers whether
-    they are there, and say what was checked.
+    they are there, and say what was checked. A variant that does not fit over params.yaml as it is now, where another may lie
+    already, is no fault, but named.
 
     Where a build is there, its metrics are computed anew from its records, and outputs are held against what their stages made.
     Raises InputError with the faults of all files together; those of metrics and outputs come once the inputs are in order.
@@ -46,7 +47,7 @@ def check_inputs() -> str:
             problems.extend(error.problems)
             return otherwise
 
-    config, config_file, count = collect(known_base, params, otherwise=({}, "", len))
+    config, config_file, count = collect(known_base, params, otherwise=({}, "", _nothing))
     if params["base"]["source"] != "random":  # whose faults are among those of params
         problems += head_faults(config, config_file, "config") + layer_faults(params, config, str(FILE))
     lengths = {name: collect(_lengths, name, params, count, otherwise={}) for name in params["categories"]}
@@ -77,7 +78,9 @@ def check_inputs() -> str:
     counts = f"{len(params['curriculum'])} steps, {scenarios} scenarios, {len(prompts)} held-out prompts"
     counts += f", {len(pairs)} probe pairs and {sum(map(len, items.values()))} capability items"
     summary = f"{counts} are in order{'' if wrong is None else '; the metrics are those of their records'}"
-    return "\n".join(filter(None, [summary, kernels, *outputs_text(outputs)]))
+    unfit = {name: found for name in names() if (found := misfits(name))}
+    misfit = [f"{name} does not fit over params.yaml as it is: {in_a_line(p)}" for name, p in unfit.items()]
+    return "\n".join(filter(None, [summary, kernels, *misfit, *outputs_text(outputs)]))
 
 
 def _unprobed(category: str) -> Problem:

@@ -24,7 +24,7 @@ class Length:
         return self.prompt + (0 if "thinking" in loss_on else self.thinking)
 
 
-Lengths = dict[str, dict[str, list[Length]]]  # of each category, those of each split
+Lengths = dict[str, dict[str, list[Length]]]  # of each category, those of each split; of a faulty category none
 
 
 def measured(scenarios: Iterable[dict], count: Callable[[str], int], thinking: bool) -> dict[str, list[Length]]:
@@ -53,7 +53,9 @@ def limit_faults(params: dict, lengths: Lengths) -> list[Problem]:
             limit, loss_on = (own.get(key, train[key]) for key in ("max_seq_length", "loss_on"))
             add(f"{place}.max_seq_length", limit, loss_on, lengths.get(category, {}).get("train", []))
     for found in lengths.values():
-        add("measure.max_seq_length", measure["max_seq_length"], train["loss_on"], found["valid"][: measure["examples"]])
+        add(
+            "measure.max_seq_length", measure["max_seq_length"], train["loss_on"], found.get("valid", [])[: measure["examples"]]
+        )
     return [p for (place, limit), before in limits.items() if (p := _fault(place, limit, before))]
 
 

