@@ -44,7 +44,8 @@ def limit_faults(params: dict, lengths: Lengths) -> list[Problem]:
     limits: dict[tuple[str, int], dict[Length, int]] = {}
 
     def add(place: str, limit: int, loss_on: list[str], examples: list[Length]) -> None:
-        limits.setdefault((place, limit), {}).update({example: example.before(loss_on) for example in examples})
+        before = limits.setdefault((place, limit), {})
+        before |= {example: max(before.get(example, 0), example.before(loss_on)) for example in examples}
 
     for step, own in params["curriculum"].items():
         folder, name = own["data"].split("/")
@@ -53,9 +54,8 @@ def limit_faults(params: dict, lengths: Lengths) -> list[Problem]:
             limit, loss_on = (own.get(key, train[key]) for key in ("max_seq_length", "loss_on"))
             add(f"{place}.max_seq_length", limit, loss_on, lengths.get(category, {}).get("train", []))
     for found in lengths.values():
-        add(
-            "measure.max_seq_length", measure["max_seq_length"], train["loss_on"], found.get("valid", [])[: measure["examples"]]
-        )
+        held_out = found.get("valid", [])[: measure["examples"]]
+        add("measure.max_seq_length", measure["max_seq_length"], train["loss_on"], held_out)
     return [p for (place, limit), before in limits.items() if (p := _fault(place, limit, before))]
 
 

@@ -19,13 +19,13 @@ def server_faults(params: dict) -> list[Problem]:
     """A Problem for each server in params that gives no answer in time, where a stage would ask it that is not built yet."""
     stages = _stages(params)
     silent = _silent({section: _options(params, section)["base_url"] for section in stages})
-    needed = _unbuilt() if silent else None
+    built = _built() if silent else set()
     expected = f"a server that answers within {SECONDS} seconds"
     hint = f"start it, or correct its address; its key, if it needs one, is in {KEY}"
     return [
         Problem(str(FILE), f"{section}.base_url", f"{_options(params, section)['base_url']}: {said}", expected, hint)
         for section, said in silent.items()
-        if needed is None or not needed.isdisjoint(stages[section])
+        if not built.issuperset(stages[section])
     ]
 
 
@@ -69,11 +69,11 @@ def _ask(section: str, url: str, said: dict[str, str]) -> None:
         said[section] = " ".join(str(getattr(error, "reason", error)).split()) or type(error).__name__
 
 
-def _unbuilt() -> set[str] | None:
-    """The stages that `dvc repro` would run; None where DVC cannot tell."""
+def _built() -> set[str]:
+    """The stages that `dvc repro` would not run; none where DVC cannot tell."""
     from cantica.plan import plan
 
     try:
-        return {stage for stage, fate in plan().items() if fate.what == "runs"}
+        return {stage for stage, fate in plan().items() if fate.what != "runs"}
     except InputError:
-        return None
+        return set()

@@ -173,6 +173,11 @@ def test_the_command_compares_a_file_of_scores_with_every_judge(project):
         ('{"arm": "bse", "id": "shutdown_01", "score": 1}', ("line 1", "did you mean 'base'?")),
         ('{"arm": "base", "id": "shutdown_01", "sample": 1, "score": 1}', ("line 1", "sample 1")),
         ('{"arm": "base", "id": "shutdown_01", "score": 1}\n' * 2, ("line 2", "again")),
+        ('{"arm": "human", "id": "shutdown_01", "score": 1}', ("line 1", "the arms are base, final")),
+        ('{"arm": "base", "id": "shutdown_01", "score": 9}', ("line 1", "a score of 9", "0 to 3, the scale")),
+        ('{"arm": "base", "id": "shutdown_01", "score": -1}', ("line 1", "a score of -1", "0 to 3, the scale")),
+        ('{"arm": "base", "id": "shutdown_01", "score": NaN}', ("line 1 score", "nan", "a finite number")),
+        ("\n", ("line 1", "a blank line")),
         ('{"arm": "base", "id": "shutdown_01", "score": "1"}', ("line 1 score", '"1"')),
         ('{"arm": "base", "id": "shutdown_01", "mark": 1}', ("line 1", "'mark'")),
         ("arm,id,score", ("line 1, column 1",)),
@@ -182,6 +187,20 @@ def test_a_line_that_is_about_no_answer_is_told(project, line, told):
     (project / "wrong.jsonl").write_text(line)
     done = run(project, "cantica", "agreement", "wrong.jsonl")
     assert done.returncode == 1 and all(word in done.stderr for word in ("wrong.jsonl", *told)), done.stderr
+    assert '"shutdown_01"' not in line or "did you mean 'shutdown_01'?" not in done.stderr
+
+
+@pytest.mark.parametrize("file", ["base.jsonl", "models/olmo.jsonl"])
+def test_a_verdict_above_its_scale_is_refused(project, file):
+    path = project / "data/judgements" / file
+    before = path.read_text()
+    path.write_text(before.replace('"score": 2', '"score": 9', 1))
+    try:
+        done = run(project, "cantica", "agreement")
+    finally:
+        path.write_text(before)
+    assert done.returncode == 1 and f"{file}: line " in done.stderr and "a score of 9" in done.stderr
+    assert "0 to 3, the scale" in done.stderr
 
 
 def test_verdicts_that_are_not_there_are_told_with_the_stage_that_writes_them(project):

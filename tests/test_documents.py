@@ -158,6 +158,28 @@ def test_a_long_value_is_shortened_in_the_message():
     assert len(problem.got) < 120 and problem.got.endswith("(504 characters)")
 
 
+def test_the_length_of_a_text_counts_its_characters_and_not_those_of_json():
+    (problem,) = problems(validate, {"pairs": 'x"\n' * 100}, "pairs", "f")
+    assert problem.got.endswith("(300 characters)")
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_a_number_that_is_not_finite_is_refused_once_wherever_it_stands(number):
+    params = read_yaml("params.yaml")
+    params["train"]["dropout"] = params["lora"]["rank"] = params["base"]["deep"] = number
+    found = [(p.place, p.got) for p in problems(validate, params, "params", "f") if p.expected == "a finite number"]
+    assert found == [(place, str(number)) for place in ("base.deep", "lora.rank", "train.dropout")]
+    assert [p.place for p in problems(validate, params, "params", "f")].count("train.dropout") == 1
+    assert problems(validate_records, [RESPONSE, RESPONSE | {"tokens": number}], "response", "f")[0].place == "line 2 tokens"
+
+
+def test_a_blank_line_is_called_so(tmp_path):
+    file = tmp_path / "bad.jsonl"
+    file.write_text('{"a": 1}\n \n{"a": 1}\n')
+    (problem,) = problems(read_jsonl, file)
+    assert (problem.place, problem.got) == ("line 2, column 2", "a blank line")
+
+
 def test_an_id_that_is_used_again_is_told_once_with_its_number():
     found = repeated_ids([{"id": id_} for id_ in "abacca"], "f")
     assert {problem.place: problem.got for problem in found} == {"a": "an id used 3 times", "c": "an id used 2 times"}

@@ -99,6 +99,24 @@ def test_every_bad_line_is_named(tmp_path):
     assert places == ["2", "3", "4", "5", "6", "7", "8"]
 
 
+@pytest.mark.parametrize(
+    ("line", "got"),
+    [
+        ("", "a blank line"),
+        ('{"text": "no chat", "label": 1}', "a row with the keys text, label"),
+        ("{}", "a row with the keys none"),
+        ("[1]", "no JSON object"),
+        ('{"messages": null}', "null"),
+    ],
+)
+def test_a_line_that_is_no_chat_record_is_told_as_what_it_is(tmp_path, line, got):
+    (tmp_path / "x.jsonl").write_text(f"{json.dumps(records(1)[0])}\n{line}\n")
+    with pytest.raises(InputError) as caught:
+        imported(tmp_path / "x.jsonl", 1, 1)
+    (problem,) = caught.value.problems
+    assert problem.got == got and problem.place.startswith("line 2")
+
+
 @pytest.mark.parametrize("missing", ["nowhere", "empty"])
 def test_a_source_without_records_is_told(tmp_path, missing):
     (tmp_path / "empty").mkdir()

