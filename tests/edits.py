@@ -257,6 +257,7 @@ EDITS = [
     # No judge is a model there, so nothing is judged again.
     edit("a prompt of the rubric", "prompts/judge/rubric/model.j2", r"\A", "Listen. ", set()),
     comment("stages/lib/server.py", set()),
+    comment("stages/lib/base_config.py", CHECK),
     comment("stages/lib/tree.py", CHECK | AUDIT | REPORT),
     edit("the report's template", "stages/templates/report.html.j2", "</body>", "\n</body>", REPORT),
     # ---- what no stage reads

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from projects import clone, edit, ok, run
 
+from cantica.lengths import limit_faults, measured
 from cantica.servers import _silent, server_faults
 from stages.lib.bpe import learnt_tokenizer
 from stages.lib.common.documents import read_yaml
@@ -312,6 +313,25 @@ def test_a_base_model_in_a_folder_says_its_blocks(project, tmp_path):
     message = refused(project, "cantica", "check")
     assert "params.yaml: lora.layers" in message and "4 at most" in message
     assert f"{tmp_path / 'model/config.json'}: config.num_attention_heads" in message
+
+
+def test_what_stands_before_the_loss_is_the_prompt_and_the_thinking_that_carries_none():
+    scenario = {
+        "id": "x-train-001",
+        "origin": "x.j2",
+        "split": "train",
+        "scenario": "a b",
+        "reflection": "c?",
+        "answer": "f g h",
+    }
+    (length,) = measured([scenario | {"thinking": "d e"}], lambda text: len(text.split()), thinking=True)["train"]
+    assert (length.before(["answer"]), length.before(["thinking", "answer"]), length.before(["prompt"])) == (6, 3, 0)
+    one, two = {"data": "train/x"}, {"data": "mixes/m", "loss_on": ["answer"]}
+    params = {"train": {"max_seq_length": 6, "loss_on": ["thinking"]}, "measure": {"max_seq_length": 3, "examples": 1}}
+    params |= {"curriculum": {"two": two, "one": one}, "mixes": {"m": {"x": 1}}}
+    (fault,) = limit_faults(params, {"x": {"train": [length], "valid": []}, "faulty": {}})
+    assert (fault.place, fault.got) == ("train.max_seq_length", "6") and "x-train-001 (x.j2)" in fault.expected
+    assert [f.place for f in limit_faults(params, {"x": {"train": [], "valid": [length]}})] == ["measure.max_seq_length"]
 
 
 # ---- servers, asked before anything is built
