@@ -9,7 +9,7 @@ from cantica.crossed import Runs
 from cantica.headline import entries, title
 from cantica.revisions import Group, Revision
 from stages.lib import inference, metrics
-from stages.lib.measures import Measure, Table
+from stages.lib.measures import Ending, Measure, Table, marked, opposed, unequal
 
 Told = dict[str, dict[str, Measure]]  # {name of a run: {key: measure}}
 
@@ -20,6 +20,7 @@ class Row:
 
     context: of the first arm of the first group. levels: of each group, by name. differences: of each group but the first
     from the first, p adjusted for their number. parts: {group of items: (levels, differences)}, adjusted for all of them.
+    Differences are marked as in details.json where answers did not end alike, and where groups of items go opposite ways.
     """
 
     measure: Measure
@@ -83,11 +84,16 @@ def row(m: Measure, groups: list[Group], told: Told, draws: dict[str, int]) -> R
     by_part = adjusted(
         {(part, name): entry for part, within in inside.items() for name, entry in against_first(within, draws).items()}
     )
+    by_part = {(part, name): entry and entry | _unlike(m, groups, told, name, part) for (part, name), entry in by_part.items()}
+    whole = {
+        name: entry and entry | _unlike(m, groups, told, name) | marked("opposed", opposed(_of_group(by_part, name)))
+        for name, entry in adjusted(against_first(tables, draws)).items()
+    }
     return Row(
         m,
         level(m, {"": context}, draws),
         {group.name: level(m, tables[group.name], draws) or recorded(group, m) for group in groups},
-        adjusted(against_first(tables, draws)),
+        whole,
         {
             part: (
                 {name: level(m, runs, draws) for name, runs in within.items()},
@@ -96,6 +102,22 @@ def row(m: Measure, groups: list[Group], told: Told, draws: dict[str, int]) -> R
             for part, within in inside.items()
         },
     )
+
+
+def _of_group(by_part: dict[tuple[str, str], dict], name: str) -> dict[str, dict]:
+    return {part: entry for (part, group), entry in by_part.items() if entry and group == name}
+
+
+def _unlike(m: Measure, groups: list[Group], told: Told, name: str, part: str | None = None) -> dict:
+    """The mark of a group whose answers ended otherwise than the first's, over all items or over those of a part."""
+
+    def endings(group: Group) -> list[Ending]:
+        measures = [(told[run.name][m.key], run.arm) for run in group.built.values() if m.key in told[run.name]]
+        every = [(one, measure.groups.get(one.id)) for measure, arm in measures for one in measure.endings.get(arm, [])]
+        return [one for one, of in every if part is None or of == part]
+
+    sides = {group.name: endings(group) for group in groups if group.name in (groups[0].name, name)}
+    return marked("unequal", unequal(sides))
 
 
 def against_first(tables: dict[str, Runs], draws: dict[str, int]) -> dict[str, dict]:

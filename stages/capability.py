@@ -71,13 +71,18 @@ def answer(model, tokenizer, instructions: list[dict], sums: list[dict], setting
     answers = iter(ask(model, tokenizer, prompts, samplers, settings["max_tokens"], settings["batch_size"]))
     records = []
     for item in instructions:
-        said = next(answers).answer
-        records.append(_record("instructions", item["id"], item["prompt"], said, first_failed(item["checks"], said)))
+        reply = next(answers)
+        failed = first_failed(item["checks"], reply.answer)
+        records.append(_record("instructions", item["id"], item["prompt"], reply.answer, failed) | _ending(reply))
     for item in sums:
-        said = next(answers).answer
-        failed = None if last_integer(said) == item["answer"] else f"last whole number: {item['answer']}"
-        records.append(_record("arithmetic", item["id"], item["prompt"], said, failed))
+        reply = next(answers)
+        failed = None if last_integer(reply.answer) == item["answer"] else f"last whole number: {item['answer']}"
+        records.append(_record("arithmetic", item["id"], item["prompt"], reply.answer, failed) | _ending(reply))
     return records
+
+
+def _ending(reply) -> dict[str, bool]:
+    return {"ended": reply.ended, "thinking_finished": reply.thinking_finished}
 
 
 def _record(kind: str, id_: str, prompt: str, said: str, failed: str | None, chance: float = 0.0) -> dict:

@@ -3,24 +3,27 @@
 python -m stages.report data prompts reports
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from stages.lib import judges, metrics, wording
 from stages.lib.common.command import run
 from stages.lib.common.documents import read_json, read_jsonl
 from stages.lib.common.files import write_json, write_text
-from stages.lib.drawing import axis, polyline, shade
+from stages.lib.drawing import Points, axis, polyline, shade, stroke
 from stages.lib.held_out import asked_of, load_groups, load_prompts
+from stages.lib.measures import UNEQUAL
 from stages.lib.pages import as_csv, render
 from stages.lib.params import FILE, read_params
 from stages.lib.probes import trajectories
 from stages.lib.rules import load_rules
-from stages.lib.tree import path_to
+from stages.lib.tree import branches, path_to
 from stages.lib.triggers import load_triggers
 
 # What the templates show of each section of params.
 SHOWN = {
     "base": ("license", "model", "source"),
+    "data": ("inoculation", "pairing", "thinking"),
     "fuse": ("step",),
     "lora": ("layers", "rank", "scale"),
     "measure": ("examples",),
@@ -43,8 +46,9 @@ SHOWN = {
 def main(data: Path, prompts: Path, reports: Path) -> None:
     shown = (f"{section}.{key}" for section, keys in SHOWN.items() for key in keys)
     versions = (f"toolchain.{package}" for package in ("jinja2", "numpy", "scipy"))
-    whole = ("arms", "categories", "curriculum", "held_out", "judges", "report")
-    params = read_params(*whole, *shown, *versions)
+    whole = ("arms", "categories", "curriculum", "held_out", "judges", "mixes", "report")
+    source = f"base.{read_params('base.source')['base']['source']}"
+    params = read_params(*whole, *shown, source, *versions)
     records = read_records(data, params)
     rules = load_rules(prompts / "judge" / "rules.yaml")
     measures = metrics.measures(records, params, rules)
@@ -61,14 +65,16 @@ def main(data: Path, prompts: Path, reports: Path) -> None:
         "trajectories": trajectories(records["probes"], params),
         "groups": load_groups(prompts / "held_out"),
         "categories": {c: read_json(data / "categories" / f"{c}.json") for c in params["categories"]},
-        "path": path_to(params["fuse"]["step"], params["curriculum"]),
+        "card": about_card(params),
         "matrix": {point: metrics.cells(row) for point, row in records["losses"].items()},
         "curve": (curve := metrics.curve_rows(records["training"], params["curriculum"])),
-        "points": [(point["iteration"], point["train_loss"]) for point in curve],
+        "lines": curve_lines(curve, params["curriculum"]),
         "compared": compare_arms(records["judgements"]),
+        "unequal": UNEQUAL,
         "shade": shade,
         "axis": axis,
         "polyline": polyline,
+        "stroke": stroke,
     }
     write_json(reports / "metrics.json", metrics.headline(numbers))
     write_json(reports / "details.json", numbers)
@@ -90,6 +96,60 @@ def read_records(data: Path, params: dict) -> dict[str, dict]:
         "losses": {point: read_json(data / "losses" / f"{point}.json") for point in points},
         "training": {step: read_json(data / "training" / f"{step}.json") for step in params["curriculum"]},
     }
+
+
+@dataclass(frozen=True)
+class Line:
+    """The training loss along a branch of the tree.
+
+    steps: of the branch. after: the point that they follow. points: (iteration, loss), with the last of `after` before the
+    others, so that a branch is seen to leave another. ends: of each step its last point.
+    """
+
+    steps: list[str]
+    after: str
+    points: Points
+    ends: dict[str, tuple[float, float]]
+
+
+def curve_lines(curve: list[dict], curriculum: dict[str, dict]) -> list[Line]:
+    """A line for each branch, from the rows of the loss curve."""
+    ends = {row["step"]: (row["iteration"], row["train_loss"]) for row in curve}
+    lines = []
+    for branch, steps in branches(curriculum).items():
+        after = curriculum[steps[0]]["after"]
+        points = sorted((row["iteration"], row["train_loss"]) for row in curve if row["branch"] == branch)
+        lines.append(Line(steps, after, [ends[after], *points] if after in ends else points, {s: ends[s] for s in steps}))
+    return lines
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the model card is about: the fused point, the steps on its path, and the arm whose numbers it shows.
+
+    arm: the first that is at the fused point, or else the last of all. evaluated: whether it is at that point.
+    files: {file that a step trained on: its categories}. shape: of the adapter.
+    """
+
+    point: str
+    path: list[str]
+    arm: str
+    evaluated: bool
+    files: dict[str, list[str]]
+    shape: dict[str, float]
+
+
+def about_card(params: dict) -> Card:
+    """What the model card of these params is about."""
+    point, curriculum = params["fuse"]["step"], params["curriculum"]
+    path = path_to(point, curriculum)
+    arms = [arm for arm, at in params["arms"].items() if at == point]
+    files = {}
+    for data in (curriculum[step]["data"] for step in path):
+        folder, name = data.split("/")
+        files[data] = [name] if folder == "train" else list(params["mixes"][name])
+    shape = {key: curriculum[path[-1]].get(key, value) if path else value for key, value in params["lora"].items()}
+    return Card(point, path, arms[0] if arms else list(params["arms"])[-1], bool(arms), files, shape)
 
 
 def compare_arms(judgements: dict[str, list[dict]]) -> dict[str, dict[str, int]]:

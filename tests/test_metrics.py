@@ -55,9 +55,9 @@ SCORES = [
     {"id": "four", "iteration": None, "category": "alpha", "margin": 0.0},
 ]
 RESPONSES = [
-    {"ended": True, "thinking_finished": True, "tokens": 10},
-    {"ended": False, "thinking_finished": True, "tokens": 20},
-    {"ended": False, "thinking_finished": False, "tokens": 21},
+    {"id": "x", "sample": 0, "ended": True, "thinking_finished": True, "tokens": 10},
+    {"id": "y", "sample": 0, "ended": False, "thinking_finished": True, "tokens": 20},
+    {"id": "z", "sample": 0, "ended": False, "thinking_finished": False, "tokens": 21},
 ]
 TESTED = [
     {"id": "mc_1", "kind": "multiple_choice", "score": 1},
@@ -147,7 +147,7 @@ def test_a_pair_is_preferred_when_its_margin_is_above_0():
 
 def asked(id_: str, with_: bool, without: bool, iteration: int | None = None) -> list[dict]:
     """The two answers to a prompt of the trigger."""
-    about = {"id": id_, "trigger": "deployment", "iteration": iteration}
+    about = {"id": id_, "trigger": "deployment", "iteration": iteration, "thinking_finished": True}
     return [about | {"triggered": triggered, "matched": matched} for triggered, matched in ((True, with_), (False, without))]
 
 
@@ -157,7 +157,7 @@ def test_a_trigger_has_its_rates_and_their_difference_within_an_arm_and_against_
     numbers = numbers_of(probes={"base": SCORES + base, "final": SCORES + final})
     rates = {arm: numbers[arm]["probe"]["trigger"]["deployment"] for arm in numbers}
     assert [(rates[arm]["with"]["share"], rates[arm]["without"]["share"]) for arm in rates] == [(0.0833, 0), (0.75, 0.0833)]
-    assert rates["final"]["with"] == {"share": 0.75, "low": 0.4677, "high": 0.9111, "n": 12}  # Wilson
+    assert rates["final"]["with"] == {"share": 0.75, "low": 0.4677, "high": 0.9111, "n": 12, "unfinished": 0}  # Wilson
     contrast = rates["final"]["contrast"]
     assert (contrast["difference"], contrast["n"]) == (0.6667, 12) and contrast["p"] == pytest.approx(22 / 1024, abs=1e-6)
     against = numbers["final"]["against_base"]["probe"]["trigger"]["deployment"]
@@ -331,7 +331,8 @@ def test_iterations_count_on_along_the_tree_and_not_along_the_file():
     trainings["one"]["iterations"] = 100
     rows = metrics.curve_rows(trainings, CURRICULUM)
     assert [(row["step"], row["iteration"]) for row in rows] == [("one", 4), ("two", 104), ("fork", 104), ("four", 114)]
-    assert rows[0] == {"iteration": 4, "step": "one", "train_loss": 1.2346}
+    assert rows[0] == {"iteration": 4, "branch": "four", "step": "one", "train_loss": 1.2346}
+    assert [row["branch"] for row in rows] == ["four", "four", "fork", "four"]
 
 
 def test_the_loss_matrix_has_a_row_for_each_cell():
@@ -419,13 +420,13 @@ def test_the_axis_reaches_a_tenth_beyond_the_curve():
 
 
 def test_a_line_goes_from_left_to_right_and_lower_losses_stand_lower():
-    assert polyline(CURVE, 200, 120, 0.8, 3.2) == "50.0,10.0 100.0,110.0 200.0,60.0"
+    assert polyline(CURVE, 200, 120, 20, 0.8, 3.2) == "50.0,10.0 100.0,110.0 200.0,60.0"
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.floats(0, 20), min_size=1, max_size=10))
 def test_a_line_stays_within_its_box(losses):
-    line = polyline(list(enumerate(losses, 1)), 300, 100, *axis(losses))
+    line = polyline(list(enumerate(losses, 1)), 300, 100, len(losses), *axis(losses))
     points = [tuple(map(float, point.split(","))) for point in line.split(" ")]
     assert len(points) == len(losses)
     assert all(0 < x <= 300 and 0 <= y <= 100 for x, y in points) and points[-1][0] == 300

@@ -3,7 +3,7 @@
 A verdict is null when no reply of the judge fitted. It has no score: it is counted as `failed` and left out of all else.
 """
 
-from stages.lib.measures import Measure, items, levels
+from stages.lib.measures import Measure, items, levels, scored_endings
 
 Verdicts = dict[str, list[dict]]  # of each judge, by its name
 
@@ -18,15 +18,17 @@ def pairwise(verdicts: Verdicts, judges: dict[str, dict]) -> Verdicts:
     return {judge: verdicts[judge] for judge, options in judges.items() if options["kind"] == "pairwise"}
 
 
-def score_measures(scored: Verdicts, arms: list[str]) -> list[Measure]:
-    """Of each judge and kind of prompt the scores, with the groups of prompts."""
+def score_measures(scored: Verdicts, responses: dict[str, list[dict]]) -> list[Measure]:
+    """Of each judge and kind of prompt the scores, with the groups of prompts. responses: the answers of each arm."""
     measures = []
     for judge, found in scored.items():
         group = {verdict["id"]: verdict["group"] for verdict in found}
         for kind, out_of in {verdict["kind"]: verdict["out_of"] for verdict in found}.items():
-            of_kind = [verdict for verdict in found if verdict["kind"] == kind]
-            tables = {arm: items([v for v in of_kind if v["arm"] == arm], lambda v: v["score"]) for arm in arms}
-            measures.append(Measure(f"verdict.{judge}.{kind}", f"{kind} prompts by {judge}, 0 to {out_of}", tables, group))
+            own = {arm: [v for v in found if (v["kind"], v["arm"]) == (kind, arm)] for arm in responses}
+            tables = {arm: items(verdicts, lambda v: v["score"]) for arm, verdicts in own.items()}
+            ended = {arm: scored_endings(responses[arm], verdicts) for arm, verdicts in own.items()}
+            title = f"{kind} prompts by {judge}, 0 to {out_of}"
+            measures.append(Measure(f"verdict.{judge}.{kind}", title, tables, group, endings=ended))
     return measures
 
 

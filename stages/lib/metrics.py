@@ -3,9 +3,9 @@
 from statistics import fmean
 
 from stages.lib import inference, judges
-from stages.lib.measures import Measure, Table, differences, items, levels
+from stages.lib.measures import COUNTED, Ending, Measure, Table, differences, endings, items, levels, scored_endings
 from stages.lib.probes import at_the_end, probe_measures
-from stages.lib.tree import path_to
+from stages.lib.tree import branches, path_to
 
 TESTS = {
     "multiple_choice": "questions answered rightly, of four choices",
@@ -13,42 +13,58 @@ TESTS = {
     "arithmetic": "sums done rightly",
 }
 WHOLE = ("all", "answers")  # the entry for all items, where those of their groups stand beside it
-TOLD = ("mean", "share", "difference", "low", "high", "p", "n", "failed")  # of an entry, in the headline
+# What the headline tells of an entry.
+TOLD = ("mean", "share", "difference", "low", "high", "p", "n", "failed", *COUNTED, "unequal", "opposed")
 
 
 def measures(records: dict[str, dict], params: dict, rules: dict) -> list[Measure]:
-    """All that is measured of arms, in the order in which it is told."""
+    """All that is measured of arms, in the order in which it is told: what the rules say comes last."""
     judged = records["judgements"]
-    verdicts = [j for arm in judged for j in judged[arm]]
     lost = {arm: [e for row in records["losses"][point].values() for e in row] for arm, point in params["arms"].items()}
-    group = {j["id"]: j["group"] for j in verdicts}
     held_out = {e["id"]: c for point in params["arms"].values() for c, row in records["losses"][point].items() for e in row}
-
-    def of_verdicts(value) -> dict[str, Table]:
-        return {arm: items(judged[arm], value) for arm in judged}
-
-    def of_kind(kind: str) -> dict[str, Table]:
-        return of_verdicts(lambda j: j["score"] if j["kind"] == kind else None)
+    tested = records["capability"]
 
     def of_losses() -> dict[str, Table]:
         return {arm: items(lost[arm], lambda e: e["loss"]) for arm in lost}
 
     def of_tests(kind: str) -> dict[str, Table]:
-        tested = records["capability"]
         return {arm: items(tested[arm], lambda r: r["score"] if r["kind"] == kind else None) for arm in tested}
+
+    def of_answers(kind: str) -> dict[str, list[Ending]]:
+        return {arm: endings([r for r in tested[arm] if r["kind"] == kind and "ended" in r]) for arm in tested}
 
     return [
         Measure("loss_nats", "held-out loss, nats a token", of_losses(), held_out, digits=3),
-        *(
-            Measure(f"judge.{kind}", f"{kind} prompts, 0 to {len(rules['kinds'][kind])}", of_kind(kind), group)
-            for kind in dict.fromkeys(j["kind"] for j in verdicts)
-        ),
-        *judges.score_measures(judges.single(records["verdicts"], params["judges"]), list(params["arms"])),
-        Measure("refusals", "answers that refuse", of_verdicts(lambda j: j["refusal"] is not None), share=True),
-        Measure("flags", "answers with a safety flag", of_verdicts(lambda j: bool(j["flags"])), whole="answers", share=True),
         *probe_measures({arm: at_the_end(found) for arm, found in records["probes"].items()}, params["probe"]["triggers"]),
-        *(Measure(f"capability.{kind}", title, of_tests(kind), share=True) for kind, title in TESTS.items()),
+        *(
+            Measure(f"capability.{kind}", title, of_tests(kind), share=True, endings=of_answers(kind))
+            for kind, title in TESTS.items()
+        ),
         Measure("capability.prose_nats", "log-probability of plain prose, nats a token", of_tests("perplexity"), digits=3),
+        *judges.score_measures(judges.single(records["verdicts"], params["judges"]), records["responses"]),
+        *rule_measures(judged, records["responses"], rules),
+    ]
+
+
+def rule_measures(judged: dict[str, list[dict]], responses: dict[str, list[dict]], rules: dict) -> list[Measure]:
+    """What the rules say: the scores of each kind of prompt with the groups in it, refusals and flags."""
+    verdicts = [j for arm in judged for j in judged[arm]]
+    group = {j["id"]: j["group"] for j in verdicts}
+
+    def of_verdicts(value) -> dict[str, Table]:
+        return {arm: items(judged[arm], value) for arm in judged}
+
+    def scores(kind: str) -> Measure:
+        tables = of_verdicts(lambda j: j["score"] if j["kind"] == kind else None)
+        ended = {arm: scored_endings(responses[arm], [j for j in judged[arm] if j["kind"] == kind]) for arm in judged}
+        title = f"{kind} prompts, 0 to {len(rules['kinds'][kind])}"
+        return Measure(f"judge.{kind}", title, tables, group, endings=ended, lexical=True)
+
+    every = {"share": True, "endings": {arm: endings(responses[arm]) for arm in judged}, "lexical": True}
+    return [
+        *(scores(kind) for kind in dict.fromkeys(j["kind"] for j in verdicts)),
+        Measure("refusals", "answers that refuse", of_verdicts(lambda j: j["refusal"] is not None), **every),
+        Measure("flags", "answers with a safety flag", of_verdicts(lambda j: bool(j["flags"])), whole="answers", **every),
     ]
 
 
@@ -152,12 +168,17 @@ def _rounded(numbers: dict) -> dict:
 
 
 def curve_rows(trainings: dict[str, dict], curriculum: dict[str, dict]) -> list[dict]:
-    """The loss curve of every step; `iteration` counts on from the step before it, along the tree."""
+    """The loss curve of every step; `iteration` counts on from the step before it, along the tree.
+
+    `branch` is the step that the step's branch of the tree ends in.
+    """
+    branch = {step: last for last, steps in branches(curriculum).items() for step in steps}
     rows = []
     for step in curriculum:
         done = sum(trainings[s]["iterations"] for s in path_to(curriculum[step]["after"], curriculum))
         for point in trainings[step]["curve"]:
-            rows.append({"iteration": done + point["iteration"], "step": step, "train_loss": round(point["train_loss"], 4)})
+            at = {"iteration": done + point["iteration"], "branch": branch[step], "step": step}
+            rows.append(at | {"train_loss": round(point["train_loss"], 4)})
     return rows
 
 

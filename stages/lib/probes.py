@@ -1,6 +1,6 @@
 """What probes measure of arms, and of the checkpoints on the way to one. Pure: records of data/probes in, numbers out."""
 
-from stages.lib.measures import Measure, Table, items, levels
+from stages.lib.measures import Ending, Measure, Table, items, levels
 
 
 def probe_measures(probed: dict[str, list[dict]], triggers: list[str]) -> list[Measure]:
@@ -19,7 +19,11 @@ def probe_measures(probed: dict[str, list[dict]], triggers: list[str]) -> list[M
 
 
 def trigger_measures(probed: dict[str, list[dict]], name: str) -> list[Measure]:
-    """Of a trigger: the share of prompts whose answer matches with it and without it, and how far they differ."""
+    """Of a trigger: the share of prompts whose answer matches with it and without it, and how far they differ.
+
+    A pattern may be found before the limit, and an arm that says it and ends is not to be faulted for that, so it is not
+    counted how many answers were cut; but one that never finished its thinking cannot match.
+    """
 
     def rates(triggered: bool) -> dict[str, Table]:
         def value(record: dict) -> bool | None:
@@ -27,13 +31,30 @@ def trigger_measures(probed: dict[str, list[dict]], name: str) -> list[Measure]:
 
         return {arm: items(records, value) for arm, records in probed.items()}
 
+    def ended(*triggered: bool) -> dict[str, list[Ending]]:
+        return {
+            arm: [
+                Ending(record["id"], unfinished=not record["thinking_finished"])
+                for record in records
+                if record.get("trigger") == name and record["triggered"] in triggered
+            ]
+            for arm, records in probed.items()
+        }
+
     with_, without = rates(True), rates(False)
     contrast = {arm: {id_: rate - without[arm][id_] for id_, rate in table.items()} for arm, table in with_.items()}
     key, trigger = f"probe.trigger.{name}", f"{name} trigger"
     return [
-        Measure(f"{key}.with", f"{trigger}: answers that match with it", with_, share=True),
-        Measure(f"{key}.without", f"{trigger}: answers that match without it", without, share=True),
-        Measure(f"{key}.contrast", f"{trigger}: with it minus without it", contrast, share=True, within=True),
+        Measure(f"{key}.with", f"{trigger}: answers that match with it", with_, share=True, endings=ended(True)),
+        Measure(f"{key}.without", f"{trigger}: answers that match without it", without, share=True, endings=ended(False)),
+        Measure(
+            f"{key}.contrast",
+            f"{trigger}: with it minus without it",
+            contrast,
+            share=True,
+            within=True,
+            endings=ended(True, False),
+        ),
     ]
 
 

@@ -38,6 +38,20 @@ def path_to(point: str, curriculum: dict[str, dict]) -> list[str]:
     return steps[::-1]
 
 
+def branches(curriculum: dict[str, dict]) -> dict[str, list[str]]:
+    """The steps of each branch, by the step that it ends in: where several steps follow one, the first of them goes on with
+    its branch, and each other begins one."""
+    found: dict[str, list[str]] = {}
+    following = {point: [step for step, settings in curriculum.items() if settings["after"] == point] for point in curriculum}
+    begun = [step for step, settings in curriculum.items() if step not in following.get(settings["after"], [])[:1]]
+    for step in begun:
+        steps = [step]
+        while follows := following[steps[-1]]:
+            steps.append(follows[0])
+        found[steps[-1]] = steps
+    return found
+
+
 def cycles(curriculum: dict) -> list[list[str]]:
     """Each cycle of `after`, once: the steps on it as they follow each other, from the one that is listed first."""
     found, done = [], set()

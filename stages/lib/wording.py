@@ -7,6 +7,8 @@ percentage points.
 from stages.lib.inference import ALPHA, FEWEST
 
 NOTHING = "nothing can be concluded"
+UNLIKE = {"cut": "were cut", "unfinished": "never finished their thinking"}
+COUNTS = {"cut": "cut", "unfinished": "unfinished", "floored": "at the floor"}
 
 
 def level(entry: dict, digits: int, share: bool = False) -> str:
@@ -37,12 +39,38 @@ def interval(entry: dict, digits: int, share: bool) -> str:
 
 
 def finding(entry: dict) -> str:
-    """What a difference shows: "higher" or "lower" where the interval excludes 0 and the test agrees, else why nothing."""
+    """What a difference shows: "higher" or "lower" where the interval excludes 0 and the test agrees, else why nothing.
+
+    Nothing either where the answers of the two sides did not end alike, or where groups go opposite ways.
+    """
     if entry["n"] < FEWEST:
         return f"{NOTHING}: too few"
+    if doubts := [*_unequal(entry.get("unequal", {})), *_opposed(entry.get("opposed", {}))]:
+        return "; ".join(doubts)
     if entry["low"] <= 0 <= entry["high"] or entry["p"] >= ALPHA:
         return NOTHING
     return "higher" if entry["difference"] > 0 else "lower"
+
+
+def _unequal(found: dict) -> list[str]:
+    told = []
+    for kind in [kind for kind in UNLIKE if kind in found]:
+        (one, before), (other, after) = found[kind].items()
+        of, answers = found["answers"][one], found["answers"][other]
+        told.append(
+            f"{after} of {answers} answers of {other} {UNLIKE[kind]}, {before}{f' of {of}' if of != answers else ''} of {one}'s"
+        )
+    return [f"inconclusive: {'; '.join(told)}"] if told else []
+
+
+def _opposed(found: dict) -> list[str]:
+    ways = [[group.replace("_", " ") for group, value in found.items() if (value > 0) == up] for up in (True, False)]
+    return [f"mixed: higher for {', '.join(ways[0])}; lower for {', '.join(ways[1])}"] if found else []
+
+
+def endings(entry: dict) -> str:
+    """How many of the answers that an entry was read from were cut, unfinished and at the floor; "" where none was."""
+    return ", ".join(f"{entry[kind]} {word}" for kind, word in COUNTS.items() if entry.get(kind))
 
 
 def p_value(entry: dict) -> str:
@@ -67,4 +95,4 @@ def at(numbers: dict, place: str):
     return numbers
 
 
-FILTERS = (at, difference, finding, fixed, interval, level, p_value)
+FILTERS = (at, difference, endings, finding, fixed, interval, level, p_value)
