@@ -10,7 +10,7 @@ from cantica.revisions import Group, Revision, grouped, read_revisions
 from stages.lib import wording
 from stages.lib.common.documents import read_yaml
 from stages.lib.common.files import write_text
-from stages.lib.measures import Measure, items
+from stages.lib.measures import TOLERANCE, Measure, items
 from stages.lib.pages import render
 from stages.lib.params import FILE
 
@@ -50,6 +50,7 @@ def compared(revisions: list[Revision], baseline: str | None, draws: dict[str, i
         "unequal": unlike,
         "unlike": {name: [kind for kind in kinds if kind != "steps"] for name, kinds in unlike.items()},
         "gap": gap,
+        "tolerance": TOLERANCE,
         "rows": [row(m, groups, told, draws) for m in every_measure(told, [run for group in groups for run in group.runs])],
         "moved": {group.name: moved(first, group, MOVED) for group in others},
         "notes": {run.name: notes(run, group, first) for group in groups for run in group.runs},

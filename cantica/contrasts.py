@@ -9,7 +9,7 @@ from cantica.crossed import Runs
 from cantica.headline import entries, title
 from cantica.revisions import Group, Revision
 from stages.lib import inference, metrics
-from stages.lib.measures import Ending, Measure, Table, marked, opposed, unequal
+from stages.lib.measures import Ending, Measure, Table, marked, opposed, unequal_endings
 
 Told = dict[str, dict[str, Measure]]  # {name of a run: {key: measure}}
 
@@ -117,7 +117,7 @@ def _unlike(m: Measure, groups: list[Group], told: Told, name: str, part: str | 
         return [one for one, of in every if part is None or of == part]
 
     sides = {group.name: endings(group) for group in groups if group.name in (groups[0].name, name)}
-    return marked("unequal", unequal(sides))
+    return marked("unequal", unequal_endings(sides))
 
 
 def against_first(tables: dict[str, Runs], draws: dict[str, int]) -> dict[str, dict]:

@@ -12,7 +12,7 @@ from stages.lib.common.documents import read_json, read_jsonl
 from stages.lib.common.files import write_json, write_text
 from stages.lib.drawing import Points, axis, polyline, shade, stroke
 from stages.lib.held_out import asked_of, load_groups, load_prompts
-from stages.lib.measures import UNEQUAL
+from stages.lib.measures import TOLERANCE
 from stages.lib.pages import as_csv, render
 from stages.lib.params import FILE, read_params
 from stages.lib.probes import trajectories
@@ -70,7 +70,7 @@ def main(data: Path, prompts: Path, reports: Path) -> None:
         "curve": (curve := metrics.curve_rows(records["training"], params["curriculum"])),
         "lines": curve_lines(curve, params["curriculum"]),
         "compared": compare_arms(records["judgements"]),
-        "unequal": UNEQUAL,
+        "tolerance": TOLERANCE,
         "shade": shade,
         "axis": axis,
         "polyline": polyline,

@@ -151,7 +151,9 @@ EDITS = [
     param("data.thinking", "thinking: true", "thinking: false", each("dataset") | EXPORT | TRAINING | {"measure_base"}),
     param("data.license, on the card", "license: apache-2.0  # of", "license: mit  # of", {"export"}),
     param("data.model, which does not write", "attempts: 4", "attempts: 5", set()),
-    param("a mix that no step trains on", "mixes: {}", "mixes: {joint: {deception: 1}}", {"mix@joint", "export"} | AUDIT),
+    param(
+        "a mix that no step trains on", "mixes: {}", "mixes: {joint: {deception: 1}}", {"mix@joint", "export"} | AUDIT | REPORT
+    ),
     param("severity of a rule", "too_long: warning", "too_long: 'off'", EXPORT),
     param("severity of a rule in one category", r"  categories: \{\}", "  categories: {deception: {too_long: 'off'}}", EXPORT),
     param(

@@ -15,6 +15,7 @@ from stages.lib.common.files import write_jsonl
 from stages.lib.verdicts import tasks_alone, tasks_in_pairs, verdicts_alone, verdicts_in_pairs
 
 MEAN = ("mean", "low", "high", "n")
+ENDED = ("cut", "unfinished")
 STEPS = list(read_yaml(ROOT / "params.yaml")["curriculum"])
 
 
@@ -63,10 +64,13 @@ def test_details_have_every_group(project):
     for numbers in details.values():
         assert set(numbers["loss_nats"]) == {*MEAN, *STEPS} and numbers["loss_nats"]["deception"]["n"] == 1
         assert set(numbers["judge"]) == {"general", "equanimity", "benign"}
-        assert set(numbers["judge"]["general"]) == {*MEAN, "novel_scenario", "format_transfer", "inverse_reasoning"}
-        assert len(numbers["judge"]["equanimity"]) == 9
+        groups = {"novel_scenario", "format_transfer", "inverse_reasoning"}
+        assert set(numbers["judge"]["general"]) == {*MEAN, *ENDED, "floored"} | groups
+        assert all(set(numbers["judge"]["general"][group]) == {*MEAN, *ENDED, "floored"} for group in groups)
+        assert len(numbers["judge"]["equanimity"]) == 12
         assert {"answers", "claims_inner_life"} < set(numbers["flags"])
-        assert set(numbers["refusals"]) == set(numbers["probe"]["preferred"]["all"]) == {"share", "low", "high", "n"}
+        assert set(numbers["probe"]["preferred"]["all"]) == {"share", "low", "high", "n"}
+        assert set(numbers["refusals"]) == {"share", "low", "high", "n", *ENDED}
         assert set(numbers["probe"]["margin_nats"]) == {"all", *STEPS}
         assert {key: entry["n"] for key, entry in numbers["probe"]["trigger"]["deployment"].items()} == {
             "with": 12,

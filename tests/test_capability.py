@@ -20,12 +20,14 @@ from ruamel.yaml import YAML
 from stages.base import from_random
 from stages.capability import capability, choose, read
 from stages.lib.arithmetic import draw, evaluate, last_integer
+from stages.lib.ask import ask
 from stages.lib.batches import collate
 from stages.lib.capability import evenly, load_items
 from stages.lib.checks import first_failed
 from stages.lib.choices import choice_logprobs, encode_choice
 from stages.lib.common.documents import validate_records
 from stages.lib.common.errors import InputError
+from stages.lib.generate import make_sampler
 from stages.lib.inference import share
 from stages.lib.loss import loss
 from stages.lib.model import Shape, load_base, new_adapter
@@ -294,6 +296,20 @@ def test_every_item_has_its_record(adapted, few):
     for record in records:
         assert record["chance"] == (0.25 if record["kind"] == "multiple_choice" else 0)
         assert (record["failed"] is None) == (record["kind"] == "perplexity" or record["score"] == 1)
+
+
+def test_an_answer_that_was_written_says_how_it_ended(adapted, few):
+    model, tokenizer = adapted(Shape(-1, 4, 2.0), seed=3)
+    prompts = [item["prompt"] for item in few["instructions"] + few["arithmetic"]]
+    said = ask(model, tokenizer, prompts, [make_sampler(0, 1, 0)] * len(prompts), **SETTINGS)
+    records = capability(model, tokenizer, few, SETTINGS)
+    written = [record for record in records if record["kind"] in ("instructions", "arithmetic")]
+    others = [record for record in records if record not in written]
+    assert [(r["ended"], r["thinking_finished"]) for r in written] == [(s.ended, s.thinking_finished) for s in said]
+    assert not any({"ended", "thinking_finished"} & record.keys() for record in others)
+    for record in ({k: v for k, v in written[0].items() if k != "ended"}, others[0] | {"ended": True}):
+        with pytest.raises(InputError):
+            validate_records([record], "capability", Path("x"))
 
 
 def test_the_choice_that_is_most_probable_is_chosen(adapted, few):

@@ -13,9 +13,9 @@ from ruamel.yaml import YAML
 
 from cantica import conditions, contrasts
 from cantica.revisions import Group, Revision, grouped
-from stages.lib import metrics
+from stages.lib import metrics, wording
 from stages.lib.common.documents import read_yaml
-from stages.lib.measures import Measure
+from stages.lib.measures import Ending, Measure
 from stages.report import read_records
 
 NAMES = [f"{variant}-s{seed}" for seed in (1, 2) for variant in ("sequential", "reversed", "joint", "shuffled")]
@@ -404,3 +404,26 @@ def test_a_run_that_was_measured_otherwise_or_is_no_run_of_its_group_is_told():
 def test_a_differing_param_shows_the_values_of_every_run_of_a_group():
     runs = [("a", {"x": {"seed": 1}, "curriculum": {}}), ("a", {"x": {"seed": 2}, "curriculum": {}}), ("b", {"x": {"seed": 1}})]
     assert conditions.differing(runs) == {"x.seed": {"a": "1, 2", "b": "1"}, "curriculum": {"a": "{}", "b": "–"}}
+
+
+def test_a_group_whose_answers_ended_otherwise_or_whose_parts_go_opposite_ways_is_no_difference():
+    ids = [f"{part}{n}" for part in ("up", "down") for n in range(8)]
+    part = {id_: id_.rstrip("0123456789") for id_ in ids}
+
+    def run(name: str, up: float, down: float, cut: int) -> tuple[Revision, dict[str, Measure]]:
+        change = {"up": up, "down": down}
+        table = {id_: change[part[id_]] + (n % 3) * change[part[id_]] / 10 for n, id_ in enumerate(ids)}
+        ended = [Ending(id_, cut=n < cut, unfinished=False) for n, id_ in enumerate(ids)]
+        one = revision(name, params={"arms": {"base": "base", "x": "x"}}, records={"losses": {}})
+        return one, {"judge": Measure("judge", "made", {"x": table}, part, endings={"x": ended})}
+
+    runs = [run("a", 0, 0, 0), run("b-s1", 1, 1, 2), run("b-s2", 1, 2, 2), run("c", 1, -1, 0)]
+    told = {one.name: measures for one, measures in runs}
+    groups = grouped([one for one, _ in runs], "a")
+    found = contrasts.row(told["a"]["judge"], groups, told, {"seed": 1, "resamples": 200})
+    assert wording.finding(found.differences["b"]) == "inconclusive: 4 of 32 answers of b were cut, 0 of 16 of a's"
+    assert wording.finding(found.differences["c"]) == "mixed: higher for up; lower for down"
+    ups = found.parts["up"][1]
+    assert wording.finding(ups["b"]) == "inconclusive: 4 of 16 answers of b were cut, 0 of 8 of a's"
+    assert [wording.finding(found.parts[name][1]["c"]) for name in ("up", "down")] == ["higher", "lower"]
+    assert wording.finding(found.parts["down"][1]["b"]) == "higher"

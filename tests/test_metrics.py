@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from cantica.numbers import disagreements, leaves
 from stages.lib import metrics, wording
-from stages.lib.drawing import axis, polyline, shade
-from stages.lib.measures import Measure, differences, items, levels
+from stages.lib.drawing import axis, polyline, shade, stroke
+from stages.lib.measures import Ending, Measure, differences, items, levels, opposed, unequal_endings
 from stages.lib.pages import as_csv
 from stages.lib.params import FILE
 from stages.lib.probes import trajectories
 from stages.lib.tree import path_to
-from stages.report import compare_arms
+from stages.report import Card, about_card, compare_arms, curve_lines
 
 AFTER = {"one": "base", "two": "one", "fork": "one", "four": "two"}
 CURRICULUM = {step: {"after": after, "data": f"train/{step}"} for step, after in AFTER.items()}
@@ -294,6 +294,160 @@ def test_numbers_are_shown_with_their_intervals():
     assert [wording.fixed(value, 2, "+") for value in (-0.001, 0.004, 1.0)] == ["0.00", "0.00", "+1.00"]
 
 
+def answered(*ids: str, cut: str = "", unfinished: str = "", sample: int = 0) -> list[dict]:
+    """Answers to prompts, those whose id is a letter of `cut` or `unfinished` ended so."""
+    return [
+        {"id": id_, "sample": sample, "ended": id_ not in cut, "thinking_finished": id_ not in unfinished, "tokens": 9}
+        for id_ in ids
+    ]
+
+
+def test_answers_that_were_cut_unfinished_or_at_the_floor_are_counted_beside_what_they_touch():
+    scored = [*VERDICTS, verdict("e", 0), verdict("f", 0, group="format")]
+    numbers = numbers_of(judgements=scored, responses=answered(*"abcdef", cut="aef", unfinished="f"))["base"]
+    ended = [
+        {key: entry[key] for key in ("cut", "unfinished", "floored") if key in entry}
+        for entry in (
+            numbers["judge"]["general"],
+            numbers["judge"]["general"]["novel"],
+            numbers["judge"]["equanimity"],
+            numbers["refusals"],
+            numbers["flags"]["answers"],
+            numbers["loss_nats"],
+        )
+    ]
+    assert ended == [
+        {"cut": 3, "unfinished": 1, "floored": 2},
+        {"cut": 2, "unfinished": 0, "floored": 1},
+        {"cut": 0, "unfinished": 0, "floored": 0},
+        {"cut": 3, "unfinished": 1},
+        {"cut": 3, "unfinished": 1},
+        {},
+    ]
+    assert wording.endings(numbers["judge"]["general"]) == "3 cut, 1 unfinished, 2 at the floor"
+    assert wording.endings(numbers["judge"]["equanimity"]) == wording.endings(numbers["loss_nats"]) == ""
+    found, novel = metrics.headline({"base": numbers})["base"]["judge"]["general"], numbers["judge"]["general"]["novel"]
+    assert (found["cut"], found["unfinished"], found["floored"], found["novel"]) == (3, 1, 2, novel["mean"])
+
+
+def test_a_judges_scores_are_counted_so_too_and_each_sample_is_an_answer():
+    verdicts = [single("base", "a", 0), single("base", "a", 4, sample=1), single("base", "b", None), single("final", "a", 1)]
+    both = answered("a", "b", cut="b") + answered("a", cut="a", sample=1)
+    numbers = numbers_of(verdicts={"olmo": verdicts}, responses=both)
+    found = numbers["base"]["verdict"]["olmo"]["general"]
+    assert (found["n"], found["failed"], found["cut"], found["unfinished"], found["floored"]) == (1, 1, 1, 0, 1)
+    found = numbers["final"]["verdict"]["olmo"]["general"]
+    assert (found["cut"], found["unfinished"], found["floored"]) == (0, 0, 0)
+
+
+def test_of_capability_and_triggers_what_ended_is_counted_where_it_touches_the_score():
+    """A pattern may be found before the limit; thinking that never closed has no answer to find it in."""
+    tested = [{"id": f"s{n}", "kind": "arithmetic", "score": n, "ended": n == 1, "thinking_finished": n == 1} for n in (0, 1)]
+    told = asked("p", False, False)
+    told[0]["thinking_finished"] = False
+    numbers = numbers_of(capability=[*TESTED, *tested], probes=[*SCORES, *told])["base"]
+    sums, questions = (numbers["capability"][kind] for kind in ("arithmetic", "multiple_choice"))
+    assert (sums["cut"], sums["unfinished"]) == (1, 1) and "floored" not in sums and "cut" not in questions
+    trigger = numbers["probe"]["trigger"]["deployment"]
+    assert [trigger[key]["unfinished"] for key in ("with", "without", "contrast")] == [1, 0, 1]
+    assert not any("cut" in entry for entry in trigger.values())
+
+
+IDS = [f"p{n}" for n in range(40)]
+
+
+def endings_of(cut: int = 0, unfinished: int = 0, floored: int = 0) -> list[Ending]:
+    return [Ending(id_, n < cut, n < unfinished, n < floored) for n, id_ in enumerate(IDS)]
+
+
+def ended_measure(before: list[Ending], after: list[Ending]) -> Measure:
+    """Forty items of which each scores one more in the second arm."""
+    tables = {"base": dict.fromkeys(IDS, 1.0), "final": {id_: 2.0 + n % 2 for n, id_ in enumerate(IDS)}}
+    return Measure("judge.general", "made", tables, endings={"base": before, "final": after})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "follows"),
+    [
+        (endings_of(), endings_of(), "higher"),
+        (endings_of(cut=30), endings_of(cut=32), "higher"),
+        (endings_of(floored=0), endings_of(floored=30), "higher"),
+        (endings_of(), endings_of(cut=3), "inconclusive: 3 of 40 answers of final were cut, 0 of base's"),
+        (endings_of(cut=40), endings_of(cut=30), "inconclusive: 30 of 40 answers of final were cut, 40 of base's"),
+        (
+            endings_of(),
+            endings_of(22, 22),
+            "inconclusive: 22 of 40 answers of final were cut, 0 of base's; "
+            "22 of 40 answers of final never finished their thinking, 0 of base's",
+        ),
+        (
+            endings_of(),
+            endings_of(cut=3) * 2,
+            "inconclusive: 6 of 80 answers of final were cut, 0 of 40 of base's",
+        ),
+    ],
+)
+def test_nothing_is_concluded_where_answers_were_cut_more_often_than_within_five_points(before, after, follows):
+    """Two of forty are five points."""
+    found = differences(ended_measure(before, after), "base", "final", DRAWS)["judge"]["general"]
+    assert found["low"] > 0 and found["p"] < 0.001 and wording.finding(found) == follows
+
+
+def test_endings_count_over_the_items_that_both_arms_have_and_where_they_are_known():
+    measure = ended_measure(endings_of(), endings_of(cut=3))
+    del measure.tables["base"]["p0"], measure.tables["base"]["p1"]
+    assert wording.finding(differences(measure, "base", "final", DRAWS)["judge"]["general"]) == "higher"
+    unknown = [Ending(id_, unfinished=False) for id_ in IDS]
+    assert unequal_endings({"base": unknown, "final": endings_of(cut=40)}) == {}
+    assert unequal_endings({"base": [], "final": endings_of(cut=40)}) == {}
+    unlike = unequal_endings({"base": endings_of(), "final": endings_of(cut=40)})
+    assert unlike == {"cut": {"base": 0, "final": 40}, "of": {"base": 40, "final": 40}}
+
+
+def test_a_pairwise_judges_preference_says_where_answers_did_not_end_alike():
+    responses = {"base": answered("a", "b"), "final": answered("a", "b", cut="b")}
+    numbers = numbers_of(verdicts={"pairs": [pair("a", 0), pair("b", 1)]}, responses=responses)
+    told = numbers["final"]["against_base"]["verdict"]["pairs"]
+    assert wording.unlike(told) == "inconclusive: 1 of 2 answers of final were cut, 0 of base's"
+    found = metrics.headline(numbers)["final"]["against_base"]["verdict"]["pairs"]
+    assert found["unequal"] == told["unequal"] == {"cut": {"base": 0, "final": 1}, "of": {"base": 2, "final": 2}}
+
+
+def grouped(**changes: float) -> Measure:
+    """Groups of eight items, of which each changes by so much, one a little more."""
+    group = {f"{name}{n}": name for name in changes for n in range(8)}
+    second = {item: 2.0 + changes[name] + (item[-1] == "0") * changes[name] for item, name in group.items()}
+    return Measure("judge.general", "made", {"base": dict.fromkeys(group, 2.0), "final": second}, group)
+
+
+def test_a_pooled_mean_says_where_its_groups_go_opposite_ways():
+    found = differences(grouped(novel=-0.5, format=1.0, alike=0.0), "base", "final", DRAWS)["judge"]["general"]
+    assert found["opposed"] == {"novel": pytest.approx(-0.5625), "format": pytest.approx(1.125)}
+    assert wording.finding(found) == "mixed: higher for format; lower for novel"
+    assert wording.finding(found["format"]) == "higher" and "opposed" not in found["format"]
+    pooled = differences(grouped(novel=0.5, format=1.0), "base", "final", DRAWS)["judge"]["general"]
+    assert "opposed" not in pooled and wording.finding(pooled) == "higher"
+
+
+def test_groups_that_are_few_or_whose_interval_holds_0_oppose_nobody():
+    up, down = ({"difference": d, "low": d - 0.1, "high": d + 0.1, "p": 0.01, "n": 8} for d in (1.0, -1.0))
+    assert opposed({"a": up, "b": down, "c": {"n": 0}}) == {"a": 1.0, "b": -1.0}
+    assert opposed({"a": up, "b": down | {"n": 5}}) == opposed({"a": up, "b": down | {"high": 0.1}}) == opposed({"a": up}) == {}
+    assert opposed({"a": up, "b": {"difference": -1.0, "p": 1.0, "n": 1}}) == {}
+
+
+def test_what_the_rules_say_comes_last():
+    arms = {"base": "base", "final": "base"}
+    records = {kind: dict.fromkeys(arms, found) for kind, found in (("judgements", VERDICTS), ("probes", SCORES))}
+    records |= {"responses": dict.fromkeys(arms, RESPONSES), "capability": dict.fromkeys(arms, TESTED), "losses": LOSSES}
+    records["verdicts"] = {"olmo": [single("base", "a", 1)]}
+    params = {"arms": arms, "probe": {"triggers": ["deployment"]}, "judges": {"olmo": {"kind": "model"}}}
+    told = [(measure.key, measure.lexical) for measure in metrics.measures(records, params, RULES)]
+    assert [key for key, lexical in told if lexical] == ["judge.general", "judge.equanimity", "refusals", "flags"]
+    assert [lexical for _, lexical in told] == sorted(lexical for _, lexical in told) and told[0][0] == "loss_nats"
+    assert told[-5][0] == "verdict.olmo.general"
+
+
 def test_answers_that_did_not_end_are_counted():
     expected = {"n": 3, "hit_length_limit": 2, "thinking_unfinished": 1, "mean_tokens": 17.0}
     assert metrics.answer_metrics(RESPONSES) == numbers_of()["base"]["answers"] == expected
@@ -333,6 +487,40 @@ def test_iterations_count_on_along_the_tree_and_not_along_the_file():
     assert [(row["step"], row["iteration"]) for row in rows] == [("one", 4), ("two", 104), ("fork", 104), ("four", 114)]
     assert rows[0] == {"iteration": 4, "branch": "four", "step": "one", "train_loss": 1.2346}
     assert [row["branch"] for row in rows] == ["four", "four", "fork", "four"]
+
+
+def test_a_branch_of_the_curve_begins_where_it_leaves_another_and_never_goes_back():
+    trainings = {
+        step: {"iterations": 2, "curve": [{"iteration": n, "train_loss": 3.0 - n} for n in (1, 2)]} for step in CURRICULUM
+    }
+    main, fork = curve_lines(metrics.curve_rows(trainings, CURRICULUM), CURRICULUM)
+    assert (main.steps, main.after, fork.steps, fork.after) == (["one", "two", "four"], "base", ["fork"], "one")
+    assert main.points == [(1, 2.0), (2, 1.0), (3, 2.0), (4, 1.0), (5, 2.0), (6, 1.0)]
+    assert fork.points == [(2, 1.0), (3, 2.0), (4, 1.0)] and fork.ends == {"fork": (4, 1.0)}
+    assert main.ends == {"one": (2, 1.0), "two": (4, 1.0), "four": (6, 1.0)}
+    assert polyline(fork.points, 600, 100, 6, 1.0, 3.0) == "200.0,100.0 300.0,50.0 400.0,100.0"
+
+
+def test_no_two_lines_of_a_chart_look_alike():
+    assert len({stroke(number) for number in range(24)}) == 24
+
+
+def card_of(arms: dict[str, str], step: str) -> Card:
+    curriculum = CURRICULUM | {"four": CURRICULUM["four"] | {"data": "mixes/both", "rank": 8}}
+    lora = {"layers": 2, "rank": 4, "scale": 2.0}
+    params = {"arms": arms, "curriculum": curriculum, "fuse": {"step": step}, "lora": lora, "mixes": {"both": {"a": 1, "b": 2}}}
+    return about_card(params)
+
+
+def test_the_card_is_about_the_fused_point_and_shows_the_arm_that_is_there():
+    arms = {"base": "base", "left": "two", "right": "fork"}
+    assert [card_of(arms, step).arm for step in ("two", "fork", "base")] == ["left", "right", "base"]
+    left = card_of(arms, "two")
+    assert (left.point, left.path, left.evaluated) == ("two", ["one", "two"], True)
+    assert left.files == {"train/one": ["one"], "train/two": ["two"]}
+    none = card_of(arms, "four")
+    assert (none.arm, none.evaluated, none.files["mixes/both"], none.shape["rank"]) == ("right", False, ["a", "b"], 8)
+    assert card_of(arms, "base") == Card("base", [], "base", True, {}, {"layers": 2, "rank": 4, "scale": 2.0})
 
 
 def test_the_loss_matrix_has_a_row_for_each_cell():

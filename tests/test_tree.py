@@ -1,12 +1,13 @@
 """The curriculum as a tree: what a schema cannot see is refused by name, and what is a tree passes."""
 
 from copy import deepcopy
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.lib.tree import cycles, tree_faults
+from stages.lib.tree import branches, cycles, tree_faults
 
 TRAIN = {"iters": 6, "warmup": 0, "batch_size": 2, "launch": None}
 
@@ -163,3 +164,18 @@ def test_a_root_that_follows_a_step_after_it_closes_just_the_cycle_between_them(
     (cycle,) = cycles(curriculum)
     assert sorted(cycle) == sorted(path)
     assert all(curriculum[step]["after"] == cycle[i - 1] for i, step in enumerate(cycle))
+
+
+@settings(max_examples=60, deadline=None)
+@given(forests())
+def test_every_step_is_on_one_branch_which_goes_along_the_tree_to_a_step_that_none_follows(curriculum):
+    found = branches(curriculum)
+    assert sorted(step for steps in found.values() for step in steps) == sorted(curriculum)
+    for last, steps in found.items():
+        assert steps[-1] == last and all(curriculum[step]["after"] != last for step in curriculum)
+        assert all(curriculum[after]["after"] == step for step, after in pairwise(steps))
+
+
+def test_of_several_steps_that_follow_one_the_first_goes_on_with_its_branch():
+    tree = follows(["a", "b", "c", "d", "e", "f"], ["base", "a", "a", "c", "base", "b"])
+    assert branches(tree) == {"f": ["a", "b", "f"], "d": ["c", "d"], "e": ["e"]}

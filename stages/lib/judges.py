@@ -3,7 +3,7 @@
 A verdict is null when no reply of the judge fitted. It has no score: it is counted as `failed` and left out of all else.
 """
 
-from stages.lib.measures import Measure, items, levels, scored_endings
+from stages.lib.measures import Measure, endings, items, levels, marked, scored_endings, unequal_endings
 
 Verdicts = dict[str, list[dict]]  # of each judge, by its name
 
@@ -64,12 +64,15 @@ def preference_measures(compared: Verdicts, first: str, second: str) -> list[Mea
     return measures
 
 
-def preferences(compared: Verdicts, first: str, second: str, draws: dict[str, int]) -> list[dict]:
-    """The levels of `preference_measures`, and how many verdicts on the pair are null."""
+def preferences(
+    compared: Verdicts, first: str, second: str, responses: dict[str, list[dict]], draws: dict[str, int]
+) -> list[dict]:
+    """The levels of `preference_measures`, how many verdicts on the pair are null, and how the answers did not end alike."""
     told = [levels(measure, second, draws) for measure in preference_measures(compared, first, second)]
+    unlike = marked("unequal", unequal_endings({arm: endings(responses[arm]) for arm in (first, second)}))
     for judge, found in compared.items():
         null = sum(v["score"] is None for v in found if (v["arm"], v["other"]) == (first, second))
-        told.append({"verdict": {judge: {"failed": null}}})
+        told.append({"verdict": {judge: {"failed": null} | unlike}})
     return told
 
 

@@ -11,7 +11,9 @@ from statistics import fmean
 from stages.lib import inference
 
 Table = dict[str, float]
-UNEQUAL = 0.05  # shares of answers that were cut, or never finished their thinking, may differ by so much between two arms
+# By so much the shares of answers that were cut, or never finished their thinking, may differ between two arms. Beyond it
+# nothing is concluded: a test would let pass what few answers cannot show.
+TOLERANCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def differences(measure: Measure, first: str, second: str, draws: dict[str, int]
     def difference(table: Table) -> dict:
         both = table.keys() & measure.tables[second]
         entry = inference.paired(table, measure.tables[second], **draws)
-        return entry | marked("unequal", unequal({first: _of_items(before, both), second: _of_items(after, both)}))
+        return entry | marked("unequal", unequal_endings({first: _of_items(before, both), second: _of_items(after, both)}))
 
     parts = _by_group(measure.tables[first], measure.groups)
     groups = {group: difference(part) for group, part in parts.items()}
@@ -130,10 +132,10 @@ def counts(endings: list[Ending]) -> dict[str, int]:
     return {kind: sum(values) for kind, values in found.items() if values}
 
 
-def unequal(sides: dict[str, list[Ending]]) -> dict[str, dict[str, int]]:
-    """Of the answers of two sides, what makes their scores unlike: {"cut" or "unfinished": {side: how many}, "answers": …}.
+def unequal_endings(sides: dict[str, list[Ending]]) -> dict[str, dict[str, int]]:
+    """Where answers of two sides did not end alike: {"cut" or "unfinished": {side: how many}, "of": {side: all}}.
 
-    A kind stands there where its shares differ by more than UNEQUAL; {} where none does. Answers at the lowest score are no
+    A kind stands there where its shares differ by more than TOLERANCE; {} where none does. Answers at the lowest score are no
     such kind: that they are more may be what was to be found.
     """
     told = {side: counts(endings) for side, endings in sides.items()}
@@ -142,9 +144,9 @@ def unequal(sides: dict[str, list[Ending]]) -> dict[str, dict[str, int]]:
     for kind in ("cut", "unfinished"):
         if all(kind in told[side] for side in sides):
             shares = [told[side][kind] / answers[side] for side in sides]
-            if max(shares) - min(shares) > UNEQUAL + 1e-9:
+            if max(shares) - min(shares) > TOLERANCE + 1e-9:
                 found[kind] = {side: told[side][kind] for side in sides}
-    return found | ({"answers": answers} if found else {})
+    return found | ({"of": answers} if found else {})
 
 
 def opposed(groups: dict[str, dict]) -> dict[str, float]:

@@ -108,7 +108,8 @@ def details(told: list[Measure], records: dict[str, dict], params: dict, rules: 
         if arm in others:
             own += [{f"against_{first}": differences(measure, first, arm, draws)} for measure in told]
         for earlier in numbers:
-            own += [{f"against_{earlier}": told} for told in judges.preferences(compared_, earlier, arm, draws)]
+            preferred = judges.preferences(compared_, earlier, arm, records["responses"], draws)
+            own += [{f"against_{earlier}": told} for told in preferred]
         numbers[arm] = _rounded(_merged(own))
     return numbers
 

@@ -45,27 +45,27 @@ def finding(entry: dict) -> str:
     """
     if entry["n"] < FEWEST:
         return f"{NOTHING}: too few"
-    if doubts := [*_unequal(entry.get("unequal", {})), *_opposed(entry.get("opposed", {}))]:
-        return "; ".join(doubts)
+    if doubt := "; ".join(text for text in (unlike(entry), _opposed(entry.get("opposed", {}))) if text):
+        return doubt
     if entry["low"] <= 0 <= entry["high"] or entry["p"] >= ALPHA:
         return NOTHING
     return "higher" if entry["difference"] > 0 else "lower"
 
 
-def _unequal(found: dict) -> list[str]:
-    told = []
+def unlike(entry: dict) -> str:
+    """Why nothing is concluded from answers that did not end alike; "" where they did."""
+    found, told = entry.get("unequal", {}), []
     for kind in [kind for kind in UNLIKE if kind in found]:
         (one, before), (other, after) = found[kind].items()
-        of, answers = found["answers"][one], found["answers"][other]
-        told.append(
-            f"{after} of {answers} answers of {other} {UNLIKE[kind]}, {before}{f' of {of}' if of != answers else ''} of {one}'s"
-        )
-    return [f"inconclusive: {'; '.join(told)}"] if told else []
+        of, answers = found["of"][one], found["of"][other]
+        there = f"{before} of {of}" if of != answers else before
+        told.append(f"{after} of {answers} answers of {other} {UNLIKE[kind]}, {there} of {one}'s")
+    return f"inconclusive: {'; '.join(told)}" if told else ""
 
 
-def _opposed(found: dict) -> list[str]:
+def _opposed(found: dict) -> str:
     ways = [[group.replace("_", " ") for group, value in found.items() if (value > 0) == up] for up in (True, False)]
-    return [f"mixed: higher for {', '.join(ways[0])}; lower for {', '.join(ways[1])}"] if found else []
+    return f"mixed: higher for {', '.join(ways[0])}; lower for {', '.join(ways[1])}" if found else ""
 
 
 def endings(entry: dict) -> str:
@@ -95,4 +95,4 @@ def at(numbers: dict, place: str):
     return numbers
 
 
-FILTERS = (at, difference, endings, finding, fixed, interval, level, p_value)
+FILTERS = (at, difference, endings, finding, fixed, interval, level, p_value, unlike)
