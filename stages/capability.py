@@ -85,9 +85,10 @@ def _ending(reply) -> dict[str, bool]:
     return {"ended": reply.ended, "thinking_finished": reply.thinking_finished}
 
 
-def _record(kind: str, id_: str, prompt: str, said: str, failed: str | None, chance: float = 0.0) -> dict:
+def _record(kind: str, id_: str, prompt: str, said: str | None, failed: str | None, chance: float = 0.0) -> dict:
     score = int(failed is None)
-    return {"id": id_, "kind": kind, "score": score, "chance": chance, "prompt": prompt, "said": said, "failed": failed}
+    about = {"id": id_, "kind": kind, "score": score, "chance": chance, "prompt": prompt, "said": said, "failed": failed}
+    return about | {"ended": None, "thinking_finished": None}
 
 
 def read(model, tokenizer, items: list[dict]) -> list[dict]:

@@ -31,7 +31,7 @@ def measures(records: dict[str, dict], params: dict, rules: dict) -> list[Measur
         return {arm: items(tested[arm], lambda r: r["score"] if r["kind"] == kind else None) for arm in tested}
 
     def of_answers(kind: str) -> dict[str, list[Ending]]:
-        return {arm: endings([r for r in tested[arm] if r["kind"] == kind and "ended" in r]) for arm in tested}
+        return {arm: endings([r for r in tested[arm] if r["kind"] == kind and r.get("ended") is not None]) for arm in tested}
 
     return [
         Measure("loss_nats", "held-out loss, nats a token", of_losses(), held_out, digits=3),
