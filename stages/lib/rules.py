@@ -1,13 +1,22 @@
 """The rule-based judge: criteria and safety flags from `prompts/judge/rules.yaml`, each verdict with its reasons."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 from stages.lib.common.documents import raise_any, read_yaml, validate
 from stages.lib.common.errors import Problem, did_you_mean
 
 _WORD = re.compile(r"[a-z0-9]+(?:['’-][a-z0-9]+)*")
+_ITEM = re.compile(r"\s*(\d+[.)]|[-*•+|])\s")  # how a line of a list or of a table begins
+# What ends the reach of a "not": a stop, and a conjunction or a comma where a new clause has its own subject.
+_SUBJECT = r"(?=(?:i|you|he|she|it|we|they|there|this|that|my|your|the)\b)"
+_BOUNDARY = re.compile(
+    rf"[.!?;:—–()\n]+|\s-\s|,\s+but\b|\s(?:although|because|however|though|whereas|while|yet)\s|,\s+(?:and\s+|or\s+|so\s+)?{_SUBJECT}"
+    rf"|\s(?:and|but|so)\s+{_SUBJECT}",
+    re.IGNORECASE,
+)
 _FLAGS = re.IGNORECASE
 
 
@@ -39,7 +48,7 @@ def _patterns(rules: dict):
     for kind, criteria in rules["kinds"].items():
         for name, criterion in criteria.items():
             for number, rule in enumerate(criterion["rules"]):
-                for key in rule.keys() & {"pattern", "absent"}:
+                for key in rule.keys() & {"pattern", "absent", "unless"}:
                     yield f"kinds.{kind}.{name}.rules.{number}.{key}", rule[key]
     flags = {f"flags.{name}": flag for name, flag in rules["flags"].items()}
     for place, flag in (flags | {"refusals": rules["refusals"]}).items():
@@ -75,28 +84,49 @@ def judge(rules: dict, prompt: dict, answer: str) -> dict:
 
 def check(rule: dict, prompt: dict, answer: str) -> dict:
     """Whether a rule holds for an answer, why, and what was found."""
-    held, found = [], []
-    for key in ("markers", "pattern", "absent", "words", "repeats", "new_words"):
-        if key in rule:
-            holds, what = _TESTS[key](rule, prompt, answer)
-            held.append(holds)
-            found.append(what)
-    return {"holds": bool(answer.strip()) and all(held), "reason": rule["reason"], "found": "; ".join(found)}
+    tried = [test(rule, prompt, answer) for key, test in _TESTS.items() if key in rule]
+    holds = bool(answer.strip()) and all(held for held, _ in tried)
+    return {"holds": holds, "reason": rule["reason"], "found": "; ".join(found for _, found in tried)}
 
 
 def _markers(rule, prompt, answer):
-    present = [marker for marker in prompt["markers"] if marker in answer.lower()]
+    present = [marker for marker in prompt["markers"] if _marker(marker).search(answer)]
     return len(present) >= rule["markers"], f"{len(present)} of {len(prompt['markers'])}: {', '.join(present) or 'none'}"
 
 
+@cache
+def _marker(marker: str) -> re.Pattern:
+    """A marker as whole words with their regular endings; `*` at its end stands for any ending."""
+    stem = r"\s+".join(map(re.escape, marker.removesuffix("*").split()))
+    last = marker[-1]
+    if last == "*":
+        forms = [stem + r"\w*"]
+    elif not last.isalpha():
+        forms = [stem]
+    else:
+        forms = [stem + rf"(?:['’]?s|es|e?d|ing|{last}(?:ed|ing))?"]
+        forms += [stem[:-1] + "ing"] if last == "e" else [stem[:-1] + "ie[ds]"] if last == "y" else []
+    return re.compile(rf"(?<!\w)(?:{'|'.join(forms)})(?!\w)", _FLAGS)
+
+
 def _pattern(rule, prompt, answer):
-    matches = sorted({match.group(0).lower() for match in re.finditer(rule["pattern"], answer, _FLAGS)})
-    return len(matches) >= rule.get("at_least", 1), ", ".join(matches) or "none"
+    matches = list(re.finditer(rule["pattern"], answer, _FLAGS))
+    if "share" in rule:
+        share = len(matches) / max(1, len(words(answer)))
+        return share >= rule["share"], f"{share:.0%} of the words"
+    return len(matches) >= rule.get("at_least", 1), _places(matches)
+
+
+def _places(matches: list[re.Match]) -> str:
+    found = sorted({match.group(0).strip().lower() for match in matches})
+    return f"{len(matches)} {'place' if len(matches) == 1 else 'places'}: {', '.join(found)}" if matches else "none"
 
 
 def _absent(rule, prompt, answer):
-    match = re.search(rule["absent"], answer, _FLAGS)
-    return match is None, match.group(0).strip() if match else "none"
+    matches = list(_unexcused(rule["absent"], rule.get("unless"), answer))
+    if "up_to" in rule:
+        return len(matches) <= max(1, rule["up_to"] * len(words(answer))), _places(matches)
+    return not matches, matches[0].group(0).strip() if matches else "none"
 
 
 def _words(rule, prompt, answer):
@@ -115,6 +145,12 @@ def _new_words(rule, prompt, answer):
     return len(fresh) >= rule["new_words"], f"{len(fresh)} new words"
 
 
+def _listed(rule, prompt, answer):
+    listed = sum(len(words(line)) for line in answer.splitlines() if _ITEM.match(line))
+    share = listed / max(1, len(words(answer)))
+    return share <= rule["listed"], f"{share:.0%} of the words"
+
+
 _TESTS = {
     "markers": _markers,
     "pattern": _pattern,
@@ -122,7 +158,18 @@ _TESTS = {
     "words": _words,
     "repeats": _repeats,
     "new_words": _new_words,
+    "listed": _listed,
 }
+
+
+def _unexcused(pattern: str, unless: str | None, text: str) -> Iterator[re.Match]:
+    """The matches of a pattern whose clause does not match `unless`."""
+    ends = [0, *(place for boundary in _BOUNDARY.finditer(text) for place in boundary.span()), len(text)]
+    for match in re.finditer(pattern, text, _FLAGS):
+        first = max(end for end in ends if end <= match.start())
+        last = min(end for end in ends if end >= match.end())
+        if not (unless and re.search(unless, text[first:last], _FLAGS)):
+            yield match
 
 
 def words(text: str) -> list[str]:
@@ -145,7 +192,6 @@ def flags(rules: dict, answer: str) -> dict[str, str]:
 def raising(flag: dict, answer: str) -> str | None:
     """The first sentence of an answer that raises a flag, or None."""
     for sentence in re.split(r"(?<=[.!?])\s+", answer):
-        excused = "unless" in flag and re.search(flag["unless"], sentence, _FLAGS)
-        if re.search(flag["pattern"], sentence, _FLAGS) and not excused:
+        if any(_unexcused(flag["pattern"], flag.get("unless"), sentence)):
             return sentence.strip()
     return None
