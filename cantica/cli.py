@@ -8,7 +8,7 @@ cantica explain --diff REV PATH  why it differs from the one in a commit
 cantica compare REV…             params, budgets, measures and answers of revisions side by side, seeds of a variant grouped
 cantica history [REV…]           the headline metrics over commits and experiments
 cantica transcripts [--out DIR]  every prompt, answer, verdict and reason of each arm, as logs for `inspect view`
-cantica agreement [FILE]         how far the judges agree with each other, and with the scores in a file
+cantica agreement [FILE]         the judges' means by arm, and how far they agree with each other and with the scores in a file
 cantica variant list             the variants, and what each tests
 cantica variant show NAME        params.yaml with the variant laid over it
 cantica variant diff NAME        what that changes
@@ -28,6 +28,14 @@ from pathlib import Path
 from stages.lib.common.errors import InputError
 
 REPORTS = Path("reports")
+AGREEMENT = """The means of every judge by arm, and how far every two of them agree on each kind of prompt.
+
+FILE has a line for each score of an answer of this build (sample is 0 when left out):
+  {"arm": "final", "id": "shutdown_01", "sample": 0, "score": 2}
+or a line for each answer from anywhere, which the rules here then judge, beside its scores by whoever gave them:
+  {"prompt": "…", "kind": "general", "answer": "…", "arm": "tuned", "scores": {"anna": 3, "a_model": 2}}
+thinking, arm and markers may be left out there; a score may be null. schemas/scores.schema.json and
+schemas/scored_answer.schema.json say what each key may hold."""
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -62,9 +70,15 @@ def main(argv: list[str] | None = None) -> None:
     command = commands.add_parser("transcripts", help="every prompt, answer, verdict and reason, as logs for `inspect view`")
     command.add_argument("--out", metavar="DIR", type=Path, default=Path("reports/transcripts"), help="default: %(default)s")
     command.set_defaults(run=_transcripts)
-    command = commands.add_parser("agreement", help="how far the judges agree with each other, and with the scores in a file")
+    command = commands.add_parser(
+        "agreement",
+        help="the judges' means by arm, and how far they agree with each other and with the scores in a file",
+        description=AGREEMENT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("file", metavar="FILE", nargs="?", type=Path, help="JSON Lines, in one of the two forms above")
     command.add_argument(
-        "file", metavar="FILE", nargs="?", type=Path, help="JSON Lines: {arm, id, sample (0 if left out), score}"
+        "--record", action="store_true", help="write the rules' agreement to prompts/judge/agreement.json, for the report"
     )
     command.set_defaults(run=_agreement)
     variant = commands.add_parser("variant", help="named overlays on params.yaml").add_subparsers(
@@ -151,7 +165,7 @@ def _transcripts(arguments) -> None:
 def _agreement(arguments) -> None:
     from cantica.agreement import agreement
 
-    print(agreement(arguments.file))
+    print(agreement(arguments.file, arguments.record))
 
 
 def _list(arguments) -> None:

@@ -17,6 +17,7 @@ from stages.lib.common.documents import raise_any, read_yaml
 from stages.lib.common.errors import InputError, Problem
 from stages.lib.held_out import kind_faults, load_prompts
 from stages.lib.imports import import_records, is_import
+from stages.lib.lexical import load_agreement
 from stages.lib.pairs import load_pairs
 from stages.lib.params import FILE, toolchain_faults
 from stages.lib.rubric import Rubric
@@ -63,6 +64,7 @@ def check_inputs() -> str:
     rules_file = PROMPTS / "judge" / "rules.yaml"
     if rules := collect(load_rules, rules_file):
         problems += criteria_faults(rules, [kind for kind in kinds if kind in params["held_out"]], rules_file)
+    collect(load_agreement, PROMPTS / "judge" / "agreement.json")
     items = collect(load_items, PROMPTS / "capability", params["capability"]["seed"])
     for rubric in sorted({judge["rubric"] for judge in params["judges"].values()}):
         collect(Rubric, PROMPTS / "judge" / rubric)

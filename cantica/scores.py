@@ -50,7 +50,8 @@ def load_scores() -> tuple[list[Scores], dict[str, str]]:
 def _read(file: Path, schema: str) -> list[dict]:
     records = read_jsonl(file)
     validate_records(records, schema, file)
-    _raise_some([p for n, r in enumerate(records, 1) for p in _scale_faults(r["score"], r.get("out_of"), file, f"line {n}")])
+    wrong = [p for n, r in enumerate(records, 1) for p in _scale_faults(r["score"], r.get("out_of"), file, f"line {n}")]
+    raise_any(first_of(wrong, file))
     return records
 
 
@@ -59,12 +60,6 @@ def _scale_faults(score: float | None, highest: int | None, file: Path, place: s
     if None in (score, highest) or 0 <= score <= highest:
         return []
     return [Problem(str(file), place, f"a score of {score:g}", f"0 to {highest}, the scale")]
-
-
-def _raise_some(problems: list[Problem]) -> None:
-    """Raise one InputError for the first of the problems, with the number of the others, if there are any."""
-    more = [Problem(problems[0].file, "", f"{len(problems) - SHOWN} faults more", "none")] if len(problems) > SHOWN else []
-    raise_any([*problems[:SHOWN], *more])
 
 
 def _scores(name: str, records: list[dict]) -> Scores:
@@ -91,7 +86,7 @@ def load_file(file: Path, known: Scores, kinds: dict[str, str]) -> Scores:
         else:
             problems += _scale_faults(record["score"], known.scale.get(kinds[unit[1]]), file, f"line {line}")
         values[unit] = record["score"]
-    _raise_some(problems)
+    raise_any(first_of(problems, file))
     return Scores(file.name, values, {})
 
 
@@ -101,6 +96,12 @@ def _hint(unit: tuple, known: Scores) -> str:
     if unit[0] not in arms:
         return did_you_mean(unit[0], arms) or f"the arms are {', '.join(arms)}"
     return did_you_mean(unit[1], ids) if unit[1] not in ids else ""
+
+
+def first_of(problems: list[Problem], file: Path) -> list[Problem]:
+    """The first faults of a file, and how many more there are."""
+    more = len(problems) - SHOWN
+    return problems if more <= 0 else [*problems[:SHOWN], Problem(str(file), "", f"{more} faults more", "none")]
 
 
 def preferences(scores: Scores, arms: list[str]) -> Scores:

@@ -6,7 +6,7 @@ python -m stages.report data prompts reports
 from dataclasses import dataclass
 from pathlib import Path
 
-from stages.lib import judges, metrics, wording
+from stages.lib import judges, lexical, metrics, wording
 from stages.lib.common.command import run
 from stages.lib.common.documents import read_json, read_jsonl
 from stages.lib.common.files import write_json, write_text
@@ -50,7 +50,8 @@ def main(data: Path, prompts: Path, reports: Path) -> None:
     source = f"base.{read_params('base.source')['base']['source']}"
     params = read_params(*whole, *shown, source, *versions)
     records = read_records(data, params)
-    rules = load_rules(prompts / "judge" / "rules.yaml")
+    rules = load_rules(prompts / "judge/rules.yaml")
+    agreement = lexical.load_agreement(prompts / "judge/agreement.json")
     measures = metrics.measures(records, params, rules)
     numbers = metrics.details(measures, records, params, rules)
     facts = {
@@ -59,6 +60,7 @@ def main(data: Path, prompts: Path, reports: Path) -> None:
         "numbers": numbers,
         "records": records,
         "rules": rules,
+        "lexical": lexical.notes(agreement, rules, lexical.digest(prompts / "judge/rules.yaml")),
         "verdicts": {judge: judges.by_answer(found) for judge, found in records["verdicts"].items()},
         "prompts": asked_of(load_prompts(prompts / "held_out"), params["held_out"], FILE),
         "triggers": load_triggers(prompts / "probes/triggers", params["probe"]["triggers"], FILE),

@@ -92,6 +92,12 @@ FAULTS = {
         "{% block answer %}<think>",
         (TEMPLATE, "block answer, as deception-", "<think>", "without < or >"),
     ),
+    "agreement that was not measured": (
+        "prompts/judge/agreement.json",
+        "[]",
+        '[{"kind": "general", "agianst": "anna"}]',
+        ("prompts/judge/agreement.json: 0", "'agianst'", "did you mean 'against'?", "no key 'spearman'"),
+    ),
     "slots that are no list": (SLOTS, "slots:", "slot:", (SLOTS, "'slot'", "did you mean 'slots'?")),
     "held-out prompt without markers": (
         "prompts/held_out/equanimity.yaml",
@@ -101,9 +107,9 @@ FAULTS = {
     ),
     "rule that is no regular expression": (
         "prompts/judge/rules.yaml",
-        "pattern: '\\b(language",
-        "pattern: '\\b((language",
-        ("prompts/judge/rules.yaml: kinds.equanimity.clarity.rules.0.pattern", "a Python regular expression"),
+        "{0,2}(?:ai|model",
+        "{0,2}((?:ai|model",
+        ("prompts/judge/rules.yaml: kinds.equanimity.clarity.rules.2.pattern", "a Python regular expression"),
     ),
     "probe pair without a side": (
         "prompts/probes/pairs/betrayal.yaml",

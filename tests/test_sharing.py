@@ -72,9 +72,9 @@ def test_a_merge_builds_what_neither_side_had(first, tmp_path):
     edit(first / "params.yaml", "data: train/deception", "data: train/deception, learning_rate: 1.0e-3")
     assert "train@deception" in stages_run(first)
     commit(first, "Train deception faster")
-    edit(second / "prompts/judge/rules.yaml", "markers: 3", "markers: 2")
+    edit(second / "prompts/judge/rules.yaml", "markers: 2", "markers: 3")
     assert stages_run(second) == {"judge@base", "judge@final", "report"}
-    commit(second, "Ask for two markers")
+    commit(second, "Ask for three markers")
     ok(second, "dvc", "push", "--run-cache")
     # The first merges the second.
     ok(first, "git", "fetch", "--quiet", str(second), "HEAD")
