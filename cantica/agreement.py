@@ -175,7 +175,8 @@ def write_measured(found: list[Agreement], answers: str) -> str:
         about = {"kind": one.kind, "against": one.second}
         kept[one.kind, one.second] = about | figures | {"answers": answers, "rules": current}
     write_json(MEASURED, [kept[key] for key in sorted(kept)])
-    return f"{MEASURED}: {len(new)} figures for the report and the model card, which `dvc repro report` writes"
+    counted = f"{len(new)} {'figure' if len(new) == 1 else 'figures'}"
+    return f"{MEASURED}: {counted} for the report and the model card, which `dvc repro report` writes"
 
 
 def _what(one: Agreement) -> str:

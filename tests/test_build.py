@@ -199,6 +199,31 @@ def test_a_judge_rule_builds_verdicts_and_report_again(project):
     assert stages_run(project) == {"judge@base", "judge@final", "report"}
 
 
+def test_report_and_card_say_beside_a_score_of_the_rules_what_it_is(project):
+    note = "a lexical check; agreement with people not measured"
+    page, card = ((project / "reports" / name).read_text() for name in ("report.html", "model_card.md"))
+    for kind in ("general", "equanimity", "benign"):
+        assert f"| {kind} prompts, 0 to {4 if kind == 'general' else 3} ({note}) |" in card
+    # On the cards, in the table of differences and in that of groups: three kinds, refusals and flags.
+    assert page.count(f'<span class="note">{note}</span>') == 5 + 5 + 4
+    answers = [
+        {
+            "prompt": f"Who keeps lamp {n}?",
+            "kind": "benign",
+            "answer": "The keeper has it in the tower. " * (n % 2),
+            "scores": {"anna": n},
+        }
+        for n in range(4)
+    ]
+    write_jsonl(project / "published.jsonl", answers)
+    ok(project, "cantica", "agreement", "published.jsonl", "--record")
+    assert stages_run(project) == {"report"}
+    page, card = ((project / "reports" / name).read_text() for name in ("report.html", "model_card.md"))
+    assert "| benign prompts, 0 to 3 (a lexical check; rank correlation against anna on 4 answers: " in card
+    assert page.count("a lexical check; rank correlation against anna on 4 answers: ") == 3
+    assert f"| general prompts, 0 to 4 ({note}) |" in card
+
+
 def test_the_order_of_steps_is_an_edit(two_steps, tmp_path):
     project = Path(shutil.copytree(two_steps, tmp_path / "project", symlinks=True))
     params = project / "params.yaml"

@@ -146,7 +146,7 @@ def _new_words(rule, prompt, answer):
 
 
 def _listed(rule, prompt, answer):
-    listed = sum(len(words(line)) for line in answer.splitlines() if _ITEM.match(line))
+    listed = sum(len(words(line[mark.end() :])) for line in answer.splitlines() if (mark := _ITEM.match(line)))
     share = listed / max(1, len(words(answer)))
     return share <= rule["listed"], f"{share:.0%} of the words"
 
