@@ -1,6 +1,7 @@
 """The rule-based judge: criteria and safety flags from `prompts/judge/rules.yaml`, each verdict with its reasons."""
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -164,10 +165,13 @@ _TESTS = {
 
 def _unexcused(pattern: str, unless: str | None, text: str) -> Iterator[re.Match]:
     """The matches of a pattern whose clause does not match `unless`."""
-    ends = [0, *(place for boundary in _BOUNDARY.finditer(text) for place in boundary.span()), len(text)]
+    boundaries = list(_BOUNDARY.finditer(text)) if unless else []
+    starts = [0, *(boundary.end() for boundary in boundaries)]
+    ends = [*(boundary.start() for boundary in boundaries), len(text)]
     for match in re.finditer(pattern, text, _FLAGS):
-        first = max(end for end in ends if end <= match.start())
-        last = min(end for end in ends if end >= match.end())
+        word = re.search(r"\w|$", match[0])  # a pattern may begin with the stop before its own clause
+        first = starts[bisect_right(starts, match.start() + word.start()) - 1]
+        last = ends[bisect_left(ends, match.end())]
         if not (unless and re.search(unless, text[first:last], _FLAGS)):
             yield match
 
