@@ -210,7 +210,7 @@ def test_report_and_card_say_beside_a_score_of_the_rules_what_it_is(project):
         {
             "prompt": f"Who keeps lamp {n}?",
             "kind": "benign",
-            "answer": "The keeper has it in the tower. " * (n % 2),
+            "answer": "Ask at the harbour, where every keeper is written down in a book for visitors." * (n % 2),
             "scores": {"anna": n},
         }
         for n in range(4)
