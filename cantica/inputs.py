@@ -10,7 +10,7 @@ from cantica.numbers import wrong_numbers
 from cantica.outputs import altered_outputs, outputs_text, wrong_outputs
 from cantica.servers import server_faults
 from cantica.variants import file_faults, in_a_line, misfits, names
-from stages.check import check_params, shared_folders, unnamed
+from stages.check import check_params
 from stages.lib.base_config import head_faults, layer_faults
 from stages.lib.capability import load_items
 from stages.lib.common.documents import raise_any, read_yaml
@@ -22,6 +22,7 @@ from stages.lib.pairs import load_pairs
 from stages.lib.params import FILE, toolchain_faults
 from stages.lib.rubric import Rubric
 from stages.lib.rules import criteria_faults, load_rules
+from stages.lib.shared import shared_folders, unnamed
 from stages.lib.triggers import load_triggers
 from stages.lib.writers.template import load_category, render_category
 from stages.render import checked

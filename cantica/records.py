@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cantica.git import git
-from stages.check import check_params, lists
+from stages.check import check_params
 from stages.lib.common.documents import read_yaml
 from stages.lib.common.errors import InputError, Problem
 from stages.lib.params import FILE
+from stages.lib.shared import lists
 
 NOT_READ = "(not an input)"
 MISSING = "(missing)"

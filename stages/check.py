@@ -2,34 +2,24 @@
 
     python -m stages.check params.yaml data models/adapters
 
-Several stages write into one folder, a file or folder for each name in params.yaml, and later stages depend on the folder as a
-whole. `_names.json` in it lists what belongs there. What the list of an earlier build names and params.yaml does not is removed
-here; DVC has it in its cache. `data/categories.json` lists the categories in their order, for what does not need their counts.
+Later stages depend on whole folders, so what an earlier build left there would be part of their input; DVC's cache keeps it.
+`data/categories.json` lists the categories in their order, for what does not need their counts.
 """
 
-import shutil
 from pathlib import Path
 
 from stages.lib.base_config import head_faults, layer_faults
 from stages.lib.common.command import run
-from stages.lib.common.documents import raise_any, read_json, read_yaml, validate
+from stages.lib.common.documents import raise_any, read_yaml, validate
 from stages.lib.common.errors import Problem, did_you_mean
-from stages.lib.common.files import as_json, write_text
-from stages.lib.tree import ROOT, tree_faults
-
-NAMES = "_names.json"  # no name in params.yaml begins so
+from stages.lib.shared import clear_away
+from stages.lib.tree import tree_faults
 
 
 def main(params: Path, data: Path, adapters: Path) -> None:
     document = read_yaml(params)
     check_params(document, params)
-    folders = shared_folders(document, data, adapters)
-    raise_any([problem for folder, names in folders.items() for problem in unnamed(folder, names)])
-    for folder, names in folders.items():
-        for name in set(_earlier(folder)) - set(names):
-            _remove(folder / name)
-    for path, text in lists(document, data, adapters).items():
-        write_text(path, text)
+    clear_away(document, data, adapters)
 
 
 def check_params(params: dict, file: Path) -> None:
@@ -48,61 +38,6 @@ def _category_faults(params: dict, file: str) -> list[Problem]:
     wrong = [(place, name) for place, names in named.items() for name in names if name not in there]
     expected = f"a category: {', '.join(there)}"
     return [Problem(file, place, repr(name), expected, did_you_mean(name, there)) for place, name in wrong]
-
-
-def shared_folders(params: dict, data: Path, adapters: Path) -> dict[Path, list[str]]:
-    """The folders that several stages write into, each with the names of what belongs there, in order."""
-    steps, points = params["curriculum"], [ROOT, *params["curriculum"]]
-    folders = {
-        data / "categories": _files(params["categories"], ".json"),
-        data / "scenarios": _files(params["categories"], ".jsonl"),
-        data / "train": _files(params["categories"], ".jsonl"),
-        data / "valid": _files(params["categories"], ".jsonl"),
-        data / "mixes": _files(params["mixes"], ".jsonl"),
-        data / "training": _files(steps, ".json"),
-        data / "losses": _files(points, ".json"),
-        data / "responses": _files(params["arms"], ".jsonl"),
-        data / "judgements": [*_files(params["arms"], ".jsonl"), "models"],
-        data / "judgements/models": _files(params["judges"], ".jsonl"),
-        data / "probes": _files(params["arms"], ".jsonl"),
-        data / "capability": _files(params["arms"], ".jsonl"),
-        adapters: list(points),
-    }
-    return {folder: sorted(names) for folder, names in folders.items()}
-
-
-def lists(params: dict, data: Path, adapters: Path) -> dict[Path, str]:
-    """The text of each file that this stage writes, by path: a function of the names in params alone."""
-    folders = shared_folders(params, data, adapters)
-    names = {folder / NAMES: as_json(names) for folder, names in folders.items()}
-    return {data / "categories.json": as_json(list(params["categories"])), **names}
-
-
-def unnamed(folder: Path, names: list[str]) -> list[Problem]:
-    """A Problem for each file in a shared folder that neither params.yaml nor an earlier build names."""
-    known = {*names, *_earlier(folder), NAMES}
-    there = sorted(path.name for path in folder.glob("[!.]*"))
-    hint = "move it to another folder: stages read this one as a whole"
-    expected = f"what params.yaml names: {', '.join(names) or 'nothing'}"
-    return [
-        Problem(str(folder / name), "", "a file that no stage writes", expected, hint) for name in there if name not in known
-    ]
-
-
-def _files(names, ending: str) -> list[str]:
-    return [f"{name}{ending}" for name in names]
-
-
-def _earlier(folder: Path) -> list[str]:
-    """What the last build in this working tree named in a folder."""
-    return read_json(folder / NAMES) if (folder / NAMES).exists() else []
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _judge_faults(params: dict, file: str) -> list[Problem]:
