@@ -268,7 +268,7 @@ def test_a_planted_defect_is_found_in_its_place(scan, rule, plant, place):
     ("line", "what"),
     [
         ('{"id": "x", "origin": "y", "mess\n', "at column"),
-        ("\n", "Expecting value"),
+        ("\n", "a blank line"),
         ('{"id": "x", "messages": []}\n', "no key 'origin'"),
         ('{"id": "x", "origin": "y", "messages": [{"role": "tool", "content": "z"}]}\n', "messages"),
     ],
