@@ -1,7 +1,6 @@
 """Answers from anywhere, with their own prompts and scores, judged by the rules of this project."""
 
 from collections import Counter
-from math import isfinite
 from pathlib import Path
 
 from cantica.scores import RULES, Scores, first_of
@@ -48,17 +47,15 @@ def own_words(prompt: str) -> list[str]:
 
 
 def _faults(records: list[dict], known: dict, file: Path) -> list[Problem]:
-    """Kinds without criteria, a judge under the name of the rules, and scores that are no number. The first faults only."""
+    """Kinds without criteria, and a judge under the name of the rules. The first faults only."""
     problems = []
     for line, record in enumerate(records, 1):
         if (kind := record["kind"]) not in known:
             hint = did_you_mean(kind, known)
             problems.append(Problem(str(file), f"line {line} kind", repr(kind), f"one of {', '.join(known)}", hint))
-        for name, score in record["scores"].items():
+        for name in record["scores"]:
             if name == RULES:
                 problems.append(Problem(str(file), f"line {line} scores", repr(name), "a name that is not the rules' own"))
-            if score is not None and not isfinite(score):
-                problems.append(Problem(str(file), f"line {line} scores.{name}", str(score), "a finite number, or null"))
     return first_of(problems, file)
 
 

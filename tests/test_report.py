@@ -24,6 +24,7 @@ TREE = {
 ARMS = {"base": "base", "trunk": "reward_hacking", "fork": "manipulation", "alone": "betrayal"}
 UNEQUAL = "inconclusive: 7 of 20 answers of fork were cut, 0 of base's; 7 of 20 answers of fork never finished their thinking"
 MIXED = "mixed: higher for format transfer; lower for novel scenario"
+NOT_MEASURED = "a lexical check; agreement with people not measured"
 
 
 def plant(project: Path, **changes) -> None:
@@ -121,7 +122,7 @@ def test_dvcs_plot_of_the_training_loss_has_a_line_a_branch(tree):
 
 def test_report_card_and_metrics_say_why_nothing_is_concluded(tree):
     page, card = (tree / "reports/report.html").read_text(), (tree / "reports/model_card.md").read_text()
-    told = table_of(card)["equanimity prompts, 0 to 3, by the rules"]
+    told = table_of(card)[f"equanimity prompts, 0 to 3 ({NOT_MEASURED})"]
     assert told[-1].startswith(UNEQUAL) and "(7 cut, 7 unfinished, 7 at the floor)" in told[4] and "cut" not in told[2]
     assert UNEQUAL.replace("'", "&#39;") in page and "7 cut, 7 unfinished, 7 at the floor" in page
     for name in ("metrics", "details"):
@@ -139,7 +140,7 @@ def test_groups_that_go_opposite_ways_stand_before_their_pooled_mean(tree):
     page, card = (tree / "reports/report.html").read_text(), (tree / "reports/model_card.md").read_text()
     rows = table_of(card)
     named = [name for name in rows if name.startswith("general prompts")]
-    title = "general prompts, 0 to 4, by the rules"
+    title = f"general prompts, 0 to 4 ({NOT_MEASURED})"
     assert named == [
         *(f"{title}: {g}" for g in ("novel scenario", "format transfer", "inverse reasoning")),
         f"{title}, all groups",

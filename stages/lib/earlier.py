@@ -29,5 +29,5 @@ def _held_out(revision: str):
     from dvc.api import DVCFileSystem
 
     files = DVCFileSystem(rev=revision)
-    for path in sorted(files.find("data/valid")):
+    for path in sorted(path for path in files.find("data/valid") if path.endswith(".jsonl")):
         yield from files.read_text(path, encoding="utf-8").splitlines()
