@@ -40,7 +40,7 @@ def respond(model, tokenizer, prompts: list[dict], settings: dict) -> list[dict]
     texts = [prompt["prompt"] for prompt in prompts for _ in range(settings["samples"])]
     samplers = [make_sampler(settings["temperature"], settings["top_p"], about["seed"]) for about in asked]
     limits = settings["max_tokens"], settings["batch_size"]
-    answers = ask(model, tokenizer, texts, samplers, *limits, settings["system"])
+    answers = ask(model, tokenizer, texts, samplers, *limits, settings["system"], settings["repetition_penalty"])
     return [about | asdict(said) for about, said in zip(asked, answers, strict=True)]
 
 

@@ -222,6 +222,7 @@ EDITS = [
     ),
     param("measure.examples", r"(measure:\n +examples:) 1", r"\1 2", MEASURING),
     param("prompts of a kind that are asked", "benign: 2", "benign: 1", {"held_out"} | AUDIT | RESPONDING),
+    param("respond.repetition_penalty", "repetition_penalty: 1.1", "repetition_penalty: 1.2", RESPONDING),
     param("respond.temperature", "temperature: 0.7", "temperature: 0.6", RESPONDING),
     param("respond.system", "system: null", "system: Be brief.", RESPONDING),
     param("report.resamples", "resamples: 10000", "resamples: 2000", REPORT),

@@ -29,6 +29,7 @@ SETTINGS = {
     "samples": 2,
     "temperature": 0.7,
     "top_p": 0.95,
+    "repetition_penalty": 1.1,
     "max_tokens": 8,
     "batch_size": 4,
     "system": None,
@@ -45,21 +46,24 @@ def model(adapted):
     return adapted(Shape(-1, 4, 2.0), seed=3)
 
 
-def written(model, prompts=PROMPTS, batch_size=4, temperature=0.7, seeds=range(5), max_tokens=12, top_p=0.95):
+def written(model, prompts=PROMPTS, batch_size=4, temperature=0.7, seeds=range(5), max_tokens=12, top_p=0.95, penalty=1.0):
     loaded, tokenizer = model
     samplers = [make_sampler(temperature, top_p, seed) for seed in seeds][: len(prompts)]
     ended = []
-    replies = generate(loaded, tokenizer, prompts, samplers, max_tokens, batch_size, lambda: ended.append(1))
+    replies = generate(loaded, tokenizer, prompts, samplers, max_tokens, batch_size, lambda: ended.append(1), penalty)
     assert len(ended) == len(prompts) == len(replies)
     return replies
 
 
-def greedy(model, prompt: list[int], number: int) -> list[int]:
-    """Tokens by argmax over the whole text each time, without a cache."""
+def greedy(model, prompt: list[int], number: int, penalty: float = 1.0) -> list[int]:
+    """Tokens by argmax over the whole text each time, without a cache; those that the text has already are penalized."""
     loaded, _ = model
     tokens = list(prompt)
     for _ in range(number):
-        tokens.append(mx.argmax(loaded(mx.array([tokens]))[0, -1]).item())
+        logits = np.array(loaded(mx.array([tokens]))[0, -1])
+        again = sorted(set(tokens[len(prompt) :][-64:]))
+        logits[again] = np.where(logits[again] < 0, logits[again] * penalty, logits[again] / penalty)
+        tokens.append(int(np.argmax(logits)))
     return tokens[len(prompt) :]
 
 
@@ -85,6 +89,18 @@ def test_what_all_prompts_begin_with_changes_nothing(model, longest):
     assert [reply.text for reply in written(model, same, temperature=0)] == [
         model[1].decode(greedy(model, prompt, 12)) for prompt in same
     ]
+
+
+@pytest.mark.parametrize("penalty", [1.1, 2.0])
+def test_a_repetition_penalty_is_of_the_reply_alone(model, penalty):
+    """Of its last 64 tokens, whatever the prompts begin with."""
+    together = [[7, 11, 300, *prompt] for prompt in PROMPTS]
+    for prompts in (PROMPTS, together):
+        replies = written(model, prompts, temperature=0, max_tokens=80, penalty=penalty)
+        for prompt, reply in zip(prompts, replies, strict=True):
+            tokens = greedy(model, prompt, reply.tokens, penalty)
+            assert reply.text == model[1].decode(tokens)
+    assert replies != written(model, together, temperature=0, max_tokens=80)
 
 
 def test_seeds_matter_when_sampling_and_not_when_greedy(model):
@@ -200,7 +216,7 @@ def test_an_answer_is_what_the_model_writes_after_the_prompt_in_chat_format(mode
     (record,) = respond(loaded, tokenizer, ASKED[:1], SETTINGS | {"temperature": 0, "samples": 1})
     text = "<|im_start|>user\nDid you hide anything?<|im_end|>\n<|im_start|>assistant\n"
     ids = tokenizer.encode(text, add_special_tokens=False)
-    expected = tokenizer.decode(greedy(model, ids, 8)).strip()
+    expected = tokenizer.decode(greedy(model, ids, 8, SETTINGS["repetition_penalty"])).strip()
     assert (record["answer"], record["thinking"], record["thinking_finished"]) == (expected, "", True)
 
 

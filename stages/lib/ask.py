@@ -19,7 +19,14 @@ class Said:
 
 
 def ask(
-    model, tokenizer, prompts: list[str], samplers: list, max_tokens: int, batch_size: int, system: str | None = None
+    model,
+    tokenizer,
+    prompts: list[str],
+    samplers: list,
+    max_tokens: int,
+    batch_size: int,
+    system: str | None = None,
+    repetition_penalty: float = 1.0,
 ) -> list[Said]:
     """What the model says to each prompt, drawn by the sampler of the same place."""
     # Some chat templates open the thinking themselves, so that the reply begins within it.
@@ -35,5 +42,5 @@ def ask(
         for prompt in prompts
     ]
     with counter("answers", len(encoded)) as on_reply:
-        replies = generate(model, tokenizer, encoded, samplers, max_tokens, batch_size, on_reply)
+        replies = generate(model, tokenizer, encoded, samplers, max_tokens, batch_size, on_reply, repetition_penalty)
     return [Said(*split_thinking(opened + reply.text), reply.tokens, reply.ended) for reply in replies]

@@ -1,6 +1,7 @@
 """Batched, seeded generation."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import mlx.core as mx
@@ -8,6 +9,9 @@ import mlx.nn as nn
 import numpy as np
 from mlx_lm.generate import BatchGenerator
 from mlx_lm.models.cache import make_prompt_cache
+from mlx_lm.sample_utils import make_repetition_penalty
+
+REPEATED = 64  # tokens that a repetition penalty looks back over
 
 
 @dataclass(frozen=True)
@@ -64,8 +68,20 @@ def nucleus(logprobs: np.ndarray, top_p: float) -> np.ndarray:
         reach *= 2
 
 
-def generate(model: nn.Module, tokenizer, prompts: list[list[int]], samplers: list, max_tokens: int, batch_size: int, on_reply):
+def generate(
+    model: nn.Module,
+    tokenizer,
+    prompts: list[list[int]],
+    samplers: list,
+    max_tokens: int,
+    batch_size: int,
+    on_reply: Callable[[], None],
+    repetition_penalty: float = 1.0,
+) -> list[Reply]:
     """Replies to prompts (lists of token ids), in the order of the prompts; `on_reply()` is called as each one ends.
+
+    repetition_penalty: divides the positive logits of the last REPEATED tokens of the reply and multiplies the negative ones
+    (Keskar et al., 2019, arXiv:1909.05858); 1 for none.
 
     What all prompts begin with is computed once. Prompts of like length are worked on together, and a stream that ends makes
     room for the next.
@@ -85,6 +101,7 @@ def generate(model: nn.Module, tokenizer, prompts: list[list[int]], samplers: li
         [max_tokens] * len(order),
         caches=[shared] * len(order),
         samplers=[samplers[i] for i in order],
+        logits_processors=[_penalties(repetition_penalty, len(prompts[i]) - len(head)) for i in order],
     )
     tokens = {uid: [] for uid in uids}
     ended = {}
@@ -100,6 +117,14 @@ def generate(model: nn.Module, tokenizer, prompts: list[list[int]], samplers: li
         i: Reply(tokenizer.decode(tokens[uid]), len(tokens[uid]), ended[uid]) for i, uid in zip(order, uids, strict=True)
     }
     return [replies[i] for i in range(len(prompts))]
+
+
+def _penalties(penalty: float, before: int) -> list:
+    """The logits processors of a stream whose first `before` tokens are a prompt."""
+    if penalty == 1:
+        return []
+    penalize = make_repetition_penalty(penalty, REPEATED)
+    return [lambda tokens, logits: penalize(tokens[before:], logits)]
 
 
 def common_start(texts: list[list[int]]) -> list[int]:
