@@ -1,5 +1,6 @@
 # make repro   set up and build everything      make test   set up and run the tests
 # make setup   .venv/ with everything           make setup BACKEND=cuda13 (or cuda12) on Linux with an NVIDIA GPU
+# make check   set up and lint, in seconds      make docs   set up and build the documentation: site/index.html
 # make bench   set up and measure speed beside torch and mlx-lm; ROUNDS=5 for steadier medians than those of 3
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +9,7 @@ BACKEND ?= $(or $(patsubst $(VENV)/.ready-%,%,$(wildcard $(VENV)/.ready-*)),cpu)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 READY := $(VENV)/.ready-$(BACKEND)
 
-.PHONY: setup repro test bench
+.PHONY: setup repro test check docs bench
 setup: $(READY)
 
 # uv installs in half a minute what takes pip two. It asks PyPI, or what UV_DEFAULT_INDEX names. What is not compiled now would be
@@ -27,6 +28,13 @@ repro: setup
 
 test: setup
 	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 15
+
+check: setup
+	ruff check
+	ruff format --check
+
+docs: setup
+	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict --quiet
 
 bench: setup
 	dvc repro --quiet base dataset

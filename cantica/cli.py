@@ -40,6 +40,24 @@ schemas/scored_answer.schema.json say what each key may hold."""
 
 def main(argv: list[str] | None = None) -> None:
     """Run one command. Exits with 1, after one message that lists every fault, when an input is wrong."""
+    arguments = parser().parse_args(argv)
+    if not Path("dvc.yaml").exists():
+        sys.exit(f"cantica: no dvc.yaml in {Path.cwd()}: run it in the project's root")
+    try:
+        arguments.run(arguments)
+        sys.stdout.flush()  # so that a reader who has left is noticed here
+    except KeyboardInterrupt:
+        print("\ncantica: stopped; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of the output has left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it once more at its end
+        sys.exit(128 + signal.SIGPIPE)
+    except InputError as error:
+        sys.exit(f"cantica: {len(error.problems)} {'fault' if len(error.problems) == 1 else 'faults'} in the input\n{error}")
+
+
+def parser() -> argparse.ArgumentParser:
+    """What the command line may say."""
     parser = argparse.ArgumentParser(
         prog="cantica",
         description=__doc__,
@@ -99,20 +117,7 @@ def main(argv: list[str] | None = None) -> None:
     command.add_argument("--jobs", metavar="N", type=_jobs, default=1, help="up to N at a time, as memory allows; default: 1")
     command.add_argument("--commit", action="store_true", help="make a branch variant/… of each experiment too")
     command.set_defaults(run=_run)
-    arguments = parser.parse_args(argv)
-    if not Path("dvc.yaml").exists():
-        sys.exit(f"cantica: no dvc.yaml in {Path.cwd()}: run it in the project's root")
-    try:
-        arguments.run(arguments)
-        sys.stdout.flush()  # so that a reader who has left is noticed here
-    except KeyboardInterrupt:
-        print("\ncantica: stopped; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:  # the reader of the output has left, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it once more at its end
-        sys.exit(128 + signal.SIGPIPE)
-    except InputError as error:
-        sys.exit(f"cantica: {len(error.problems)} {'fault' if len(error.problems) == 1 else 'faults'} in the input\n{error}")
+    return parser
 
 
 def _check(arguments) -> None:
