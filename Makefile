@@ -33,8 +33,10 @@ check: setup
 	ruff check
 	ruff format --check
 
+# The variable switches off an advertisement for a successor, which would be the only warning.
 docs: setup
 	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict --quiet
+	@echo 'site/index.html is there. Its search works through a server: python -m http.server --directory site'
 
 bench: setup
 	dvc repro --quiet base dataset

@@ -1,0 +1,123 @@
+"""The documentation: short where it is read first, built without a warning, every link leads somewhere, commands are marked."""
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parent.parent
+GENERATED = ("params", "commands", "stages", "metrics")
+PAGES = [*sorted(ROOT.glob("*.md")), ROOT / "prompts/README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+RUN = [ROOT / "README.md", ROOT / "docs/tutorial.md"]  # pages whose commands are to run as they stand
+BLOCK = re.compile(r"(?:<!-- not run: (?P<reason>.+) -->\n)?^```(?P<language>\w*)\n(?P<code>.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    """The site as `make docs` builds it."""
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    env = os.environ | {"NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=env)
+    assert done.returncode == 0 and not done.stdout + done.stderr, done.stdout + done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def generate():
+    """The module that writes the pages of the reference."""
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_readme_is_short_and_begins_with_a_sentence_two_commands_and_a_picture():
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert len(lines) <= 150
+    first = "\n".join(lines[:15])
+    assert re.search(r"^make repro .*\nmake test ", first, re.MULTILINE) and "docs/report.png" in first
+
+
+def test_the_docs_build_without_a_warning_and_with_every_page(site):
+    pages = {path.relative_to(ROOT / "docs").with_suffix(".html") for path in (ROOT / "docs").rglob("*.md")}
+    pages |= {Path(f"reference/{name}.html") for name in GENERATED}
+    assert {path.relative_to(site) for path in site.rglob("*.html")} == pages | {Path("404.html")}
+
+
+def test_the_site_loads_nothing_from_the_network(site):
+    """Links that a reader may follow are no loads."""
+    loads = re.compile(r"""<(?:script|img|iframe)[^>]*\bsrc=["']?(?:https?:)?//|<link[^>]*href=["']?(?:https?:)?//""")
+    found = {path.name: match[0] for path in site.rglob("*.html") if (match := loads.search(path.read_text()))}
+    styles = {path.name for path in site.rglob("*.css") if re.search(r"url\([\"']?(?:https?:)?//|@import", path.read_text())}
+    assert not found and not styles
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_relative_links_resolve(page):
+    """On a page as it stands in git; those of a page that is built, MkDocs checks too."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    links = re.findall(r"\]\(([^)\s]+)\)", text)
+    assert [link for link in links if not re.match(r"https?://", link) and not leads_somewhere(page, link)] == []
+
+
+def leads_somewhere(page: Path, link: str) -> bool:
+    name, _, anchor = link.partition("#")
+    target = (page.parent / name).resolve() if name else page
+    if target.parent == ROOT / "docs/reference" and target.stem in GENERATED:
+        return not anchor
+    return target.exists() and (not anchor or anchor in anchors(target))
+
+
+@cache
+def anchors(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title).strip().lower().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", RUN, ids=lambda page: page.name)
+def test_blocks_are_commands_to_run_or_say_why_not(page):
+    blocks = list(BLOCK.finditer(page.read_text()))
+    assert any(block["language"] == "bash" and not block["reason"] for block in blocks)
+    assert {block["language"] for block in blocks} <= {"bash", ""}  # others could not be run
+    assert page.read_text().count("<!-- not run") == sum(block["reason"] is not None for block in blocks)
+    for block in blocks:
+        if block["language"] == "bash":
+            done = subprocess.run(["bash", "-n"], input=block["code"], capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+
+
+def test_the_picture_of_the_architecture_shows_every_stage():
+    picture = (ROOT / "docs/explanation/architecture.svg").read_text()
+    stages = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
+    assert set(re.findall(r">(\w+)</text>", picture)) >= set(stages)
+
+
+def test_the_reference_has_every_parameter_stage_and_command(generate):
+    pages = generate.pages()
+    assert set(pages) == set(GENERATED)
+    params = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
+    keys = [f"`{section}.{key}`" for section in ("data", "lora", "train", "respond", "report") for key in params[section]]
+    assert [key for key in keys if key not in pages["params"]] == []
+    stages = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
+    assert [name for name in stages if f"\n## {name}\n" not in pages["stages"]] == []
+    assert "\n## cantica variant run\n" in pages["commands"] and "--seeds SEEDS" in pages["commands"]
+
+
+def test_every_metric_is_described_and_nothing_else(generate, monkeypatch):
+    metrics = json.loads((ROOT / "reports/metrics.json").read_text())
+    page = generate.metrics_page()
+    for name in ("loss_nats", "judge.<kind>", "probe.trigger.<trigger>.contrast", "forgetting_nats"):
+        assert f"| `{name}` |" in page
+    names = {generate._generic(path) for numbers in metrics.values() for path in generate._measures(numbers)}
+    assert {name for name in names if not name.startswith(("against_", "verdict."))} == set(generate.METRICS)
+    monkeypatch.delitem(generate.METRICS, "loss_nats")
+    with pytest.raises(ValueError, match=r"describes no loss_nats, which reports/metrics\.json has"):
+        generate.metrics_page()
