@@ -191,13 +191,13 @@ def stages_page() -> str:
         stage, each = entry.get("do", entry), entry.get("foreach")
         module = re.search(r"python -m stages\.(\w+)", stage["cmd"])[1]
         docstring = ast.get_docstring(ast.parse((ROOT / f"stages/{module}.py").read_text())) or ""
-        purpose, explained = _sentence(stage.get("desc", "")), _prose(docstring)
-        lines += [f"## {name}", "", purpose, "", *([explained, ""] if explained != purpose else [])]
+        # The `desc` of a stage for each entry speaks of ${key}; the docstring of its module says the same of all.
+        lines += [f"## {name}", "", _prose(docstring) if each else _sentence(stage.get("desc", "")), ""]
         lines += [f"**For each** entry of `{each[2:-1]}`.", ""] if isinstance(each, str) else []
         lines += ["```text", " ".join(stage["cmd"].removeprefix("exec ").split()), "```", ""]
         rows = {"reads": stage.get("deps", []), "params": stage.get("params", [])}
         rows["writes"] = [*stage.get("outs", []), *stage.get("metrics", []), *stage.get("plots", [])]
-        lines += ["| | |", "| --- | --- |", *(f"| {word} | {_names(items)} |" for word, items in rows.items() if items), ""]
+        lines += [*(f"- **{word}** {_names(items)}" for word, items in rows.items() if items), ""]
     return "\n".join(lines)
 
 
