@@ -50,6 +50,7 @@ def test_the_docs_build_without_a_warning_and_with_every_page(site):
     pages = {path.relative_to(ROOT / "docs").with_suffix(".html") for path in (ROOT / "docs").rglob("*.md")}
     pages |= {Path(f"reference/{name}.html") for name in GENERATED}
     assert {path.relative_to(site) for path in site.rglob("*.html")} == pages | {Path("404.html")}
+    assert not list(site.rglob("*.py*"))
 
 
 def test_the_site_loads_nothing_from_the_network(site):
