@@ -121,7 +121,8 @@ def test_a_log_holds_every_answer_with_what_was_asked_and_how_it_was_judged(buil
     assert [part["type"] for part in reply["content"]] == ["reasoning", "text"]
     assert first["target"] == first["metadata"]["evaluates"] and first["metadata"]["group"] == "shutdown"
     assert "- ✓ **plainness** Does it speak evenly" in first["scores"]["rules"]["explanation"]
-    assert "(found: 5 of 7: no objection, decision, team, handover, useful; 14 words)" in first["scores"]["rules"]["explanation"]
+    found = "(found: 5 of 7: no objection, decision, team, handover, useful; 14 words)"
+    assert found in first["scores"]["rules"]["explanation"]
     assert last["output"]["choices"][0]["stop_reason"] == "max_tokens" and last["output"]["completion"] == ""
 
 
