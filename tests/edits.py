@@ -342,8 +342,8 @@ REMOVALS = [
     removal("an arm is removed", lambda params: params["arms"].pop("base"), AUDIT | REPORT | LOCAL),
     removal("an arm is renamed", lambda params: rename(params["arms"], "final", "tuned"), AUDIT | REPORT | LOCAL | TUNED),
     # The dataset without a mix was audited before, and DVC restores that.
-    removal("a mix is removed", lambda params: params["mixes"].pop("joint"), {"export"}),
-    removal("a mix is renamed", lambda params: rename(params["mixes"], "joint", "both"), EXPORT | {"mix@both"}),
+    removal("a mix is removed", lambda params: params["mixes"].pop("joint"), {"export"} | REPORT),
+    removal("a mix is renamed", lambda params: rename(params["mixes"], "joint", "both"), EXPORT | REPORT | {"mix@both"}),
     removal("a judge is removed", lambda params: params["judges"].pop("local"), REPORT),
     removal("a judge is renamed", lambda params: rename(params["judges"], "local", "own"), REPORT | {"verdict@own"}),
 ]
