@@ -160,8 +160,8 @@ FAULTS = {
     ),
     "kind without prompts": (
         "params.yaml",
-        "  benign: 10",
-        "  bening: 10",
+        "  benign: 4",
+        "  bening: 4",
         ("params.yaml: held_out.bening", "one of benign, equanimity, general", "did you mean 'benign'?"),
     ),
     "limit shorter than the prompts": (
