@@ -1,12 +1,13 @@
 """Which BLAS kernel computes is declared, and a stage computes with that one, whatever the environment says."""
 
+import re
 import subprocess
 import sys
 
 import pytest
 from projects import ENVIRONMENT, ROOT
 
-from cantica.blas import compare_kernels
+from cantica.blas import compare_kernels, rates_text
 from cantica.environment import LIBRARY
 from stages.lib.common.documents import faults, validator
 from stages.lib.common.errors import InputError
@@ -60,8 +61,12 @@ def _section(name: str) -> dict:
 
 
 def test_check_says_which_kernel_is_fastest_and_refuses_one_that_is_none():
-    told = compare_kernels("Nehalem")
-    assert told.startswith("toolchain.blas-core: Nehalem, ") and told.count("GFLOP/s") == 2 and "is the fastest here" in told
+    rate = "toolchain.blas-core: Haswell, 75 GFLOP/s on one core of this processor"
+    faster = f"{rate}; SkylakeX is the fastest here, 140 GFLOP/s, and its results differ in their last digits"
+    assert rates_text(("Haswell", 75.4), ("SkylakeX", 139.6)) == faster
+    for picked in (None, ("Haswell", 90.0), ("SkylakeX", 80.0)):
+        assert rates_text(("Haswell", 75.4), picked) == f"{rate}, the fastest here"
+    assert re.match(r"toolchain\.blas-core: Nehalem, \d+ GFLOP/s on one core", compare_kernels("Nehalem"))
     with pytest.raises(InputError, match="Zen, for which OpenBLAS takes Haswell"):
         compare_kernels("Zen")
 
