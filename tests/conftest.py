@@ -22,7 +22,10 @@ CONFIG = {
 }
 
 
-LONG = ("test_kills", "test_edits", "test_hermetic", "test_family", "test_interruption", "test_same_bytes", "test_sharing")
+LONG = (
+    *("test_kills", "test_edits", "test_leftovers", "test_hermetic", "test_family", "test_interruption", "test_same_bytes"),
+    *("test_sharing", "test_imports", "test_inputs"),
+)
 
 
 @pytest.fixture(scope="session", autouse=True)
