@@ -32,8 +32,7 @@ def compare_kernels(core: str) -> str:
     """
     if not os.path.exists(LIBRARY):
         return ""
-    name, picked = "toolchain.blas-core", _probe(None)
-    declared = _probe(core)
+    declared, picked = _probe(core), _probe(None)
     if declared is None or declared[0] != core:
         got = (
             f"{core}, which this processor cannot run"
@@ -41,7 +40,7 @@ def compare_kernels(core: str) -> str:
             else f"{core}, for which OpenBLAS takes {declared[0]}"
         )
         expected = f"a core whose kernel it has and this processor runs, such as {picked[0] if picked else 'Haswell'}"
-        raise InputError(Problem("params.yaml", name, got, expected))
+        raise InputError(Problem("params.yaml", "toolchain.blas-core", got, expected))
     return rates_text(declared, picked)
 
 

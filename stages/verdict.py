@@ -9,20 +9,22 @@ The judge is one of `judges` in params.yaml; models/base is read by those that s
 from pathlib import Path
 
 from stages.lib import verdicts as of
-from stages.lib.blas import read_model_params
+from stages.lib.blas import TOOLCHAIN, fix_blas
 from stages.lib.common.command import run
 from stages.lib.common.documents import read_jsonl, validate_records
 from stages.lib.common.files import write_jsonl
 from stages.lib.fitting import fitting
 from stages.lib.held_out import load_prompts
 from stages.lib.local import Local
+from stages.lib.params import read_params
 from stages.lib.progress import counter
 from stages.lib.rubric import Rubric
 from stages.lib.server import Server
 
 
 def main(judge: str, responses: Path, held_out: Path, rubric: Path, base: Path, verdicts: Path) -> None:
-    params = read_model_params("arms", f"judges.{judge}", "toolchain.jinja2")
+    versions = (f"toolchain.{name}" for name in ("jinja2", *TOOLCHAIN))
+    params = read_params("arms", f"judges.{judge}", *versions)
     options = params["judges"][judge]
     answers = {}
     for arm in params["arms"]:
@@ -33,6 +35,7 @@ def main(judge: str, responses: Path, held_out: Path, rubric: Path, base: Path, 
     if options["by"] == "server":
         asked = Server(options, f"judges.{judge}")
     else:
+        fix_blas(params["toolchain"]["blas-core"])
         asked = Local(base, options["max_tokens"], params["toolchain"])
     with asked:
         records = judge_answers(answers, prompts, Rubric(rubric), asked, options)
