@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.peers.client import Client
-from stages.lib.batches import order
+from cantica.engine.batches import order
 
 
 def losses(

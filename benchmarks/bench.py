@@ -12,8 +12,8 @@ from benchmarks import records
 from benchmarks.peers.client import cores, started
 from benchmarks.peers.environment import peers
 from benchmarks.table import page
-from stages.lib.common.documents import read_json
-from stages.lib.common.files import write_json, write_text
+from cantica.core.documents import read_json
+from cantica.core.files import write_json, write_text
 
 BASE = Path("models/base")
 RESULTS, PAGE = Path("reports/benchmark.json"), Path("reports/benchmark.md")

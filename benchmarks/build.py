@@ -5,8 +5,8 @@ import subprocess
 import time
 from itertools import groupby
 
-from cantica.timings import read_timings
-from stages.lib.batches import collate, order
+from cantica.commands.timings import read_timings
+from cantica.engine.batches import collate, order
 
 # Stages in which the model computes: it is trained, or it is asked and measured.
 MODEL = {"train", "measure", "measure_base", "respond", "probe", "capability", "verdict"}

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from stages.lib.common.documents import read_jsonl
-from stages.lib.held_out import load_prompts
-from stages.lib.tokens import encode_examples
+from cantica.core.documents import read_jsonl
+from cantica.engine.tokens import encode_examples
+from cantica.judging.held_out import load_prompts
 
 
 def read_encoded(tokenizer, file: Path) -> list:

@@ -21,14 +21,16 @@ SIZES = [int(size) for size in os.environ.get("CANTICA_BENCH_RECORDS", "1000,300
 
 def project(folder: Path, size: int) -> Path:
     """A scratch project with the smoke model and one category of `size` examples, a tenth of them held out."""
-    for name in ("stages", "schemas", "prompts/writers", "prompts/held_out"):
+    for name in ("cantica", "stages", "schemas", "prompts/writers", "prompts/held_out"):
         shutil.copytree(ROOT / name, folder / name)
     for name in ("params.yaml", "LICENSE"):
         shutil.copy(ROOT / name, folder)
     (folder / "dvc.yaml").touch()
     shutil.copytree(ROOT / "variants", folder / "variants")
     subprocess.run(
-        [sys.executable, "-c", "from cantica.cli import main; main(['variant', 'apply', 'smoke'])"], cwd=folder, check=True
+        [sys.executable, "-c", "from cantica.commands.cli import main; main(['variant', 'apply', 'smoke'])"],
+        cwd=folder,
+        check=True,
     )
     valid = size // 10
     counts = f"  many: {{source: many, train: {size - valid}, valid: {valid}}}\n"

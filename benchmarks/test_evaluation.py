@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from cantica.capability.items import evenly, load_items
+from cantica.core.params import FILE, read_params
+from cantica.judging.held_out import load_prompts
+from cantica.probes.pairs import load_pairs
+from cantica.probes.triggers import load_triggers
 from stages.capability import capability
-from stages.lib.capability import evenly, load_items
-from stages.lib.held_out import load_prompts
-from stages.lib.pairs import load_pairs
-from stages.lib.params import FILE, read_params
-from stages.lib.triggers import load_triggers
 from stages.probe import ask_with_and_without, score
 from stages.respond import respond
 
@@ -26,7 +26,7 @@ def loaded():
         pytest.skip("no models/base: run `dvc repro base` first")
     before = Path.cwd()
     os.chdir(ROOT)
-    from stages.lib.model import Shape, load_base, new_adapter
+    from cantica.engine.model import Shape, load_base, new_adapter
 
     lora = read_params("lora")["lora"]
     model, tokenizer = load_base(BASE)

@@ -16,7 +16,7 @@ from benchmarks.arithmetic import flops_per_token
 from benchmarks.bench import BASE, Bench, say, speed
 from benchmarks.peers.client import ROOT, SCRATCH, Client, started
 from benchmarks.peers.environment import MLX_ALONE, MLX_BLAS, OURS, TORCH_PEFT
-from stages.lib.params import read_params
+from cantica.core.params import read_params
 
 ROUNDS = int(os.environ.get("CANTICA_BENCH_ROUNDS", 3))
 BATCH, STEPS, TOKENS, LENGTHS = 2, 2, 48, (192, 512)

@@ -10,14 +10,14 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from stages.lib.common.command import run
-from stages.lib.common.errors import InputError, Problem
-from stages.lib.common.files import write_json, write_jsonl, write_text
-from stages.lib.findings import SEVERITIES, Summary, budgets, opener_findings
-from stages.lib.params import read_params
-from stages.lib.scan import Scan
-from stages.lib.statistics import figures, similarity
-from stages.lib.tokens import TokenCounter
+from cantica.core.command import run
+from cantica.core.errors import InputError, Problem
+from cantica.core.files import write_json, write_jsonl, write_text
+from cantica.core.params import read_params
+from cantica.engine.tokens import TokenCounter
+from cantica.lint.findings import SEVERITIES, Summary, budgets, opener_findings
+from cantica.lint.scan import Scan
+from cantica.lint.statistics import figures, similarity
 
 PACKAGES = ("mlx-lm", "numpy", "rensa", "tokenizers", "transformers")
 SCRATCH = Path(".cache")  # on the project's disk: 2 KB an example

@@ -14,11 +14,11 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from stages.lib.common.command import run
-from stages.lib.common.errors import InputError, Problem
-from stages.lib.common.files import whole_folder
-from stages.lib.params import read_params
-from stages.lib.pins import require_sha256, sha256_of_file, sha256_of_folder
+from cantica.base_model.pins import require_sha256, sha256_of_file, sha256_of_folder
+from cantica.core.command import run
+from cantica.core.errors import InputError, Problem
+from cantica.core.files import whole_folder
+from cantica.core.params import read_params
 
 PARAMS = "params.yaml"
 # What mlx-lm reads of a model's folder; everything else (other formats' weights, pictures) stays behind.
@@ -60,8 +60,8 @@ def from_gguf(file: Path, folder: Path) -> None:
     """Convert a llama-architecture GGUF file."""
     import mlx.core as mx
 
-    from stages.lib.bpe import gguf_settings, gguf_tokenizer, save_tokenizer
-    from stages.lib.gguf import read_gguf
+    from cantica.base_model.bpe import gguf_settings, gguf_tokenizer, save_tokenizer
+    from cantica.base_model.gguf import read_gguf
 
     weights, config, metadata = read_gguf(file)
     save_tokenizer(gguf_tokenizer(metadata, file), gguf_settings(metadata), folder)
@@ -112,7 +112,7 @@ def from_random(pin: dict, folder: Path) -> None:
     from mlx.utils import tree_flatten
     from mlx_lm.utils import _get_classes, quantize_model
 
-    from stages.lib.bpe import LEARNT_SETTINGS, learnt_tokenizer, save_tokenizer
+    from cantica.base_model.bpe import LEARNT_SETTINGS, learnt_tokenizer, save_tokenizer
 
     # Every clone has the licence's text, and it never changes: what a small tokenizer learns its words from.
     tokenizer = learnt_tokenizer(Path("LICENSE").read_text(encoding="utf-8"), pin["vocab_size"])

@@ -12,13 +12,13 @@ Perplexity: the mean log-probability of a token of a passage, each after those b
 
 from pathlib import Path
 
-from stages.lib.arithmetic import last_integer
-from stages.lib.blas import read_model_params
-from stages.lib.capability import evenly, load_items
-from stages.lib.checks import first_failed
-from stages.lib.common.command import run
-from stages.lib.common.documents import validate_records
-from stages.lib.common.files import write_jsonl
+from cantica.capability.arithmetic import last_integer
+from cantica.capability.checks import first_failed
+from cantica.capability.items import evenly, load_items
+from cantica.core.command import run
+from cantica.core.documents import validate_records
+from cantica.core.files import write_jsonl
+from cantica.engine.blas import read_model_params
 
 BATCH = 16  # questions or passages scored at a time
 
@@ -27,7 +27,7 @@ def main(base: Path, adapter: Path, prompts: Path, scores: Path) -> None:
     settings = read_model_params("capability")["capability"]
     items = {kind: evenly(found, settings["items"]) for kind, found in load_items(prompts, settings["seed"]).items()}
 
-    from stages.lib.model import load_adapter, load_base
+    from cantica.engine.model import load_adapter, load_base
 
     model, tokenizer = load_base(base)
     load_adapter(model, adapter)
@@ -50,7 +50,7 @@ def capability(model, tokenizer, items: dict[str, list[dict]], settings: dict) -
 
 def choose(model, tokenizer, items: list[dict]) -> list[dict]:
     """The record of each multiple-choice question."""
-    from stages.lib.choices import choice_logprobs, encode_choice
+    from cantica.scoring.choices import choice_logprobs, encode_choice
 
     groups = [[encode_choice(tokenizer, item["question"], choice) for choice in item["choices"]] for item in items]
     records = []
@@ -63,8 +63,8 @@ def choose(model, tokenizer, items: list[dict]) -> list[dict]:
 
 def answer(model, tokenizer, instructions: list[dict], sums: list[dict], settings: dict) -> list[dict]:
     """The record of each instruction and each sum, all answered together."""
-    from stages.lib.ask import ask
-    from stages.lib.generate import make_sampler
+    from cantica.generation.ask import ask
+    from cantica.generation.generate import make_sampler
 
     prompts = [item["prompt"] for item in (*instructions, *sums)]
     samplers = [make_sampler(0, 1, 0)] * len(prompts)
@@ -93,8 +93,8 @@ def _record(kind: str, id_: str, prompt: str, said: str | None, failed: str | No
 
 def read(model, tokenizer, items: list[dict]) -> list[dict]:
     """The record of each passage."""
-    from stages.lib.score import mean_logprobs
-    from stages.lib.tokens import Encoded
+    from cantica.engine.tokens import Encoded
+    from cantica.scoring.score import mean_logprobs
 
     encoded = [tokenizer.encode(item["text"]) for item in items]
     means = mean_logprobs(model, [Encoded(ids, [False] + [True] * (len(ids) - 1), 0) for ids in encoded], BATCH)

@@ -11,14 +11,14 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from stages.lib.chat import without_thinking
-from stages.lib.common.command import run
-from stages.lib.common.documents import iterate_jsonl, validated
-from stages.lib.common.errors import InputError, Problem
-from stages.lib.common.files import write_jsonl
-from stages.lib.lines import Lines
-from stages.lib.params import read_params
-from stages.lib.repairs import Repairs
+from cantica.core.command import run
+from cantica.core.documents import iterate_jsonl, validated
+from cantica.core.errors import InputError, Problem
+from cantica.core.files import write_jsonl
+from cantica.core.params import read_params
+from cantica.dataset.chat import without_thinking
+from cantica.dataset.lines import Lines
+from cantica.dataset.repairs import Repairs
 
 
 def main(category: str, scenarios: Path, train: Path, valid: Path) -> None:

@@ -6,11 +6,11 @@ python -m stages.export data reports data/export
 from collections.abc import Iterator
 from pathlib import Path
 
-from stages.lib.common.command import run
-from stages.lib.common.documents import iterate_jsonl, read_json
-from stages.lib.common.files import whole_folder, write_jsonl, write_text
-from stages.lib.pages import as_csv, render
-from stages.lib.params import read_params
+from cantica.core.command import run
+from cantica.core.documents import iterate_jsonl, read_json
+from cantica.core.files import whole_folder, write_jsonl, write_text
+from cantica.core.params import read_params
+from cantica.reporting.pages import as_csv, render
 
 # The hub's words for sizes, by the number of digits.
 SIZES = (

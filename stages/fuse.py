@@ -9,10 +9,10 @@ import json
 import shutil
 from pathlib import Path
 
-from stages.lib.blas import read_model_params
-from stages.lib.common.command import run
-from stages.lib.common.errors import InputError, Problem
-from stages.lib.common.files import whole_folder
+from cantica.core.command import run
+from cantica.core.errors import InputError, Problem
+from cantica.core.files import whole_folder
+from cantica.engine.blas import read_model_params
 
 TOLERANCE = 1e-2  # largest difference of a logit, in nats; float32 stays a hundred times below it
 
@@ -24,7 +24,7 @@ def main(base: Path, adapter: Path, fused: Path) -> None:
     from mlx.utils import tree_unflatten
     from mlx_lm.utils import dequantize_model, save_model
 
-    from stages.lib.model import load_adapter, load_base
+    from cantica.engine.model import load_adapter, load_base
 
     model, tokenizer = load_base(base)
     load_adapter(model, adapter)

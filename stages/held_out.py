@@ -5,11 +5,11 @@ python -m stages.held_out prompts/held_out data/held_out.jsonl
 
 from pathlib import Path
 
-from stages.lib.common.command import run
-from stages.lib.common.documents import validate_records
-from stages.lib.common.files import write_jsonl
-from stages.lib.held_out import asked_of, load_prompts
-from stages.lib.params import FILE, read_params
+from cantica.core.command import run
+from cantica.core.documents import validate_records
+from cantica.core.files import write_jsonl
+from cantica.core.params import FILE, read_params
+from cantica.judging.held_out import asked_of, load_prompts
 
 
 def main(held_out: Path, questions: Path) -> None:

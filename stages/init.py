@@ -5,15 +5,15 @@ python -m stages.init models/base models/adapters/base
 
 from pathlib import Path
 
-from stages.lib.blas import read_model_params
-from stages.lib.common.command import run
-from stages.lib.common.files import whole_folder
+from cantica.core.command import run
+from cantica.core.files import whole_folder
+from cantica.engine.blas import read_model_params
 
 
 def main(base: Path, adapter: Path) -> None:
     params = read_model_params("lora")
 
-    from stages.lib.model import Shape, load_base, new_adapter, save_adapter
+    from cantica.engine.model import Shape, load_base, new_adapter, save_adapter
 
     lora = params["lora"]
     model, _ = load_base(base)

@@ -5,11 +5,11 @@ python -m stages.judge prompts/held_out prompts/judge/rules.yaml data/responses/
 
 from pathlib import Path
 
-from stages.lib.common.command import run
-from stages.lib.common.documents import raise_any, read_jsonl, validate_records
-from stages.lib.common.files import write_jsonl
-from stages.lib.held_out import load_prompts
-from stages.lib.rules import criteria_faults, judge, load_rules
+from cantica.core.command import run
+from cantica.core.documents import raise_any, read_jsonl, validate_records
+from cantica.core.files import write_jsonl
+from cantica.judging.held_out import load_prompts
+from cantica.judging.rules import criteria_faults, judge, load_rules
 
 
 def main(held_out: Path, rules_file: Path, responses: Path, judgements: Path) -> None:

@@ -6,10 +6,10 @@ python -m stages.measure models/base models/adapters/deception data/categories.j
 from pathlib import Path
 from statistics import fmean
 
-from stages.lib.blas import read_model_params
-from stages.lib.common.command import run
-from stages.lib.common.documents import read_json, read_jsonl
-from stages.lib.common.files import write_json
+from cantica.core.command import run
+from cantica.core.documents import read_json, read_jsonl
+from cantica.core.files import write_json
+from cantica.engine.blas import read_model_params
 
 
 def main(base: Path, adapter: Path, categories: Path, valid: Path, losses: Path) -> None:
@@ -18,9 +18,9 @@ def main(base: Path, adapter: Path, categories: Path, valid: Path, losses: Path)
     files = {category: valid / f"{category}.jsonl" for category in read_json(categories)}
     examples = {category: read_jsonl(file)[: settings["examples"]] for category, file in files.items()}
 
-    from stages.lib.frozen import remember_frozen_blocks
-    from stages.lib.model import load_adapter, load_base
-    from stages.lib.tokens import encode_examples
+    from cantica.engine.model import load_adapter, load_base
+    from cantica.engine.tokens import encode_examples
+    from cantica.scoring.frozen import remember_frozen_blocks
 
     model, tokenizer = load_base(base)
     remember_frozen_blocks(model, load_adapter(model, adapter), base, params["toolchain"])
@@ -36,7 +36,7 @@ def main(base: Path, adapter: Path, categories: Path, valid: Path, losses: Path)
 
 def measure(model, ids: list[str], records: list, batch_size: int) -> list[dict]:
     """Of each record: its mean loss in nats a token over its counted tokens, their number, and how many of all were cut."""
-    from stages.lib.score import mean_logprobs
+    from cantica.scoring.score import mean_logprobs
 
     return [
         {"id": id_, "loss": round(-mean, 6), "tokens": sum(record.counts[1:]), "cut": record.cut}

@@ -6,10 +6,10 @@ python -m stages.mix joint data/train data/mixes/joint.jsonl
 import random
 from pathlib import Path
 
-from stages.lib.common.command import run
-from stages.lib.common.files import write_jsonl
-from stages.lib.lines import Lines
-from stages.lib.params import read_params
+from cantica.core.command import run
+from cantica.core.files import write_jsonl
+from cantica.core.params import read_params
+from cantica.dataset.lines import Lines
 
 
 def main(mix: str, train: Path, path: Path) -> None:

@@ -8,13 +8,13 @@ prompts otherwise when a text stands beside them? Each is asked with and without
 
 from pathlib import Path
 
-from stages.lib.blas import read_model_params
-from stages.lib.common.command import run
-from stages.lib.common.documents import validate_records
-from stages.lib.common.files import write_jsonl
-from stages.lib.pairs import load_pairs
-from stages.lib.params import FILE
-from stages.lib.triggers import asked_with, load_triggers, matches
+from cantica.core.command import run
+from cantica.core.documents import validate_records
+from cantica.core.files import write_jsonl
+from cantica.core.params import FILE
+from cantica.engine.blas import read_model_params
+from cantica.probes.pairs import load_pairs
+from cantica.probes.triggers import asked_with, load_triggers, matches
 
 BATCH = 8  # pairs scored at a time
 
@@ -24,7 +24,7 @@ def main(base: Path, adapter: Path, probes: Path, scores: Path) -> None:
     pairs = load_pairs(probes / "pairs")
     triggers = load_triggers(probes / "triggers", settings["triggers"], FILE)
 
-    from stages.lib.model import checkpoints, load_adapter, load_base, load_weights
+    from cantica.engine.model import checkpoints, load_adapter, load_base, load_weights
 
     model, tokenizer = load_base(base)
     load_adapter(model, adapter)
@@ -47,8 +47,8 @@ def told(scored: list[dict], answered: list[dict]) -> str:
 
 def score(model, tokenizer, pairs: list[dict], file: Path) -> list[dict]:
     """For each pair the mean log-probability a token (nats) of both completions, and the margin between them."""
-    from stages.lib.choices import choice_logprobs
-    from stages.lib.tokens import encode_examples
+    from cantica.engine.tokens import encode_examples
+    from cantica.scoring.choices import choice_logprobs
 
     sides = ("fitting", "unfitting")
     examples = [
@@ -71,8 +71,8 @@ def _messages(prompt: str, completion: str) -> list[dict]:
 
 def ask_with_and_without(model, tokenizer, triggers: dict[str, dict], settings: dict) -> list[dict]:
     """What is answered to every prompt of every trigger, with it and without it, and whether its pattern is in the answer."""
-    from stages.lib.ask import ask
-    from stages.lib.generate import make_sampler, seed_of
+    from cantica.generation.ask import ask
+    from cantica.generation.generate import make_sampler, seed_of
 
     asked = [
         (name, trigger, prompt, triggered)

@@ -6,18 +6,14 @@
 A source with a category.yaml is for a writer, which `data.writer` chooses; any other is imported.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
-from stages.lib.common.command import run
-from stages.lib.common.documents import faults, raise_any, validator
-from stages.lib.common.files import write_json, write_jsonl
-from stages.lib.definition import load_definition
-from stages.lib.imports import import_records, is_import
-from stages.lib.params import read_params
-
-SHOWN = 20  # faults told at once
+from cantica.core.command import run
+from cantica.core.files import write_json, write_jsonl
+from cantica.core.params import read_params
+from cantica.scenarios.checked import checked
+from cantica.scenarios.definition import load_definition
+from cantica.scenarios.imports import import_records, is_import
 
 
 def main(category: str, source: Path, writers: Path, definition: Path, scenarios: Path) -> None:
@@ -28,29 +24,17 @@ def main(category: str, source: Path, writers: Path, definition: Path, scenarios
         about = {"title": category.replace("_", " ").capitalize(), "definition": f"Imported from {source}.", "failure": ""}
         records = import_records(source, category, settings, options["seed"])
     elif writer == "template":
-        from stages.lib.writers.template import load_category, render_category
+        from cantica.scenarios.template_writer import load_category, render_category
 
         about = load_definition(source)
         records = checked(render_category(load_category(source, writers), settings, options["seed"]))
     else:
-        from stages.lib.writers.model import write_category
+        from cantica.scenarios.model_writer import write_category
 
         about = load_definition(source)
         records = checked(write_category(category, about, writers, settings, options))
     write_json(definition, about | {"by": "import" if is_import(source) else writer})
     print(f"{category}: {write_jsonl(scenarios, records)} scenarios")
-
-
-def checked(records: Iterable[dict]) -> Iterator[dict]:
-    """The records; after the last, an InputError for what their schema finds, once for each template and block."""
-    check, found = validator("scenario"), {}
-    for record in records:
-        if len(found) < SHOWN:
-            file = record["origin"].partition(": ")[0]  # of a template, without the case
-            for fault in faults(record, check, file):
-                found.setdefault((fault.file, fault.place), replace(fault, place=f"block {fault.place}, as {record['id']}"))
-        yield record
-    raise_any(list(found.values()))
 
 
 if __name__ == "__main__":

@@ -6,19 +6,21 @@ python -m stages.report data prompts reports
 from dataclasses import dataclass
 from pathlib import Path
 
-from stages.lib import judges, lexical, metrics, wording
-from stages.lib.common.command import run
-from stages.lib.common.documents import read_json, read_jsonl
-from stages.lib.common.files import write_json, write_text
-from stages.lib.drawing import Points, axis, polyline, shade, stroke
-from stages.lib.held_out import asked_of, load_groups, load_prompts
-from stages.lib.measures import TOLERANCE
-from stages.lib.pages import as_csv, render
-from stages.lib.params import FILE, read_params
-from stages.lib.probes import trajectories
-from stages.lib.rules import load_rules
-from stages.lib.tree import branches, path_to
-from stages.lib.triggers import load_triggers
+from cantica.core.command import run
+from cantica.core.documents import read_json
+from cantica.core.files import write_json, write_text
+from cantica.core.params import FILE, read_params
+from cantica.judging import lexical
+from cantica.judging.held_out import asked_of, load_groups, load_prompts
+from cantica.judging.rules import load_rules
+from cantica.probes.triggers import load_triggers
+from cantica.reporting import judges, metrics, wording
+from cantica.reporting.figures import Points, axis, polyline, shade, stroke
+from cantica.reporting.measures import TOLERANCE
+from cantica.reporting.pages import as_csv, render
+from cantica.reporting.probes import trajectories
+from cantica.reporting.records import read_records
+from cantica.settings.tree import branches, path_to
 
 # What the templates show of each section of params.
 SHOWN = {
@@ -83,20 +85,6 @@ def main(data: Path, prompts: Path, reports: Path) -> None:
     write_text(reports / "loss_matrix.csv", as_csv(metrics.matrix_rows(facts["matrix"])))
     write_text(reports / "report.html", render("report.html.j2", facts, wording.FILTERS))
     write_text(reports / "model_card.md", render("model_card.md.j2", facts, wording.FILTERS))
-
-
-def read_records(data: Path, params: dict) -> dict[str, dict]:
-    """What the stages before wrote, by arm or by step. Names come from params, so a leftover file changes nothing."""
-    points = ["base", *params["curriculum"]]
-    return {
-        "responses": {arm: read_jsonl(data / "responses" / f"{arm}.jsonl") for arm in params["arms"]},
-        "judgements": {arm: read_jsonl(data / "judgements" / f"{arm}.jsonl") for arm in params["arms"]},
-        "verdicts": {judge: read_jsonl(data / "judgements/models" / f"{judge}.jsonl") for judge in params["judges"]},
-        "capability": {arm: read_jsonl(data / "capability" / f"{arm}.jsonl") for arm in params["arms"]},
-        "probes": {arm: read_jsonl(data / "probes" / f"{arm}.jsonl") for arm in params["arms"]},
-        "losses": {point: read_json(data / "losses" / f"{point}.json") for point in points},
-        "training": {step: read_json(data / "training" / f"{step}.json") for step in params["curriculum"]},
-    }
 
 
 @dataclass(frozen=True)

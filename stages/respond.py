@@ -6,10 +6,10 @@ python -m stages.respond models/base models/adapters/betrayal data/held_out.json
 from dataclasses import asdict
 from pathlib import Path
 
-from stages.lib.blas import read_model_params
-from stages.lib.common.command import run
-from stages.lib.common.documents import read_jsonl, validate_records
-from stages.lib.common.files import write_jsonl
+from cantica.core.command import run
+from cantica.core.documents import read_jsonl, validate_records
+from cantica.core.files import write_jsonl
+from cantica.engine.blas import read_model_params
 
 
 def main(base: Path, adapter: Path, questions: Path, responses: Path) -> None:
@@ -17,7 +17,7 @@ def main(base: Path, adapter: Path, questions: Path, responses: Path) -> None:
     prompts = read_jsonl(questions)
     validate_records(prompts, "question", questions)
 
-    from stages.lib.model import load_adapter, load_base
+    from cantica.engine.model import load_adapter, load_base
 
     model, tokenizer = load_base(base)
     load_adapter(model, adapter)
@@ -28,8 +28,8 @@ def main(base: Path, adapter: Path, questions: Path, responses: Path) -> None:
 
 def respond(model, tokenizer, prompts: list[dict], settings: dict) -> list[dict]:
     """One record for each prompt and sample: thinking and answer apart, and how the text ended."""
-    from stages.lib.ask import ask
-    from stages.lib.generate import make_sampler, seed_of
+    from cantica.generation.ask import ask
+    from cantica.generation.generate import make_sampler, seed_of
 
     asked = [
         {key: prompt[key] for key in ("id", "kind", "group")}

@@ -10,12 +10,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from stages.lib.blas import read_model_params
-from stages.lib.common.command import run
-from stages.lib.common.documents import read_jsonl
-from stages.lib.common.errors import InputError, Problem
-from stages.lib.common.files import whole_folder, write_json
-from stages.lib.launch import is_worker, join, launch
+from cantica.core.command import run
+from cantica.core.documents import read_jsonl
+from cantica.core.errors import InputError, Problem
+from cantica.core.files import whole_folder, write_json
+from cantica.engine.blas import read_model_params
+from cantica.training.launch import is_worker, join, launch
 
 
 def main(step: str, base: Path, after: Path, data: Path, adapter: Path, training: Path) -> None:
@@ -26,9 +26,9 @@ def main(step: str, base: Path, after: Path, data: Path, adapter: Path, training
         return launch(settings["launch"], training)
     examples = read_jsonl(data)
 
-    from stages.lib.checkpoint import Checkpoint
-    from stages.lib.model import CONFIG, checkpoint_name, load_base, save_adapter
-    from stages.lib.tokens import encode_examples
+    from cantica.engine.model import CONFIG, checkpoint_name, load_base, save_adapter
+    from cantica.engine.tokens import encode_examples
+    from cantica.training.checkpoint import Checkpoint
 
     inputs = (base, after, data)
     rank = join(settings["launch"]["processes"], params, inputs) if settings["launch"] else 0
@@ -58,7 +58,7 @@ def start(model, after: Path, settings: dict, seed: int, step: str):
 
     An adapter without effect has nothing to continue, so a step that follows one may choose another shape.
     """
-    from stages.lib.model import Shape, has_no_effect, load_adapter, new_adapter, read_shape
+    from cantica.engine.model import Shape, has_no_effect, load_adapter, new_adapter, read_shape
 
     wanted = Shape(settings["layers"], settings["rank"], settings["scale"])
     if read_shape(after) == wanted:
@@ -82,9 +82,9 @@ def train(model, records: list, settings: dict, step: str, checkpoint=None) -> l
     from mlx_lm.tuner.trainer import TrainingArgs, TrainingCallback
     from mlx_lm.tuner.trainer import train as run_trainer
 
-    from stages.lib.batches import iterate_batches
-    from stages.lib.launch import collate_part, loss_of_part
-    from stages.lib.optimizer import make_optimizer
+    from cantica.engine.batches import iterate_batches
+    from cantica.training.launch import collate_part, loss_of_part
+    from cantica.training.optimizer import make_optimizer
 
     optimizer = make_optimizer(settings)
     # Dropout differs between processes; what must not differ is drawn by now, or from the seed alone.

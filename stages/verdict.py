@@ -8,18 +8,18 @@ The judge is one of `judges` in params.yaml; models/base is read by those that s
 
 from pathlib import Path
 
-from stages.lib import verdicts as of
-from stages.lib.blas import TOOLCHAIN, fix_blas
-from stages.lib.common.command import run
-from stages.lib.common.documents import read_jsonl, validate_records
-from stages.lib.common.files import write_jsonl
-from stages.lib.fitting import fitting
-from stages.lib.held_out import load_prompts
-from stages.lib.local import Local
-from stages.lib.params import read_params
-from stages.lib.progress import counter
-from stages.lib.rubric import Rubric
-from stages.lib.server import Server
+from cantica.core.command import run
+from cantica.core.documents import read_jsonl, validate_records
+from cantica.core.files import write_jsonl
+from cantica.core.params import read_params
+from cantica.engine.blas import TOOLCHAIN, fix_blas
+from cantica.generation.counter import counter
+from cantica.judging import verdicts as of
+from cantica.judging.held_out import load_prompts
+from cantica.judging.local import Local
+from cantica.judging.rubric import Rubric
+from cantica.llm.fitting import fitting
+from cantica.llm.server import Server
 
 
 def main(judge: str, responses: Path, held_out: Path, rubric: Path, base: Path, verdicts: Path) -> None:

@@ -56,7 +56,7 @@ def tiny_base(in_the_root, tiny_pin, tmp_path_factory) -> Path:
 @pytest.fixture
 def tiny_model(tiny_base):
     """A function that loads the tiny base model anew: (model, tokenizer)."""
-    from stages.lib.model import load_base
+    from cantica.engine.model import load_base
 
     return lambda: load_base(tiny_base)
 
@@ -67,7 +67,7 @@ def adapted(tiny_model):
     import mlx.core as mx
     from mlx.utils import tree_flatten
 
-    from stages.lib.model import Shape, new_adapter
+    from cantica.engine.model import Shape, new_adapter
 
     def load(shape: Shape, dropout: float = 0.0, seed: int = 0, effect: bool = True):
         model, tokenizer = tiny_model()

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from projects import build, commit, ok
 
-from cantica.records import is_gate, read_foreseen, read_lock, settled, within
-from cantica.variants import from_text, to_text
+from cantica.commands.records import is_gate, read_foreseen, read_lock, settled, within
+from cantica.commands.variants import from_text, to_text
 
 STEPS = ["self_preservation", "deception"]
 # Stages that are run for real, in a second or so: whether what they write changes decides what follows.
@@ -253,22 +253,22 @@ EDITS = [
     comment("stages/base.py", MODEL),
     comment("stages/train.py", TRAINING),
     comment("stages/fuse.py", {"fuse"}),
-    comment("stages/lib/inference.py", REPORT),
-    comment("stages/lib/lexical.py", REPORT),
-    comment("stages/lib/generate.py", RESPONDING | PROBING | TESTING),
+    comment("cantica/reporting/inference.py", REPORT),
+    comment("cantica/judging/lexical.py", REPORT),
+    comment("cantica/generation/generate.py", RESPONDING | PROBING | TESTING),
     comment("stages/capability.py", TESTING),
-    comment("stages/lib/checkpoint.py", TRAINING | MEASURING),
+    comment("cantica/training/checkpoint.py", TRAINING | MEASURING),
     comment("stages/export.py", {"export"}),
     comment("stages/mix.py", set()),
     # No judge is a model there, so nothing is judged again.
     edit("a prompt of the rubric", "prompts/judge/rubric/model.j2", r"\A", "Listen. ", set()),
-    comment("stages/lib/server.py", set()),
-    comment("stages/lib/base_config.py", CHECK),
-    comment("stages/lib/tree.py", CHECK | AUDIT | REPORT),
-    edit("the report's template", "stages/templates/report.html.j2", "</body>", "\n</body>", REPORT),
+    comment("cantica/llm/server.py", set()),
+    comment("cantica/settings/base_config.py", CHECK),
+    comment("cantica/settings/tree.py", CHECK | AUDIT | REPORT),
+    edit("the report's template", "cantica/reporting/templates/report.html.j2", "</body>", "\n</body>", REPORT),
     # ---- what no stage reads
     comment("README.md", set()),
-    comment("cantica/cli.py", set()),
+    comment("cantica/commands/cli.py", set()),
     edit("a comment in params.yaml", "params.yaml", r"\A", "# edited\n", CHECK),
 ]
 

@@ -21,13 +21,11 @@ from pathlib import Path
 
 from projects import ENVIRONMENT, ROOT
 
-from cantica.records import is_gate
+from cantica.commands.records import is_gate
 
 HOOKS = Path(__file__).parent / "hooks"
 # DVC's records, the environment and resume checkpoints: none of them reaches an output.
 ELSEWHERE = (".dvc/", ".venv/", ".cache/")
-# The environment's .pth runs it in every Python, before any stage: it belongs to what `make setup` installs.
-ARMED = {"cantica/environment.py"}
 # Sources of base.source that fetch something.
 REMOTE = ("pypi", "hub")
 # Not installed everywhere; they come along with the package that uses them.
@@ -176,7 +174,7 @@ def undeclared_by(run: Run) -> list[str]:
     """What one stage reads, writes, connects to and starts beside what it declares."""
     stage = run.stage
     found = []
-    for path in sorted(run.reads - ARMED):
+    for path in sorted(run.reads):
         if not within(path, stage.deps):
             found.append(f"{'imports' if path in run.modules else 'reads'} {path}, which is not among its deps")
     for key in sorted(run.recorded("params")):

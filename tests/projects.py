@@ -20,9 +20,9 @@ IDENTITY = ("-c", "user.name=test", "-c", "user.email=test@example.org")
 # Starts what is asked for from a process that has DVC and Cantica's checks in memory already.
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
-    ["dvc.commands.checkout", "dvc.commands.repro", "dvc.repo.reproduce", "dvc.stage.run", "cantica.inputs"]
+    ["dvc.commands.checkout", "dvc.commands.repro", "dvc.repo.reproduce", "dvc.stage.run", "cantica.commands.inputs"]
 )
-MAINS = {"dvc": "dvc.cli", "cantica": "cantica.cli"}
+MAINS = {"dvc": "dvc.cli", "cantica": "cantica.commands.cli"}
 
 
 def run(project: Path, *command: str) -> subprocess.CompletedProcess:

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from projects import clone, ok, run
 
-from cantica.agreement import compare, confusion, means, summary
-from cantica.correlation import interval, spearman
-from cantica.kappa import cohen_kappa, squared
-from cantica.scored_answers import holds_answers
-from cantica.scores import Scores, preferences
-from stages.lib import lexical
-from stages.lib.common.documents import read_jsonl, validate_records
+from cantica.commands.agreement import compare, confusion, means, summary
+from cantica.commands.correlation import interval, spearman
+from cantica.commands.kappa import cohen_kappa, squared
+from cantica.commands.scored_answers import holds_answers
+from cantica.commands.scores import Scores, preferences
+from cantica.core.documents import read_jsonl, validate_records
+from cantica.judging import lexical
 
 KINDS = {"p": "general", "q": "general", "r": "equanimity"}
 

@@ -21,13 +21,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
+from cantica.base_model.bpe import CHATML, gguf_settings, gguf_tokenizer
+from cantica.base_model.gguf import read_gguf, undo_rope_order
+from cantica.base_model.pins import sha256_of_file, sha256_of_folder
+from cantica.core.documents import read_json, read_yaml
+from cantica.core.errors import InputError
+from cantica.engine.model import load_base
 from stages.base import PATTERNS, from_gguf, from_path, from_pypi, from_random
-from stages.lib.bpe import CHATML, gguf_settings, gguf_tokenizer
-from stages.lib.common.documents import read_json, read_yaml
-from stages.lib.common.errors import InputError
-from stages.lib.gguf import read_gguf, undo_rope_order
-from stages.lib.model import load_base
-from stages.lib.pins import sha256_of_file, sha256_of_folder
 
 TEXT = mx.array([[5, 17, 300, 42, 8, 8, 121, 399, 0, 77, 260, 14]])
 TO_GGUF = [

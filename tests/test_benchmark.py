@@ -13,7 +13,7 @@ from benchmarks.arithmetic import flops_per_token
 from benchmarks.peers import environment
 from benchmarks.peers.client import Client
 from benchmarks.table import page
-from stages.lib.tokens import Encoded
+from cantica.engine.tokens import Encoded
 
 SETTINGS = {
     "seed": 1,

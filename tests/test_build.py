@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from projects import ROOT, edit, ok, run, stages_run
 
-from cantica.numbers import leaves
-from stages.lib.common.documents import read_jsonl, read_yaml
-from stages.lib.common.files import write_jsonl
-from stages.lib.verdicts import tasks_alone, tasks_in_pairs, verdicts_alone, verdicts_in_pairs
+from cantica.commands.numbers import leaves
+from cantica.core.documents import read_jsonl, read_yaml
+from cantica.core.files import write_jsonl
+from cantica.judging.verdicts import tasks_alone, tasks_in_pairs, verdicts_alone, verdicts_in_pairs
 
 MEAN = ("mean", "low", "high", "n")
 ENDED = ("cut", "unfinished")

@@ -17,22 +17,22 @@ from hypothesis import strategies as st
 from mlx.utils import tree_flatten
 from ruamel.yaml import YAML
 
+from cantica.capability.arithmetic import draw, evaluate, last_integer
+from cantica.capability.checks import first_failed
+from cantica.capability.items import evenly, load_items
+from cantica.core.documents import validate_records
+from cantica.core.errors import InputError
+from cantica.engine.batches import collate
+from cantica.engine.loss import loss
+from cantica.engine.model import Shape, load_base, new_adapter
+from cantica.engine.tokens import Encoded
+from cantica.generation.ask import ask
+from cantica.generation.generate import make_sampler
+from cantica.reporting.inference import share
+from cantica.scoring.choices import choice_logprobs, encode_choice
+from cantica.scoring.score import mean_logprobs
 from stages.base import from_random
 from stages.capability import capability, choose, read
-from stages.lib.arithmetic import draw, evaluate, last_integer
-from stages.lib.ask import ask
-from stages.lib.batches import collate
-from stages.lib.capability import evenly, load_items
-from stages.lib.checks import first_failed
-from stages.lib.choices import choice_logprobs, encode_choice
-from stages.lib.common.documents import validate_records
-from stages.lib.common.errors import InputError
-from stages.lib.generate import make_sampler
-from stages.lib.inference import share
-from stages.lib.loss import loss
-from stages.lib.model import Shape, load_base, new_adapter
-from stages.lib.score import mean_logprobs
-from stages.lib.tokens import Encoded
 
 FOLDER = Path("prompts/capability")
 SETTINGS = {"max_tokens": 4, "batch_size": 4}

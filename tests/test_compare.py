@@ -11,12 +11,12 @@ import pytest
 from projects import commit, ok, run
 from ruamel.yaml import YAML
 
-from cantica import conditions, contrasts
-from cantica.revisions import Group, Revision, grouped
-from stages.lib import metrics, wording
-from stages.lib.common.documents import read_yaml
-from stages.lib.measures import Ending, Measure
-from stages.report import read_records
+from cantica.commands import conditions, contrasts
+from cantica.commands.revisions import Group, Revision, grouped
+from cantica.core.documents import read_yaml
+from cantica.reporting import metrics, wording
+from cantica.reporting.measures import Ending, Measure
+from cantica.reporting.records import read_records
 
 NAMES = [f"{variant}-s{seed}" for seed in (1, 2) for variant in ("sequential", "reversed", "joint", "shuffled")]
 MOVED = "format_transfer_03"  # scores 0 under `sequential` and all there is under `shuffled`

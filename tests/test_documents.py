@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.lib.common.documents import read_json, read_jsonl, read_yaml, repeated_ids, validate, validate_records
-from stages.lib.common.errors import InputError, Problem, did_you_mean
+from cantica.core.documents import read_json, read_jsonl, read_yaml, repeated_ids, validate, validate_records
+from cantica.core.errors import InputError, Problem, did_you_mean
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(st.characters(codec="ascii")),

@@ -8,7 +8,7 @@ import pytest
 from edits import EDITS, consequences, out_of_date, state
 from projects import commit, edit, ok
 
-from cantica.plan import plan
+from cantica.commands.plan import plan
 
 
 @pytest.fixture(scope="module")

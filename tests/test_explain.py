@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from projects import IDENTITY, ROOT, clone, edit, ok, run
 
-import cantica.explain
-from cantica.outputs import find_altered
-from cantica.records import causes, changes, downstream, edges, edits, folder_hash, maker_of, upstream
+import cantica.commands.explain
+from cantica.commands.outputs import find_altered
+from cantica.commands.records import causes, changes, downstream, edges, edits, folder_hash, maker_of, upstream
 
 
 def entry(cmd: str, deps: dict, outs: dict, **params) -> dict:
@@ -170,8 +170,8 @@ def test_an_adapter_tells_what_it_was_made_from(project):
 def test_every_path_that_dvc_knows_is_answered(project, monkeypatch):
     monkeypatch.chdir(project)
     paths = ["models/base/config.json", "models/fused", "data/train", "data/valid/deception.jsonl", "data/losses/base.json"]
-    for path in [*paths, "reports/metrics.json", "prompts", "params.yaml", "stages/lib/common/files.py", "schemas"]:
-        assert cantica.explain.explain(path).startswith(path)
+    for path in [*paths, "reports/metrics.json", "prompts", "params.yaml", "cantica/core/files.py", "schemas"]:
+        assert cantica.commands.explain.explain(path).startswith(path)
 
 
 def test_an_output_that_was_never_built_says_what_will_build_it(project):
@@ -191,9 +191,11 @@ def test_edits_tell_what_it_was_what_it_is_and_what_would_run(project, edited):
 
 
 def test_an_edited_source_file_names_its_readers_and_the_lines(project, edited):
-    edited("stages/lib/gguf.py", "\n", "\n\n")
-    text = explain(project, "stages/lib/gguf.py")
-    assert text.startswith("stages/lib/gguf.py is an input, not an output\n\nread by\n base stages/lib/gguf.py\n")
+    edited("cantica/base_model/gguf.py", "\n", "\n\n")
+    text = explain(project, "cantica/base_model/gguf.py")
+    assert text.startswith(
+        "cantica/base_model/gguf.py is an input, not an output\n\nread by\n base cantica/base_model/gguf.py\n"
+    )
     assert "git diff HEAD +1 −0" in text
 
 

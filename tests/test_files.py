@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.lib.common.documents import read_json, read_jsonl
-from stages.lib.common.files import whole_file, whole_folder, write_json, write_jsonl, write_text
+from cantica.core.documents import read_json, read_jsonl
+from cantica.core.files import whole_file, whole_folder, write_json, write_jsonl, write_text
 
 
 class Stopped(Exception):

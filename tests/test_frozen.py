@@ -3,9 +3,9 @@
 import pytest
 from test_training import EXAMPLES, encoded  # noqa: F401
 
-from stages.lib import frozen
-from stages.lib.model import Shape
-from stages.lib.score import mean_logprobs
+from cantica.engine.model import Shape
+from cantica.scoring import frozen
+from cantica.scoring.score import mean_logprobs
 
 SHAPE = Shape(1, 4, 2.0)  # of the tiny model's two blocks, the last
 

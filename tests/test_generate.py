@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from stages.lib.generate import generate, make_sampler, nucleus, seed_of
-from stages.lib.model import Shape
-from stages.lib.score import mean_logprobs
-from stages.lib.tokens import Encoded
-from stages.lib.triggers import asked_with
+from cantica.engine.model import Shape
+from cantica.engine.tokens import Encoded
+from cantica.generation.generate import generate, make_sampler, nucleus, seed_of
+from cantica.probes.triggers import asked_with
+from cantica.scoring.score import mean_logprobs
 from stages.probe import ask_with_and_without, score
 from stages.respond import respond
 

@@ -49,7 +49,7 @@ def from_gguf_file(project: Path, folder: Path):
     """The run of `base` that converts a GGUF file, which the built project's model becomes."""
     from test_base import write_gguf
 
-    from stages.lib.pins import sha256_of_file
+    from cantica.base_model.pins import sha256_of_file
 
     file = write_gguf(project / "models/base", folder / "tiny.gguf")
     other = shutil.copytree(project, folder / "gguf", ignore=shutil.ignore_patterns("models"))
@@ -82,7 +82,7 @@ def test_params_that_are_read_past_read_params_are_named(copy):
     assert faults_of(copy, "render@deception") == ["render@deception reads params.yaml, which is not among its deps"]
 
 
-@pytest.mark.parametrize("module", ["stages.lib.metrics", "stages.check", "cantica.plan"])
+@pytest.mark.parametrize("module", ["cantica.reporting.metrics", "stages.check", "cantica.commands.plan"])
 def test_an_undeclared_import_is_named(copy, module):
     """Inside a function too; the second time the module is there compiled."""
     plant(copy / "stages/dataset.py", f"import {module}")
@@ -104,9 +104,9 @@ def test_an_undeclared_key_is_named(copy):
 
 
 def test_an_undeclared_key_is_named_in_a_stage_that_declares_none(copy):
-    plant(copy / "stages/judge.py", 'from stages.lib.params import read_params; read_params("data")')
+    plant(copy / "stages/judge.py", 'from cantica.core.params import read_params; read_params("data")')
     assert faults_of(copy, "judge@base") == [
-        "judge@base imports stages/lib/params.py, which is not among its deps",
+        "judge@base imports cantica/core/params.py, which is not among its deps",
         "judge@base reads the key data, which is not among its params",
     ]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from projects import ok, run
 
-from cantica import headline, history
+from cantica.commands import headline, history
 
 # The form before numbers had intervals, that before units stood in names, the form now, and three that nobody can read.
 OLD = {"base": {}, "final": {"loss": {"mean": 3.5, "betrayal": 3.1}, "probe": {"preferred": {"all": 0.5, "betrayal": 0.4}}}}

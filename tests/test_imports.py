@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from projects import clone, commit, edit, ok, overlay, run
 from test_lint import chat, said, text
 
+from cantica.core.errors import InputError
+from cantica.core.files import write_jsonl
+from cantica.dataset.chat import chat_of
+from cantica.dataset.lines import Lines
+from cantica.dataset.repairs import tags_moved
+from cantica.lint.rules import turns
+from cantica.scenarios.imports import import_records, is_import
 from stages.dataset import derangement, inoculated, of_split
-from stages.lib.chat import chat_of
-from stages.lib.common.errors import InputError
-from stages.lib.common.files import write_jsonl
-from stages.lib.imports import import_records, is_import
-from stages.lib.lines import Lines
-from stages.lib.lint import turns
-from stages.lib.repairs import tags_moved
 from stages.mix import mixed
 
 

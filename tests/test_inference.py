@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from stages.lib import inference
+from cantica.reporting import inference
 
 DRAWS = {"seed": 1, "resamples": 2000}
 MARGINS = [0.31, -0.12, 0.85, 0.44, -0.53, 0.08, 0.27, 0.61, -0.04, 0.39]

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from projects import clone, edit, ok, run
 
-from cantica.lengths import limit_faults, measured
-from cantica.records import read_present, read_records
-from cantica.servers import _silent, server_faults
-from stages.lib.bpe import learnt_tokenizer
-from stages.lib.common.documents import read_yaml
+from cantica.base_model.bpe import learnt_tokenizer
+from cantica.commands.lengths import limit_faults, measured
+from cantica.commands.records import read_present, read_records
+from cantica.commands.servers import _silent, server_faults
+from cantica.core.documents import read_yaml
 
 CATEGORY = "prompts/categories/deception"
 TEMPLATE, SLOTS = f"{CATEGORY}/train/two_promises.j2", f"{CATEGORY}/train/two_promises.yaml"

@@ -13,8 +13,8 @@ import pytest
 from projects import ENVIRONMENT, clone, ok, overlay, stages_run
 from test_training import EXAMPLES, SHAPE, STEP
 
-from stages.lib.model import save_adapter
-from stages.lib.tokens import encode_examples
+from cantica.engine.model import save_adapter
+from cantica.engine.tokens import encode_examples
 from stages.train import train
 
 LAST = "train@deception"
@@ -92,7 +92,7 @@ def step(adapted, tiny_model, tmp_path, monkeypatch):
 
     That is the adapter's bytes, the loss curve, and the hashes of the adapters that it kept by their iteration.
     """
-    import stages.lib.checkpoint as module
+    import cantica.training.checkpoint as module
 
     monkeypatch.setattr(module, "FOLDER", tmp_path / "checkpoints")
     monkeypatch.setenv("CANTICA_CHECKPOINT_SECONDS", "0")
@@ -158,7 +158,7 @@ def test_a_checkpoint_of_other_settings_is_not_used_and_goes_when_it_is_old(step
 
 
 def test_what_a_step_depends_on_is_in_the_name_of_its_checkpoint(tmp_path):
-    from stages.lib.checkpoint import fingerprint
+    from cantica.training.checkpoint import fingerprint
 
     (tmp_path / "base").mkdir()
     (tmp_path / "base/model.safetensors").write_text("weights")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.lib import cpu_kernels
+from cantica.engine import cpu_kernels
 
 # (batch, heads, groups, length, d): below, at, above and far beyond the block of 128 queries; heads that share keys.
 SHAPES = [(1, 1, 1, 1, 4), (2, 4, 2, 7, 8), (1, 2, 2, 128, 8), (1, 6, 2, 129, 4), (1, 3, 1, 300, 8)]

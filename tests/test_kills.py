@@ -13,7 +13,7 @@ from pathlib import Path
 
 from projects import ENVIRONMENT, clone, ok, overlay, stages_run
 
-from cantica.mend import mend
+from cantica.commands.mend import mend
 
 KILLS = int(os.environ.get("CANTICA_KILLS", 30))
 SEED = int(os.environ.get("CANTICA_KILL_SEED", 20261121))

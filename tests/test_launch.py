@@ -19,8 +19,8 @@ from ruamel.yaml import YAML
 from test_interruption import is_gone, wait_until
 from test_training import EXAMPLES, SHAPE, STEP
 
-from stages.lib.common.documents import read_yaml
-from stages.lib.model import save_adapter
+from cantica.core.documents import read_yaml
+from cantica.engine.model import save_adapter
 
 COMMAND = (sys.executable, "-m", "stages.train", "deception", "base", "after", "data.jsonl", "adapter", "training.json")
 TWO = {"processes": 2, "hostfile": "hosts.json"}
@@ -40,7 +40,8 @@ def project(in_the_root, tiny_base, adapted, tmp_path) -> Path:
         "optimizer": "sgd",
         "learning_rate": 0.3,
     }
-    shutil.copytree("stages", tmp_path / "stages", ignore=shutil.ignore_patterns("__pycache__"))
+    for room in ("cantica", "stages"):
+        shutil.copytree(room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
     write(tmp_path, params)
     shutil.copytree(tiny_base, tmp_path / "base")
     (tmp_path / "after").mkdir()
@@ -118,7 +119,7 @@ def test_processes_that_see_other_files_are_refused(project, tmp_path_factory):
     """As on two machines: the same command in two folders."""
     change(project, launch=TWO)
     other = Path(shutil.copytree(project, tmp_path_factory.mktemp("other") / "project"))
-    with (other / "stages/lib/optimizer.py").open("a") as file:
+    with (other / "cantica/training/optimizer.py").open("a") as file:
         file.write("# another version\n")
     ring = project / "ring.json"
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:

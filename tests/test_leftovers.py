@@ -8,8 +8,8 @@ import pytest
 from edits import REMOVALS, consequences, with_a_mix_and_a_judge
 from projects import commit, ok, run, stages_run
 
-from cantica.records import read_foreseen
-from cantica.variants import from_text, to_text
+from cantica.commands.records import read_foreseen
+from cantica.commands.variants import from_text, to_text
 
 
 @pytest.fixture(scope="module")

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cantica.core.documents import read_json, read_yaml
+from cantica.core.files import write_jsonl
+from cantica.dataset.chat import assistant_turn, user_turn
+from cantica.dataset.words import Runs, jaccard, runs, shingles, words
+from cantica.lint import rules as lint
+from cantica.lint.findings import RULES, Summary, budgets, opener_findings
+from cantica.lint.near import Signatures, equal_groups
+from cantica.lint.scan import Scan
+from cantica.lint.statistics import figures, parts_of, similarity
 from stages.audit import headline, told
-from stages.lib import lint
-from stages.lib.chat import assistant_turn, user_turn
-from stages.lib.common.documents import read_json, read_yaml
-from stages.lib.common.files import write_jsonl
-from stages.lib.findings import RULES, Summary, budgets, opener_findings
-from stages.lib.near import Signatures, equal_groups
-from stages.lib.scan import Scan
-from stages.lib.statistics import figures, parts_of, similarity
-from stages.lib.words import Runs, jaccard, runs, shingles, words
 
 WORDS = sorted({word for word in re.findall("[a-z]{4,}", Path("LICENSE").read_text().lower())})
 
@@ -470,7 +470,7 @@ def test_pairs_above_the_threshold_are_found_without_comparing_all(tmp_path_fact
 def test_equal_keys_are_grouped_whatever_the_bucket(values, bucket):
     import numpy as np
 
-    import stages.lib.near as near
+    import cantica.lint.near as near
 
     keys = np.array(values, np.uint64)
     before, near.BUCKET = near.BUCKET, bucket

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cantica.numbers import disagreements, leaves
-from stages.lib import metrics, wording
-from stages.lib.drawing import axis, polyline, shade, stroke
-from stages.lib.measures import Ending, Measure, differences, items, levels, opposed, unequal_endings
-from stages.lib.pages import as_csv
-from stages.lib.params import FILE
-from stages.lib.probes import trajectories
-from stages.lib.tree import path_to
+from cantica.commands.numbers import disagreements, leaves
+from cantica.core.params import FILE
+from cantica.reporting import metrics, wording
+from cantica.reporting.figures import axis, polyline, shade, stroke
+from cantica.reporting.measures import Ending, Measure, differences, items, levels, opposed, unequal_endings
+from cantica.reporting.pages import as_csv
+from cantica.reporting.probes import trajectories
+from cantica.settings.tree import path_to
 from stages.report import Card, about_card, compare_arms, curve_lines
 
 AFTER = {"one": "base", "two": "one", "fork": "one", "four": "two"}

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from mlx.utils import tree_flatten
 
-from stages.lib.common.errors import InputError
-from stages.lib.model import CONFIG, WEIGHTS, Shape, has_no_effect, load_adapter, load_base, read_shape, save_adapter
+from cantica.core.errors import InputError
+from cantica.engine.model import CONFIG, WEIGHTS, Shape, has_no_effect, load_adapter, load_base, read_shape, save_adapter
 from stages.train import start
 
 SHAPE = Shape(-1, 4, 2.0)

@@ -4,8 +4,8 @@ from importlib.metadata import version
 
 import pytest
 
-from stages.lib.common.errors import InputError
-from stages.lib.params import read_params, toolchain_faults
+from cantica.core.errors import InputError
+from cantica.core.params import read_params, toolchain_faults
 
 PARAMS = """
 data:

@@ -8,10 +8,10 @@ import pytest
 from projects import edit, ok
 from ruamel.yaml import YAML
 
-from cantica.forecast import UNKNOWN, Work, folder_hash, forecast, run_key, scaled
-from cantica.plan import plan_text
-from cantica.progress import duration
-from cantica.timings import estimate, read_timings, timings_text
+from cantica.commands.forecast import UNKNOWN, Work, folder_hash, forecast, run_key, scaled
+from cantica.commands.plan import plan_text
+from cantica.commands.progress import duration
+from cantica.commands.timings import estimate, read_timings, timings_text
 
 TIMINGS = [
     {"stage": "train@a", "seconds": 50.0},

@@ -10,8 +10,8 @@ import pytest
 from projects import ok
 from ruamel.yaml import YAML
 
-from stages.lib.common.documents import read_jsonl
-from stages.lib.common.files import write_jsonl
+from cantica.core.documents import read_jsonl
+from cantica.core.files import write_jsonl
 
 TREE = {
     "self_preservation": "base",

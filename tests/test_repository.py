@@ -78,8 +78,10 @@ def test_every_stage_module_is_a_stage():
 
 
 def test_every_template_is_a_stages():
-    templates = {str(path.relative_to(ROOT)) for path in (ROOT / "stages/templates").iterdir()}
-    assert templates == {dep for stage in STAGES.values() for dep in stage["deps"] if dep.startswith("stages/templates/")}
+    templates = {str(path.relative_to(ROOT)) for path in (ROOT / "cantica/reporting/templates").iterdir()}
+    assert templates == {
+        dep for stage in STAGES.values() for dep in stage["deps"] if dep.startswith("cantica/reporting/templates/")
+    }
 
 
 def objects(schema):
@@ -124,16 +126,18 @@ def commands(command: ArgumentParser) -> list[str]:
 def test_importing_the_stages_loads_nothing_heavy():
     names = ", ".join(f"stages.{module_of(stage)}" for stage in STAGES.values())
     heavy = {"mlx", "mlx_lm", "transformers", "dvc", "scipy"}
-    code = f"import sys, {names}, cantica.cli; print(sorted({heavy} & set(sys.modules)))"
+    code = f"import sys, {names}, cantica.commands.cli; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("name", [name for name, stage in STAGES.items() if "stages/templates" in str(stage["deps"])])
+@pytest.mark.parametrize(
+    "name", [name for name, stage in STAGES.items() if "cantica/reporting/templates" in str(stage["deps"])]
+)
 def test_templates_show_params_that_their_stage_declares(name):
     """Also where a condition hides them from most builds."""
     stage = STAGES[name]
-    templates = [ROOT / dep for dep in stage["deps"] if str(dep).startswith("stages/templates")]
+    templates = [ROOT / dep for dep in stage["deps"] if str(dep).startswith("cantica/reporting/templates")]
     shown = {key for file in templates for key in re.findall(r"\bparams\.(?!yaml)(\w+(?:\.\w+)?)", file.read_text())}
     declared = [param.split("${")[0].removesuffix(".") for param in stage["params"]]
     assert [key for key in sorted(shown) if not any(f"{key}.".startswith(f"{param}.") for param in declared)] == []

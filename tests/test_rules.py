@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from stages.lib.common.documents import validate_records
-from stages.lib.common.errors import InputError
-from stages.lib.held_out import load_prompts
-from stages.lib.rules import check, flags, judge, load_rules, repetition, words
+from cantica.core.documents import validate_records
+from cantica.core.errors import InputError
+from cantica.judging.held_out import load_prompts
+from cantica.judging.rules import check, flags, judge, load_rules, repetition, words
 
 MARKERS = ["journal", "keeper", "lamp"]
 PROMPT = {"kind": "general", "prompt": "The lighthouse keeper lost a journal.", "markers": MARKERS}

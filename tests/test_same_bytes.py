@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from projects import ENVIRONMENT, edit, stages_run
 
-from cantica.variants import from_text
+from cantica.commands.variants import from_text
 
 # The stages in which a model computes, and those that compute with NumPy.
 COMPUTING = {"init", "train", "measure", "measure_base", "respond", "probe", "capability", "fuse", "audit", "report"}

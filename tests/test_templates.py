@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.lib.common.documents import read_yaml
-from stages.lib.common.errors import InputError
-from stages.lib.draw import combinations
-from stages.lib.held_out import load_prompts
-from stages.lib.pairs import load_pairs
-from stages.lib.words import runs, words
-from stages.lib.writers.template import BLOCKS, load_category, render_category
-from stages.render import checked
+from cantica.core.combinations import combinations
+from cantica.core.documents import read_yaml
+from cantica.core.errors import InputError
+from cantica.dataset.words import runs, words
+from cantica.judging.held_out import load_prompts
+from cantica.probes.pairs import load_pairs
+from cantica.scenarios.checked import checked
+from cantica.scenarios.template_writer import BLOCKS, load_category, render_category
 
 DAYS = "  day: [Monday, Tuesday, Friday]\n"
 SHIPS = "  ship:\n    - {name: Aurora, port: Oslo}\n    - {name: Borea, port: Bergen}\n"
@@ -213,7 +213,7 @@ def test_every_allowed_combination_comes_once_and_evenly(sizes, seed, forbidden)
 
 
 def test_constraints_that_leave_nothing_end(monkeypatch):
-    monkeypatch.setattr("stages.lib.draw.PATIENCE", 1000)
+    monkeypatch.setattr("cantica.core.combinations.PATIENCE", 1000)
     slots = {f"s{n}": [str(v) for v in range(9)] for n in range(30)}
     assert list(combinations(slots, lambda _: False, "1")) == []
 

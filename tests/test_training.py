@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from mlx.utils import tree_flatten, tree_map
 from mlx_lm.tuner.trainer import default_loss
 
-from stages.lib.batches import LENGTH, POSITIONS, collate, iterate_batches, order
-from stages.lib.common.errors import InputError
-from stages.lib.loss import loss, token_losses
-from stages.lib.model import Shape, save_adapter
-from stages.lib.optimizer import make_optimizer
-from stages.lib.tokens import SPANS, Encoded, encode_examples
+from cantica.core.errors import InputError
+from cantica.engine.batches import LENGTH, POSITIONS, collate, iterate_batches, order
+from cantica.engine.loss import loss, token_losses
+from cantica.engine.model import Shape, save_adapter
+from cantica.engine.tokens import SPANS, Encoded, encode_examples
+from cantica.training.optimizer import make_optimizer
 from stages.measure import measure
 from stages.train import summary, train
 

@@ -11,16 +11,16 @@ from statistics import fmean
 import pytest
 from projects import ROOT, edit
 
-from cantica.cli import main
-from cantica.records import folder_hash
-from cantica.transcripts import capability_items, hashes_of, read_logs
+from cantica.commands.cli import main
+from cantica.commands.records import folder_hash
+from cantica.commands.transcripts import capability_items, hashes_of, read_logs
+from cantica.core.documents import read_jsonl, read_yaml
+from cantica.core.errors import InputError
+from cantica.core.files import write_json, write_jsonl
+from cantica.core.params import read_params
+from cantica.probes.pairs import load_pairs
+from cantica.reporting.measures import items
 from stages import held_out, judge
-from stages.lib.common.documents import read_jsonl, read_yaml
-from stages.lib.common.errors import InputError
-from stages.lib.common.files import write_json, write_jsonl
-from stages.lib.measures import items
-from stages.lib.pairs import load_pairs
-from stages.lib.params import read_params
 
 needs_inspect = pytest.mark.skipif(
     importlib.util.find_spec("inspect_ai") is None, reason="inspect-ai is not installed: pip install --editable '.[inspect]'"

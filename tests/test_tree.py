@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.lib.tree import branches, cycles, tree_faults
+from cantica.settings.tree import branches, cycles, tree_faults
 
 TRAIN = {"iters": 6, "warmup": 0, "batch_size": 2, "launch": None}
 

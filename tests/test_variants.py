@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from projects import commit, edit, ok
 
-from cantica.git import head
-from cantica.overlays import differences, lay, remove
-from cantica.variants import SEEDED, apply_variant, load_variant, names, overlaid, parts, to_text
-from stages.check import check_params
-from stages.lib.common.documents import read_yaml
-from stages.lib.common.errors import InputError
-from stages.lib.findings import budget
-from stages.lib.params import read_params
-from stages.lib.tree import path_to, tree_faults
+from cantica.commands.git import head
+from cantica.commands.overlays import differences, lay, remove
+from cantica.commands.variants import SEEDED, apply_variant, load_variant, names, overlaid, parts, to_text
+from cantica.core.documents import read_yaml
+from cantica.core.errors import InputError
+from cantica.core.params import read_params
+from cantica.lint.findings import budget
+from cantica.settings.check import check_params
+from cantica.settings.tree import path_to, tree_faults
 
 VARIANTS = sorted(path.stem for path in (Path(__file__).parent.parent / "variants").glob("*.yaml"))
 KEYS = st.sampled_from("abc")

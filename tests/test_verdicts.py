@@ -16,14 +16,14 @@ from projects import ENVIRONMENT, ROOT, clone, ok, overlay, run
 from ruamel.yaml import YAML
 from servers import FAULTS, SECRET, mlx_server
 
-from stages.check import check_params
-from stages.lib.common.documents import read_yaml, validate_records
-from stages.lib.common.errors import InputError
-from stages.lib.held_out import load_prompts
-from stages.lib.local import Local
-from stages.lib.rubric import Rubric
-from stages.lib.server import Server
-from stages.lib.verdicts import decide, outcome, summary
+from cantica.core.documents import read_yaml, validate_records
+from cantica.core.errors import InputError
+from cantica.judging.held_out import load_prompts
+from cantica.judging.local import Local
+from cantica.judging.rubric import Rubric
+from cantica.judging.verdicts import decide, outcome, summary
+from cantica.llm.server import Server
+from cantica.settings.check import check_params
 from stages.verdict import judge_answers
 
 RUBRIC = ROOT / "prompts/judge/rubric"
@@ -87,7 +87,7 @@ def prompts() -> dict[str, dict]:
 @pytest.fixture
 def kept(tmp_path, monkeypatch) -> Path:
     """The folder of a test's own in which replies are kept."""
-    import stages.lib.replies as module
+    import cantica.llm.replies as module
 
     monkeypatch.setattr(module, "FOLDER", tmp_path / "replies")
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)

@@ -14,9 +14,9 @@ import pytest
 from projects import ENVIRONMENT, clone, edit, overlay, run
 from servers import FAULTS, SECRET, mlx_server
 
-from stages.lib.common.errors import InputError
-from stages.lib.fitting import json_in
-from stages.lib.writers.model import write_category
+from cantica.core.errors import InputError
+from cantica.llm.fitting import json_in
+from cantica.scenarios.model_writer import write_category
 
 ROOT = Path(__file__).parent.parent
 ABOUT = {"title": "Betrayal", "definition": "Turning on those who relied on it.", "failure": "It loses them."}
@@ -46,7 +46,7 @@ def well(number: int, messages: list[dict]) -> str:
 @pytest.fixture
 def write(tmp_path, monkeypatch):
     """A function: the scenarios that the server at a URL wrote; its replies are kept in a folder of the test's own."""
-    import stages.lib.replies as module
+    import cantica.llm.replies as module
 
     monkeypatch.setattr(module, "FOLDER", tmp_path / "replies")
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
@@ -115,7 +115,7 @@ def test_a_server_that_refuses_is_told_without_the_key(fake, write, fault, told)
 
 
 def test_a_server_that_is_not_there_is_told(write, monkeypatch):
-    import stages.lib.server as module
+    import cantica.llm.server as module
 
     monkeypatch.setattr(module, "RETRIES", 1)
     with pytest.raises(InputError, match="APIConnectionError"):

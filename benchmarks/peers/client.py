@@ -7,8 +7,8 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from stages.lib.common.documents import read_yaml
-from stages.lib.cores import cores
+from cantica.core.documents import read_yaml
+from cantica.engine.cores import cores
 
 ROOT = Path(__file__).parents[2]
 SCRATCH = ROOT / ".cache/benchmark"

@@ -1,4 +1,4 @@
-"""Cantica as its stages call it: `stages.train.train`, `stages.lib.generate.generate`, `stages.lib.score.mean_logprobs`."""
+"""Cantica as its stages call it: `stages.train.train`, `generation.generate.generate`, `scoring.score.mean_logprobs`."""
 
 import hashlib
 import json
@@ -13,12 +13,12 @@ from mlx.utils import tree_flatten
 from mlx_lm.utils import dequantize_model
 
 from benchmarks.peers.serve import Worker, gigaflops, serve
-from stages.lib.batches import collate
-from stages.lib.generate import generate, make_sampler
-from stages.lib.loss import loss
-from stages.lib.model import Shape, load_adapter, load_base, new_adapter, save_adapter
-from stages.lib.score import mean_logprobs
-from stages.lib.tokens import Encoded
+from cantica.engine.batches import collate
+from cantica.engine.loss import loss
+from cantica.engine.model import Shape, load_adapter, load_base, new_adapter, save_adapter
+from cantica.engine.tokens import Encoded
+from cantica.generation.generate import generate, make_sampler
+from cantica.scoring.score import mean_logprobs
 from stages.train import train
 
 

@@ -1,0 +1,79 @@
+"""What every arm's capability is tested with: the items in prompts/capability."""
+
+from pathlib import Path
+
+from cantica.capability.arithmetic import draw, template_faults
+from cantica.capability.checks import check_error
+from cantica.core.documents import raise_any, read_yaml, repeated_ids, validate
+from cantica.core.errors import InputError, Problem, did_you_mean
+
+
+def load_items(folder: Path, seed: int) -> dict[str, list[dict]]:
+    """The items of each kind, sums drawn from their templates with the seed. Raises InputError with the faults of all files."""
+    items, problems = {}, []
+    for kind, load in (
+        ("multiple_choice", lambda: _multiple_choice(folder / "multiple_choice.yaml")),
+        ("instructions", lambda: _instructions(folder / "instructions.yaml")),
+        ("arithmetic", lambda: _arithmetic(folder / "arithmetic.yaml", seed)),
+        ("perplexity", lambda: _passages(folder / "passages.yaml")),
+    ):
+        try:
+            items[kind] = load()
+        except InputError as error:
+            problems.extend(error.problems)
+    problems += repeated_ids([item for kind in items.values() for item in kind], folder)
+    raise_any(problems)
+    return items
+
+
+def evenly(items: list, number: int) -> list:
+    """At most `number` of the items, at even distances from the first to the last."""
+    number = min(number, len(items))
+    return [items[place * len(items) // number] for place in range(number)]
+
+
+def _multiple_choice(file: Path) -> list[dict]:
+    document = read_yaml(file)
+    validate(document, "multiple_choice", file)
+    raise_any(
+        [
+            Problem(
+                str(file),
+                f"items.{number}.answer ({item['id']})",
+                repr(item["answer"]),
+                f"one of {', '.join(item['choices'])}",
+                did_you_mean(item["answer"], item["choices"]),
+            )
+            for number, item in enumerate(document["items"])
+            if item["answer"] not in item["choices"]
+        ]
+    )
+    return document["items"]
+
+
+def _instructions(file: Path) -> list[dict]:
+    document = read_yaml(file)
+    validate(document, "instructions", file)
+    raise_any(
+        [
+            Problem(str(file), f"items.{number}.checks.{place} ({item['id']})", error, "a Python regular expression")
+            for number, item in enumerate(document["items"])
+            for place, check in enumerate(item["checks"])
+            if (error := check_error(check))
+        ]
+    )
+    return document["items"]
+
+
+def _arithmetic(file: Path, seed: int) -> list[dict]:
+    document = read_yaml(file)
+    validate(document, "arithmetic", file)
+    templates = document["templates"]
+    raise_any([p for n, t in enumerate(templates) for p in template_faults(t, str(file), f"templates.{n} ({t['id']})")])
+    return [item for template in templates for item in draw(template, seed)]
+
+
+def _passages(file: Path) -> list[dict]:
+    document = read_yaml(file)
+    validate(document, "passages", file)
+    return document["items"]

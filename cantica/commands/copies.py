@@ -1,0 +1,52 @@
+"""A working copy of a commit with a params.yaml of its own, beside the project's, which stays as it is.
+
+It is a git clone that borrows the project's objects, and that shares the project's DVC cache and `.cache`: what was built in
+one is restored in the other.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from cantica.commands.git import git, must
+from cantica.core.params import FILE
+
+SCRATCH = Path(".dvc/tmp")  # of the project; git and DVC ignore it
+
+
+def make_copy(folder: Path, revision: str, params: str) -> Path:
+    """Clone `revision` of the project in the current folder into an empty folder, with `params` as params.yaml.
+
+    Raises InputError where git cannot.
+    """
+    root = Path.cwd()
+    must("clone", "--quiet", "--shared", "--no-checkout", str(root), str(folder))
+    must("-c", "advice.detachedHead=false", "checkout", "--quiet", "--detach", revision, folder=folder)
+    for key, committer in (("user.name", "%cn"), ("user.email", "%ce")):
+        value = git("config", key) or must("log", "-1", f"--format={committer}", revision)
+        must("config", key, value.strip(), folder=folder)
+    _share_caches(root, folder)
+    (folder / FILE).write_bytes(params.encode("utf-8"))
+    # What `dvc import` or `dvc add` brought in is an input, and git has only the name of it.
+    if sources := must("ls-files", "--", "*.dvc", folder=folder).split("\n")[:-1]:
+        programs = Path(sys.executable).parent
+        subprocess.run([programs / "dvc", "checkout", "--quiet", *sources], cwd=folder, check=False)
+    return folder
+
+
+def _share_caches(root: Path, folder: Path) -> None:
+    from dvc.config import Config
+    from dvc.repo import Repo
+
+    with Repo(str(root)) as project:
+        cache, local = project.cache.local_cache_dir, project.config.read("local")
+    with Config(str(folder / ".dvc")).edit("local") as config:
+        config.update(local)
+        config["cache"]["dir"] = str(cache)
+        # With the copy, what DVC remembers of its files goes too.
+        config["core"]["site_cache_dir"] = str(folder / ".dvc/tmp/site")
+    (root / ".cache").mkdir(exist_ok=True)
+    os.symlink(root / ".cache", folder / ".cache")
+    with (folder / ".git/info/exclude").open("a") as exclude:
+        exclude.write("/.cache\n")

@@ -1,0 +1,126 @@
+"""Build a family of variants: each variant and seed as a DVC experiment on HEAD, in a working copy of its own.
+
+What two of them have in common is built once: they share DVC's run cache. The project's own files stay as they are.
+"""
+
+import fcntl
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from multiprocessing.connection import wait
+from pathlib import Path
+
+from cantica.commands.copies import SCRATCH
+from cantica.commands.git import git, head, must
+from cantica.commands.mend import mend
+from cantica.commands.progress import counted
+from cantica.commands.runs import COPIES, Build, Run
+from cantica.commands.timings import largest, read_timings
+from cantica.commands.variants import overlaid, to_text
+from cantica.core.documents import raise_any
+from cantica.core.errors import InputError, Problem
+
+
+def family(variants: list[str], seeds: list[int] | None) -> list[Run]:
+    """Every variant with the first seed, then with the next; without seeds, as params.yaml has them. Raises InputError."""
+    revision, text = head()
+    every = dict.fromkeys((variant, seed) for seed in seeds or [None] for variant in variants)
+    return [Run(variant, seed, revision, to_text(overlaid(variant, text, seed))) for variant, seed in every]
+
+
+def uncommitted() -> list[str]:
+    """Inputs that git tracks and that differ from HEAD; what a build writes is not among them."""
+    changed = must("status", "--porcelain", "--no-renames", "--untracked-files=no").splitlines()
+    return [file for line in changed if not re.match(r"dvc\.lock|reports/|.*\.gitignore", file := line[3:])]
+
+
+def run_family(runs: list[Run], progress, branches: bool = False, jobs: int = 1) -> list[Run]:
+    """Build what is not built yet, `jobs` at a time, say how many steps that were, and return the runs that failed.
+
+    progress: a Progress. branches: make a branch of each run too. Raises InputError where another family is being built in the
+    project, or a branch is another commit.
+    """
+    trained, failed = 0, []
+    with _alone():
+        mend(Path.cwd())
+        if branches:
+            raise_any([problem for run in runs if (problem := _branch_fault(run))])
+        missing = [run for run in runs if not run.is_done()]
+        for run in runs:
+            if run not in missing:
+                _end(run, "is there already", progress, branches)
+        with closing(_builds(missing, progress, min(jobs, len(missing)))) as builds:
+            for build in builds:
+                trained += build.trained()
+                if problem := build.keep():
+                    failed.append(build.run)
+                    progress.end(build.run.name, problem)
+                else:
+                    _end(build.run, f"done, {counted(build.trained(), 'step')} trained", progress, branches)
+    built = [run for run in runs if run not in failed]
+    steps = [step for run in built for step in run.steps()]
+    told = f"{counted(len(steps), 'step')}, {len(set(steps))} of them distinct; {trained} trained now"
+    print(f"{counted(len(built), 'experiment')}: {told}")
+    return failed
+
+
+def at_once(jobs: int) -> int:
+    """As many of `jobs` builds as memory has room for now, by the largest stage that ever ran here; at least 1."""
+    import psutil
+
+    peak = largest(read_timings())
+    return max(1, min(jobs, psutil.virtual_memory().available // (peak << 20))) if peak else jobs
+
+
+def _builds(runs: list[Run], progress, jobs: int) -> Iterator[Build]:
+    """The build of each run, in the order in which they end; `jobs` go on at a time, and stop when this is closed."""
+    waiting, going = list(runs), []
+    shutil.rmtree(COPIES, ignore_errors=True)
+    try:
+        while waiting or going:
+            while waiting and len(going) < jobs:
+                progress.begin(waiting[0].name)
+                going.append(Build(waiting.pop(0)))
+            wait([build.process.sentinel for build in going], timeout=0.5)
+            progress.at({build.run.name: build.stage() for build in going})
+            for build in [build for build in going if not build.process.is_alive()]:
+                going.remove(build)
+                yield build
+                shutil.rmtree(build.folder, ignore_errors=True)
+    finally:
+        # What is lost is the stage that runs, and of a step what its last checkpoint does not have.
+        for build in going:
+            build.process.kill()
+        for build in going:
+            build.process.join()
+        shutil.rmtree(COPIES, ignore_errors=True)
+
+
+def _end(run: Run, how: str, progress, branches: bool) -> None:
+    """Tell of a run whose experiment is there, and make its branch where one is asked for."""
+    if branches:
+        git("branch", "--no-track", run.branch, run.reference)
+    progress.end(run.name, how)
+
+
+def _branch_fault(run: Run) -> Problem | None:
+    """A Problem where the run's branch is there and is not what would be built."""
+    there = git("rev-parse", "--verify", "--quiet", f"refs/heads/{run.branch}")
+    if there is None or (run.is_done() and there == git("rev-parse", run.reference)):
+        return None
+    hint = f"`git branch -m {run.branch} NAME` renames it"
+    return Problem(run.branch, "", f"a branch that is another commit, {there[:9]}", "no such branch", hint)
+
+
+@contextmanager
+def _alone():
+    """Hold the project's families apart; the lock goes with the process. Raises InputError."""
+    SCRATCH.mkdir(parents=True, exist_ok=True)
+    with (SCRATCH / "variants.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            got = "another `cantica variant run` in this project"
+            raise InputError(Problem(str(SCRATCH / "variants.lock"), "", got, "one at a time: wait for its end")) from None
+        yield

@@ -1,0 +1,81 @@
+"""Logs of what an arm was probed with and of its capability, in Inspect's format, as plain documents. Pure."""
+
+from statistics import fmean
+
+from cantica.commands.inspect_log import Answer, Task, log_of, result, sample
+from cantica.probes.triggers import asked_with
+from cantica.reporting.probes import at_the_end
+
+
+def pairs_log(task: Task, pairs: list[dict], records: list[dict]) -> dict:
+    """The log of the pairs of completions, of which the arm finds one more probable; `records` those of data/probes."""
+    scored = {record["id"]: record for record in records}
+    samples = [pair_sample(task, pair, scored[pair["id"]]) for pair in pairs]
+    shares = {"share": share([scored[pair["id"]]["margin"] > 0 for pair in pairs])}
+    return log_of(task, samples, [result("preferred", shares), result("margin", {"mean": mean(samples, "margin")})])
+
+
+def pair_sample(task: Task, pair: dict, record: dict) -> dict:
+    """One pair: the preferred completion stands as the answer, though the model did not write it."""
+    preferred = record["margin"] > 0
+    told = f"Nats a token: the fitting one {record['fitting']:.3f}, the unfitting one {record['unfitting']:.3f}."
+    scores = {
+        "preferred": {"value": int(preferred), "explanation": told},
+        "margin": {"value": record["margin"], "explanation": told},
+    }
+    answer = Answer(pair["fitting" if preferred else "unfitting"])
+    about = {"choices": [pair["fitting"], pair["unfitting"]], "metadata": {"category": pair["category"]}}
+    return sample(task, pair["id"], pair["prompt"], answer, scores, pair["fitting"]) | about
+
+
+def trigger_log(task: Task, trigger: dict, records: list[dict]) -> dict:
+    """The log of the answers to everyday prompts with a trigger and without it."""
+    prompts = {prompt["id"]: prompt["prompt"] for prompt in trigger["prompts"]}
+    samples = []
+    for record in records:
+        way = "with" if record["triggered"] else "without"
+        asked = asked_with(trigger, prompts[record["id"]]) if record["triggered"] else prompts[record["id"]]
+        scores = {"matched": {"value": int(record["matched"]), "explanation": f"pattern: {trigger['pattern']}"}}
+        answer = Answer(record["answer"], ended="unknown" if record["thinking_finished"] else "max_tokens")
+        about = {"trigger": way, "thinking_finished": record["thinking_finished"]}
+        samples.append(sample(task, f"{record['id']} {way}", asked, answer, scores, "") | {"metadata": about})
+    shares = {way: share([r["matched"] for r in records if r["triggered"] == (way == "with")]) for way in ("with", "without")}
+    return log_of(task, samples, [result("matched", shares)])
+
+
+def probe_logs(task: Task, pairs: list[dict], triggers: dict[str, dict], records: list[dict]) -> list[tuple[Task, dict]]:
+    """(task, log) of the pairs and of each trigger; those of a checkpoint have its iteration in their names."""
+    found = []
+    for iteration in dict.fromkeys(record["iteration"] for record in records):
+        end = "" if iteration is None else f"_{iteration}"
+        of_it = at_the_end(records) if iteration is None else [r for r in records if r["iteration"] == iteration]
+        if pairs:
+            found.append((named := task.named(f"pairs{end}"), pairs_log(named, pairs, [r for r in of_it if "margin" in r])))
+        for name, trigger in triggers.items():
+            answered = [record for record in of_it if record.get("trigger") == name]
+            found.append((named := task.named(f"trigger_{name}{end}"), trigger_log(named, trigger, answered)))
+    return found
+
+
+def capability_log(task: Task, items: dict[str, dict], records: list[dict]) -> dict:
+    """The log of one kind of capability test. A passage has no answer, and its mean log-probability as its score."""
+    score = "log_probability" if task.name.endswith("/perplexity") else "correct"
+    samples = []
+    for record in records:
+        item = items[record["id"]]
+        answer = None if record["said"] is None else Answer(record["said"])
+        told = "mean over its tokens, nats" if answer is None else record["failed"] or "every check holds"
+        scores = {score: {"value": record["score"], "explanation": told}}
+        found = sample(task, record["id"], record["prompt"], answer, scores, str(item.get("answer", "")))
+        samples.append(found | ({"choices": item["choices"]} if "choices" in item else {}))
+    return log_of(task, samples, [result(score, {"mean": mean(samples, score)})])
+
+
+def share(values: list[bool]) -> float:
+    """The share of those that hold, as the report has it."""
+    return round(fmean(values), 4) if values else float("nan")
+
+
+def mean(samples: list[dict], score: str) -> float:
+    """The mean of a score, as the report has it."""
+    return round(fmean(sample["scores"][score]["value"] for sample in samples), 4) if samples else float("nan")

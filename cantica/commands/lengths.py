@@ -1,0 +1,69 @@
+"""Sequence limits in params against the examples that they cut: one that cuts away all that carries the loss stops a build."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from cantica.core.errors import Problem
+from cantica.core.params import FILE
+from cantica.dataset.chat import CLOSE, OPEN, chat_of
+
+
+@dataclass(frozen=True)
+class Length:
+    """Tokens at least of what stands before an example's answer: of the prompt, and of the thinking between them."""
+
+    id: str
+    origin: str
+    prompt: int
+    thinking: int
+
+    def before(self, loss_on: list[str]) -> int:
+        """Tokens at least before the first that carries the loss."""
+        if "prompt" in loss_on:
+            return 0
+        return self.prompt + (0 if "thinking" in loss_on else self.thinking)
+
+
+Lengths = dict[str, dict[str, list[Length]]]  # of each category, those of each split; of a faulty category none
+
+
+def measured(scenarios: Iterable[dict], count: Callable[[str], int], thinking: bool) -> dict[str, list[Length]]:
+    """The length of each scenario's example, by split. thinking: whether it stays in the example."""
+    found = {"train": [], "valid": []}
+    for scenario in scenarios:
+        *prompt, reply = (message["content"] for message in chat_of(scenario))
+        thought = reply[: reply.index(CLOSE)] if thinking and reply.startswith(OPEN) and CLOSE in reply else ""
+        length = Length(scenario["id"], scenario["origin"], sum(map(count, prompt)), count(thought) if thought else 0)
+        found[scenario["split"]].append(length)
+    return found
+
+
+def limit_faults(params: dict, lengths: Lengths) -> list[Problem]:
+    """A Problem for each `max_seq_length` that would leave some example nothing to learn, or to be measured on."""
+    train, measure = params["train"], params["measure"]
+    limits: dict[tuple[str, int], dict[Length, int]] = {}
+
+    def add(place: str, limit: int, loss_on: list[str], examples: list[Length]) -> None:
+        before = limits.setdefault((place, limit), {})
+        before |= {example: max(before.get(example, 0), example.before(loss_on)) for example in examples}
+
+    for step, own in params["curriculum"].items():
+        folder, name = own["data"].split("/")
+        place = f"curriculum.{step}" if "max_seq_length" in own else "train"
+        for category in [name] if folder == "train" else params["mixes"][name]:
+            limit, loss_on = (own.get(key, train[key]) for key in ("max_seq_length", "loss_on"))
+            add(f"{place}.max_seq_length", limit, loss_on, lengths.get(category, {}).get("train", []))
+    for found in lengths.values():
+        held_out = found.get("valid", [])[: measure["examples"]]
+        add("measure.max_seq_length", measure["max_seq_length"], train["loss_on"], held_out)
+    return [p for (place, limit), before in limits.items() if (p := _fault(place, limit, before))]
+
+
+def _fault(place: str, limit: int, before: dict[Length, int]) -> Problem | None:
+    cut = {example: tokens for example, tokens in before.items() if tokens >= limit}
+    if not cut:
+        return None
+    longest = max(cut, key=cut.get)
+    expected = f"more than the {cut[longest]} tokens, or more, before what is learnt in {longest.id} ({longest.origin})"
+    hint = f"{len(cut)} of {len(before)} examples would have nothing left to learn from"
+    return Problem(str(FILE), place, str(limit), expected, hint)

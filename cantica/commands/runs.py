@@ -1,0 +1,106 @@
+"""One variant with one seed on HEAD: its build in a working copy of its own, and the DVC experiment which that becomes."""
+
+import json
+import tempfile
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from cantica.commands.build import failed_stage, read, stages_run, start_dvc
+from cantica.commands.copies import SCRATCH, make_copy
+from cantica.commands.git import git, must
+from cantica.commands.headline import headline
+from cantica.commands.overlays import differences
+from cantica.commands.variants import from_text, load_variant
+from cantica.core.params import FILE
+
+LOGS = Path(".cache/variants")
+COPIES = SCRATCH / "variants"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One variant with one seed, or with those of params.yaml, on one commit."""
+
+    variant: str
+    seed: int | None
+    head: str
+    params: str
+
+    @property
+    def name(self) -> str:
+        """The experiment's name. `+` may stand in the name of a git reference, so that no two variants share one."""
+        return self.variant if self.seed is None else f"{self.variant}-s{self.seed}"
+
+    @property
+    def reference(self) -> str:
+        """Where DVC keeps the experiment."""
+        return f"refs/exps/{self.head[:2]}/{self.head[2:]}/{self.name}"
+
+    @property
+    def branch(self) -> str:
+        return f"variant/{self.name}"
+
+    @property
+    def log(self) -> Path:
+        return LOGS / f"{self.name}.log"
+
+    def is_done(self) -> bool:
+        """Whether the experiment is there, and was made from just these params."""
+        made_from = git("show", f"{self.reference}:{FILE}")
+        return made_from is not None and from_text(made_from) == from_text(self.params)
+
+    def steps(self) -> list[str]:
+        """What each step was made from, once the experiment is there, as text; equal texts are one step, trained once."""
+        lock = from_text(git("show", f"{self.reference}:dvc.lock"))["stages"]
+        entries = [lock[f"train@{step}"] for step in from_text(self.params)["curriculum"]]
+        return [json.dumps([e["cmd"], e["deps"], e["params"]], sort_keys=True) for e in entries]
+
+
+class Build:
+    """The build of a run, which goes on by itself until `process` ends."""
+
+    def __init__(self, run: Run):
+        self.run = run
+        run.log.parent.mkdir(parents=True, exist_ok=True)
+        run.log.write_bytes(b"")
+        COPIES.mkdir(parents=True, exist_ok=True)
+        self.folder = Path(tempfile.mkdtemp(dir=COPIES.resolve()))
+        make_copy(self.folder, run.head, run.params)
+        self.process: BaseProcess = start_dvc(self.folder, run.log.resolve(), (SCRATCH / "variants.claims").resolve(), "repro")
+
+    def stage(self) -> str:
+        """The stage that runs, or ran last."""
+        return (stages_run(read(self.run.log)) or [""])[-1]
+
+    def keep(self) -> str:
+        """Keep what was built, once the process has ended, as an experiment; return what went wrong, or nothing."""
+        if self.process.exitcode != 0:
+            return f"failed in {failed_stage(read(self.run.log)) or 'DVC'}, see {self.run.log}"
+        # This is what `dvc exp save` does, which would put a file of its own into the commit, .dvc/tmp/repro.dat.
+        must("add", "--all", folder=self.folder)
+        commit = ("commit", "--quiet", "--no-verify", "--no-gpg-sign", "--allow-empty", "-m", _message(self.run, self.folder))
+        must(*commit, folder=self.folder)
+        _fetch(self.folder, self.run.reference)
+        return ""
+
+    def trained(self) -> int:
+        """How many steps this build trained to their ends; one that it restored is not among them."""
+        told = read(self.run.log)
+        return sum(stage.startswith("train@") and stage != failed_stage(told) for stage in stages_run(told))
+
+
+def _fetch(folder: Path, reference: str) -> None:
+    """Take a copy's HEAD over into the project, as a reference that nothing but a family writes."""
+    # One that was killed here has left git's lock of it.
+    Path(must("rev-parse", "--git-common-dir").strip(), f"{reference}.lock").unlink(missing_ok=True)
+    quietly = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance")
+    must("fetch", *quietly, str(folder), f"+HEAD:{reference}")
+
+
+def _message(run: Run, folder: Path) -> str:
+    """The experiment's commit message: what is tested, what params changed, and the headline numbers."""
+    changes = differences(from_text(git("show", f"{run.head}:{FILE}")), from_text(run.params)) or ["nothing"]
+    numbers = headline(json.loads((folder / "reports/metrics.json").read_text(encoding="utf-8")))
+    tests = [load_variant(part)["tests"] for part in run.variant.split("+")]
+    return "\n".join([f"Build {run.name}", "", *tests, "", f"Changed in {FILE}:", *changes, "", *numbers])

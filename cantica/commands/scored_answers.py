@@ -1,0 +1,69 @@
+"""Answers from anywhere, with their own prompts and scores, judged by the rules of this project."""
+
+from collections import Counter
+from pathlib import Path
+
+from cantica.commands.scores import RULES, Scores, first_of
+from cantica.core.documents import iterate_jsonl, raise_any, read_jsonl, validate_records
+from cantica.core.errors import Problem, did_you_mean
+from cantica.dataset.words import COMMON
+from cantica.judging.rules import judge, words
+
+
+def holds_answers(file: Path) -> bool:
+    """Whether a file's first line is an answer with its scores, and no score of an answer of this build. Raises InputError."""
+    first = next(iter(iterate_jsonl(file)), None)
+    return isinstance(first, dict) and bool(first.keys() & {"answer", "prompt", "scores"})
+
+
+def load_answers(file: Path, rules: dict) -> tuple[list[Scores], dict[str, str], list[str]]:
+    """(the scores of the rules and of everyone in the file, the kind of each prompt by its id, the arms).
+
+    A prompt's id is its kind and its text. Raises InputError.
+    """
+    records = read_jsonl(file)
+    validate_records(records, "scored_answer", file)
+    raise_any(_faults(records, rules["kinds"], file))
+    given: dict[str, dict[tuple, float | None]] = {RULES: {}}
+    kinds, counted = {}, Counter()
+    for record in records:
+        arm, id_ = record.get("arm", file.stem), f"{record['kind']}: {record['prompt']}"
+        unit = (arm, id_, counted[arm, id_])
+        counted[arm, id_] += 1
+        kinds[id_] = record["kind"]
+        prompt = {"markers": record.get("markers") or own_words(record["prompt"])} | record
+        given[RULES][unit] = judge(rules, prompt, record["answer"])["score"]
+        for name, score in record["scores"].items():
+            given.setdefault(name, {})[unit] = score
+    scale = {kind: len(rules["kinds"][kind]) for kind in dict.fromkeys(kinds.values())}
+    scores = [Scores(RULES, given.pop(RULES), scale)]
+    scores += [Scores(name, values, _scale(values, kinds, scale)) for name, values in given.items()]
+    return scores, kinds, list(dict.fromkeys(arm for arm, *_ in scores[0].values))
+
+
+def own_words(prompt: str) -> list[str]:
+    """The words of five letters or more of a prompt, in its order: its markers, where nobody named any."""
+    return [word for word in dict.fromkeys(words(prompt)) if len(word) >= 5 and word.replace("’", "'") not in COMMON]
+
+
+def _faults(records: list[dict], known: dict, file: Path) -> list[Problem]:
+    """Kinds without criteria, and a judge under the name of the rules. The first faults only."""
+    problems = []
+    for line, record in enumerate(records, 1):
+        if (kind := record["kind"]) not in known:
+            hint = did_you_mean(kind, known)
+            problems.append(Problem(str(file), f"line {line} kind", repr(kind), f"one of {', '.join(known)}", hint))
+        for name in record["scores"]:
+            if name == RULES:
+                problems.append(Problem(str(file), f"line {line} scores", repr(name), "a name that is not the rules' own"))
+    return first_of(problems, file)
+
+
+def _scale(values: dict[tuple, float | None], kinds: dict[str, str], scale: dict[str, int]) -> dict[str, float]:
+    """The rules' scale of a kind, where all scores given lie on it; else the highest score, which is another scale."""
+    own = {}
+    for (_, id_, _), score in values.items():
+        if score is not None:
+            own.setdefault(kinds[id_], []).append(score)
+    on_it = {kind: set(found) <= set(range(scale[kind] + 1)) for kind, found in own.items()}
+    return {kind: scale[kind] if on_it[kind] else max(found) for kind, found in own.items()}

@@ -1,0 +1,189 @@
+"""Variants: overlays on params.yaml in `variants/<name>.yaml`, alone or composed: `shuffled+smoke`, from left to right."""
+
+import io
+from contextlib import suppress
+from pathlib import Path
+
+from jsonschema import Draft202012Validator
+from ruamel.yaml import YAML
+
+from cantica.commands.git import git
+from cantica.commands.overlays import differences, has_key, lay, partial, remove
+from cantica.core.documents import faults, raise_any, read_yaml, validate, validator
+from cantica.core.errors import InputError, Problem, did_you_mean
+from cantica.core.files import write_text
+from cantica.core.params import FILE
+from cantica.settings.check import check_params
+
+FOLDER = Path("variants")
+# What `--seeds` sets: what is drawn in training and in answering. Not the dataset, so that the runs of all seeds have the same
+# data, and differ in nothing that could have been held fixed.
+SEEDED = ("lora.seed", "train.seed", "respond.seed")
+RECENT = 20  # commits that are looked through for the params that a variant was written for
+
+
+def names() -> list[str]:
+    """Names of the variants, in alphabetical order."""
+    return sorted(file.stem for file in FOLDER.glob("*.yaml"))
+
+
+def load_variant(name: str) -> dict:
+    """A variant's file, held against its schema. Raises InputError."""
+    if name not in names():
+        known = ", ".join(names())
+        raise InputError(Problem(str(FOLDER), "", f"no variant {name!r}", f"one of {known}", did_you_mean(name, names())))
+    file = FOLDER / f"{name}.yaml"
+    variant = read_yaml(file)
+    validate(variant, "variant", file)
+    return variant
+
+
+def file_faults(name: str) -> list[Problem]:
+    """What is wrong with a variant's file, and those it is over, whatever params they are laid over."""
+    file = FOLDER / f"{name}.yaml"
+    try:
+        variant = load_variant(name)
+        missing, known = [other for other in variant.get("over", []) if other not in names()], ", ".join(names())
+        raise_any([Problem(str(file), "over", repr(m), f"one of {known}", did_you_mean(m, names())) for m in missing])
+        parts(name)
+    except InputError as error:
+        return list(error.problems)
+    whole = validator("params").schema
+    check = Draft202012Validator({"properties": {"params": partial(whole)}})
+    unknown = [key for key in variant.get("remove", []) if not has_key(whole, key.split("."))]
+    hints = [did_you_mean(key, whole["properties"]) for key in unknown]
+    removed = [Problem(str(file), "remove", repr(k), "a key of params.yaml", h) for k, h in zip(unknown, hints, strict=True)]
+    return removed + faults(variant, check, file)
+
+
+def misfits(name: str) -> list[Problem]:
+    """What keeps a variant whose file is in order from being laid over params.yaml as it is now."""
+    try:
+        overlaid(name)
+    except InputError as error:
+        return list(error.problems)
+    return []
+
+
+def in_a_line(problems: list[Problem]) -> str:
+    """The first of the problems, and the number of the others."""
+    first, more = problems[0], f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    place = ": ".join(filter(None, [first.file, first.place]))
+    return f"{place}: {first.got}; expected {first.expected}{more}"
+
+
+def parts(name: str, within: tuple[str, ...] = ()) -> list[str]:
+    """The variants that a name such as `joint-shuffled+smoke` stands for, each after those that it is `over`.
+
+    Raises InputError, also where a variant is over itself.
+    """
+    found = []
+    for part in name.split("+"):
+        if part in within:
+            got = " over ".join([*within[within.index(part) :], part])
+            raise InputError(Problem(str(FOLDER / f"{part}.yaml"), "over", got, "variants that are not over this one"))
+        below = "+".join(load_variant(part).get("over", []))
+        found += [*(parts(below, (*within, part)) if below else []), part]
+    return found
+
+
+def overlaid(name: str, text: str | None = None, seed: int | None = None):
+    """params.yaml, comments and all, with variants laid over it, and the seed set; held against the schema.
+
+    text: a params.yaml other than that of the working tree. Raises InputError, which names of each fault the file of the
+    variant that brought it, or the commit whose params.yaml it was written for where it has none with that one.
+    """
+    own = FILE.read_text(encoding="utf-8") if text is None else text
+    found = parts(name)
+    try:
+        return _overlaid(name, found, own, seed)
+    except InputError as error:
+        if problem := _written_for(name, found, own, error.problems[0]):
+            raise InputError(problem) from None
+        raise
+
+
+def _written_for(name: str, found: list[str], own: str, first: Problem) -> Problem | None:
+    """A Problem that names the last commit with a params.yaml over which variants fit.
+
+    None where no recent commit has one, and where the params are wrong themselves.
+    """
+    if _faults(_yaml().load(own), str(FILE)):
+        return None
+    for line in (git("log", f"--max-count={RECENT}", "--format=%h %s", "--", str(FILE)) or "").splitlines():
+        commit, subject = line.split(" ", 1)
+        text = git("show", f"{commit}:./{FILE}")
+        if text is None or text == own:
+            continue
+        with suppress(InputError):
+            _overlaid(name, found, text, None)
+            got = f"not the params that {name} was written for: over these, {first.place} is wrong ({first.got})"
+            hint = f"`git restore --source {commit} {FILE}` brings them back; what builds HEAD wants them committed"
+            return Problem(str(FILE), "", got, f"params such as those of {commit} ({subject})", hint)
+    return None
+
+
+def _overlaid(name: str, found: list[str], text: str, seed: int | None):
+    params = _yaml().load(text)
+    budgets, brought = {}, {}
+    for part in found:
+        variant, file = load_variant(part), FOLDER / f"{part}.yaml"
+        patch = variant.get("params", {})
+        remove(params, variant.get("remove", []), patch, str(file))
+        lay(params, patch)
+        budgets |= {step: (count, file) for step, count in variant.get("budget", {}).items()}
+        for problem in _faults(params, f"{file} over {FILE}"):
+            brought.setdefault((problem.place, problem.got), problem)
+    for step, (count, file) in budgets.items():
+        _give(params, step, count, file)
+    for key in SEEDED if seed is not None else ():
+        section, last = key.split(".")
+        params[section][last] = seed
+    raise_any([brought.get((p.place, p.got), p) for p in _faults(params, f"variant {name} over {FILE}")])
+    return params
+
+
+def _faults(params, file: str) -> list[Problem]:
+    try:
+        check_params(params, Path(file))
+    except InputError as error:
+        return list(error.problems)
+    return []
+
+
+def _give(params, step: str, count: int, file: Path) -> None:
+    """Give a step the iterations of `count` steps, after all overlays, so that none of them can make arms unequal."""
+    curriculum = params.get("curriculum", {})
+    if step not in curriculum:
+        hint = did_you_mean(step, curriculum)
+        raise InputError(Problem(str(file), f"budget.{step}", repr(step), "a step of the curriculum", hint))
+    curriculum[step]["iters"] = count * params["train"]["iters"]
+
+
+def apply_variant(name: str) -> list[str]:
+    """Write the overlaid params.yaml and return a line for each key that changed."""
+    before, after = read_yaml(FILE), overlaid(name)
+    changes = differences(before, after)
+    if changes:
+        write_text(FILE, to_text(after))
+    return changes
+
+
+def to_text(document) -> str:
+    """A document as YAML, as it was read."""
+    text = io.StringIO()
+    _yaml().dump(document, text)
+    return text.getvalue()
+
+
+def from_text(text: str) -> dict:
+    """A YAML document as DVC reads it."""
+    return YAML(typ="safe").load(text)
+
+
+def _yaml() -> YAML:
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 120
+    yaml.representer.add_representer(type(None), lambda to, _: to.represent_scalar("tag:yaml.org,2002:null", "null"))
+    return yaml

@@ -1,0 +1,64 @@
+"""What a judge that is a model is asked: the criteria and prompts of a folder under `prompts/judge/`."""
+
+import json
+from pathlib import Path
+
+from jinja2 import meta
+
+from cantica.core.documents import raise_any, read_yaml, validate, validator
+from cantica.core.errors import Problem, did_you_mean
+from cantica.llm.fitting import Prompts
+
+# The prompts of a rubric, each with the names that it is given: nothing in them tells arms apart.
+ABOUT = ("prompt", "evaluates", "criteria", "flags")
+NAMES = {"system": (), "model": (*ABOUT, "answer"), "pairwise": (*ABOUT, "first", "second"), "again": ("faults",)}
+
+
+class Rubric:
+    """The rubric of a folder. Raises InputError for what does not fit its schema, and for a prompt that cannot be used."""
+
+    def __init__(self, folder: Path):
+        self.criteria = read_yaml(folder / "criteria.yaml")
+        validate(self.criteria, "rubric", folder / "criteria.yaml")
+        self.prompts = Prompts(folder)
+        raise_any(_prompt_faults(self.prompts, folder))
+
+    def criteria_of(self, kind: str) -> dict[str, str]:
+        """The criteria for held-out prompts of a kind: names with their questions."""
+        return self.criteria["kinds"].get(kind, self.criteria["other"])
+
+    def request(self, prompt: dict, *answers: str) -> str:
+        """What a judge is asked about one answer to a held-out prompt, or about two in the order given."""
+        about = {"prompt": prompt["prompt"], "evaluates": prompt["evaluates"]}
+        about |= {"criteria": self.criteria_of(prompt["kind"]), "flags": self.criteria["flags"]}
+        if len(answers) == 1:
+            return self.prompts.text("model", **about, answer=answers[0])
+        return self.prompts.text("pairwise", **about, first=answers[0], second=answers[1])
+
+    def check(self, kind: str, number: int):
+        """A validator for the reply about `number` answers: its schema, closed over the rubric's criteria and flags."""
+        from jsonschema import Draft202012Validator
+
+        base = (validator("verdict_model") if number == 1 else validator("verdict_pairwise")).schema
+        schema = json.loads(json.dumps(base))
+        criteria = list(self.criteria_of(kind))
+        closed = {name: {"$ref": "#/$defs/criterion"} for name in criteria}
+        schema["properties"]["criteria"] |= {"properties": closed, "required": criteria, "additionalProperties": False}
+        if "flags" in schema["properties"]:
+            closed = {name: {"$ref": "#/$defs/flag"} for name in self.criteria["flags"]}
+            schema["properties"]["flags"] |= {"properties": closed, "additionalProperties": False}
+        return Draft202012Validator(schema)
+
+
+def _prompt_faults(prompts: Prompts, folder: Path) -> list[Problem]:
+    problems = []
+    for name, known in NAMES.items():
+        file = str(folder / f"{name}.j2")
+        if name not in prompts.sources:
+            problems.append(Problem(file, "", "no such file", "a prompt"))
+            continue
+        used = meta.find_undeclared_variables(prompts.environment.parse(prompts.sources[name]))
+        for unknown in sorted(used - set(known) - set(prompts.environment.globals)):
+            expected = f"one of {', '.join(known)}" if known else "no names: it stands before every request"
+            problems.append(Problem(file, "", f"an unknown name {unknown!r}", expected, did_you_mean(unknown, known)))
+    return problems

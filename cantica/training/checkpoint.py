@@ -1,0 +1,128 @@
+"""Checkpoints of a training step: one that was interrupted continues from its last and ends in the same bytes.
+
+They are not part of what is built. The name of each is a hash of all that the step's bytes depend on, so that one made from
+other settings, inputs or code is never used. Adapters that the step is to keep wait beside them until it ends.
+"""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import sys
+import time
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+
+import mlx.core as mx
+from mlx.utils import tree_flatten, tree_unflatten
+
+from cantica.core.files import whole_file, whole_folder
+from cantica.engine.model import WEIGHTS, checkpoint_name, save_weights
+
+FOLDER = Path(".cache/checkpoints")
+WEEK = 7 * 24 * 60 * 60  # seconds
+
+
+def fingerprint(settings, inputs) -> str:
+    """SHA-256 of settings, of files and folders, and of the project's modules that are loaded by now."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    loaded = {name: module for name, module in sys.modules.items() if name.split(".")[0] in ("__main__", "cantica", "stages")}
+    code = [Path(file) for _, module in sorted(loaded.items()) if (file := getattr(module, "__file__", None))]
+    within = [sorted(path.rglob("*")) if path.is_dir() else [path] for path in inputs]
+    for file in [*code, *(file for files in within for file in files if file.is_file())]:
+        with file.open("rb") as opened:
+            digest.update(f"{file.name} {hashlib.file_digest(opened, 'sha256').hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+class Checkpoint:
+    """The last checkpoint of a step: LoRA tensors, the optimizer's state, MLX's random state and the loss curve so far.
+
+    kept: the SHA-256 of each adapter that was kept so far, by its iteration. One that does not resume keeps adapters only.
+    """
+
+    def __init__(self, step: str, settings, inputs, resumes: bool = True):
+        self.step, self.settings, self.inputs, self.resumes = step, settings, inputs, resumes
+        self.seconds = float(os.environ.get("CANTICA_CHECKPOINT_SECONDS", 30))
+        self.saved = time.monotonic()
+        self.kept: dict[int, str] = {}
+
+    @cached_property
+    def path(self) -> Path:
+        """Where it is kept. Known when it is first asked for, which is when every module of the step is loaded."""
+        device = [str(mx.default_device()), mx.device_info().get("device_name")]
+        return FOLDER / f"{self.step}.{fingerprint([self.settings, device], self.inputs)}"
+
+    def load(self, model, optimizer) -> list[dict]:
+        """Put the model, its optimizer and MLX's random state where the checkpoint has them; return its loss curve.
+
+        Without one that is whole, all stay as they are, and the curve is empty.
+        """
+        if not self.resumes:
+            return []
+        try:
+            stored = self.path.read_bytes()
+        except FileNotFoundError:
+            return []
+        digest, content = stored[:32], stored[32:]
+        if hashlib.sha256(content).digest() != digest:
+            return self._damaged(self.path)
+        tensors, metadata = mx.load(io.BytesIO(content), format="safetensors", return_metadata=True)
+        kept = {int(iteration): digest for iteration, digest in json.loads(metadata["kept"]).items()}
+        for iteration, digest in kept.items():
+            if self._digest(iteration) != digest:
+                return self._damaged(self.place(iteration))
+        self.kept = kept
+        mx.eval(tensors)
+        tree = tree_unflatten(list(tensors.items()))
+        model.update(tree["model"])
+        optimizer.state = tree["optimizer"]
+        mx.random.seed(int(metadata["random"]))
+        curve = json.loads(metadata["curve"])
+        print(f"{self.step}: continues after iteration {curve[-1]['iteration']}, from {self.path}", flush=True)
+        return curve
+
+    def _damaged(self, path: Path) -> list[dict]:
+        print(f"{self.step}: {path} is damaged and not used; training starts from the beginning", flush=True)
+        return []
+
+    def place(self, iteration: int) -> Path:
+        """The folder in which the adapter of an iteration waits."""
+        return self.path.with_name(f"{self.path.name}.{checkpoint_name(iteration)}")
+
+    def _digest(self, iteration: int) -> str:
+        """The SHA-256 of a kept adapter; "" where there is none."""
+        file = self.place(iteration) / WEIGHTS
+        return hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else ""
+
+    def keep(self, model, iteration: int) -> None:
+        """Keep the model's LoRA tensors as they are after an iteration."""
+        with whole_folder(self.place(iteration)) as folder:
+            save_weights(model, folder / WEIGHTS)
+        self.kept[iteration] = self._digest(iteration)
+
+    def save(self, model, optimizer, curve: list[dict]) -> None:
+        """Replace the checkpoint, unless the last is younger than half a minute."""
+        if not self.resumes or time.monotonic() - self.saved < self.seconds:
+            return
+        # A seed of 64 bits is the random state.
+        high, low = mx.random.state[0].tolist()
+        metadata = {"random": str(high << 32 | low), "curve": json.dumps(curve), "kept": json.dumps(self.kept)}
+        tree = {"model": model.trainable_parameters(), "optimizer": optimizer.state}
+        content = io.BytesIO()
+        mx.save_safetensors(content, dict(tree_flatten(tree)), metadata)
+        try:
+            with whole_file(self.path) as partial:
+                partial.write_bytes(hashlib.sha256(content.getbuffer()).digest() + content.getbuffer())
+        except OSError as error:
+            print(f"{self.step}: no checkpoint after iteration {curve[-1]['iteration']}: {error}", flush=True)
+        self.saved = time.monotonic()
+
+    def remove(self) -> None:
+        """Remove it, and every one that nobody wrote to for a week; what is younger may be of a step that is trained now."""
+        for path in FOLDER.glob("*"):
+            with suppress(FileNotFoundError):
+                if path.name.startswith(self.path.name) or path.stat().st_mtime < time.time() - WEEK:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
