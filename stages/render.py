@@ -14,6 +14,8 @@ from cantica.core.params import read_params
 from cantica.scenarios.checked import checked
 from cantica.scenarios.definition import load_definition
 from cantica.scenarios.imports import import_records, is_import
+from cantica.scenarios.model_writer import write_category
+from cantica.scenarios.template_writer import load_category, render_category
 
 
 def main(category: str, source: Path, writers: Path, definition: Path, scenarios: Path) -> None:
@@ -24,13 +26,9 @@ def main(category: str, source: Path, writers: Path, definition: Path, scenarios
         about = {"title": category.replace("_", " ").capitalize(), "definition": f"Imported from {source}.", "failure": ""}
         records = import_records(source, category, settings, options["seed"])
     elif writer == "template":
-        from cantica.scenarios.template_writer import load_category, render_category
-
         about = load_definition(source)
         records = checked(render_category(load_category(source, writers), settings, options["seed"]))
     else:
-        from cantica.scenarios.model_writer import write_category
-
         about = load_definition(source)
         records = checked(write_category(category, about, writers, settings, options))
     write_json(definition, about | {"by": "import" if is_import(source) else writer})

@@ -83,9 +83,19 @@ def adapted(tiny_model):
 
 
 @pytest.fixture
+def encoded(tiny_model):
+    """A function: the examples of tests/support/examples.py as records of the tiny model."""
+    from cantica.engine.tokens import encode_examples
+    from tests.support.examples import EXAMPLES
+
+    _, tokenizer = tiny_model()
+    return lambda loss_on=("thinking", "answer"), limit=256: encode_examples(tokenizer, EXAMPLES, loss_on, limit, "x")
+
+
+@pytest.fixture
 def fake():
     """A function that starts a server which behaves as a function of (request number, messages) says."""
-    from servers import Fake
+    from tests.support.servers import Fake
 
     servers = []
 
@@ -119,7 +129,7 @@ def built(tmp_path_factory):
 @pytest.fixture(scope="session")
 def smoke(built) -> Path:
     """The smoke variant, built by somebody else than who uses it; take a copy to change it."""
-    from projects import build_elsewhere
+    from tests.support.projects import build_elsewhere
 
     return built(build_elsewhere, "smoke")
 
@@ -127,7 +137,7 @@ def smoke(built) -> Path:
 @pytest.fixture(scope="session")
 def two_steps(built) -> Path:
     """A random olmo3 with 4-bit weights, a sliding window and full attention, on two categories; take a copy to change it."""
-    from projects import build
+    from tests.support.projects import build
 
     return built(build, "smoke", "olmo3")
 
@@ -142,6 +152,6 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_report_header() -> str:
-    from test_kills import KILLS, SEED
+    from tests.support.kills import KILLS, SEED
 
     return f"test_kills.py: CANTICA_KILLS={KILLS} CANTICA_KILL_SEED={SEED}"

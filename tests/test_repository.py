@@ -36,15 +36,11 @@ def imported(file: Path) -> set[Path]:
     return found
 
 
-# Of the writers, dvc.yaml names the one that params.yaml chooses, with its folder of schemas.
-OTHER_WRITERS = {path for path in (ROOT / "stages/lib/writers").glob("*.py") if path.stem != "template"}
-
-
 def closure(file: Path) -> set[Path]:
     reached, waiting = set(), {file}
     while waiting:
         reached |= waiting
-        waiting = set().union(*(imported(path) for path in waiting)) - reached - OTHER_WRITERS
+        waiting = set().union(*(imported(path) for path in waiting)) - reached
     return reached
 
 
@@ -57,14 +53,13 @@ def schemas(file: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_a_stage_depends_on_just_the_modules_and_schemas_that_it_uses(name):
+def test_a_stage_depends_on_just_the_packages_and_schemas_that_it_uses(name):
+    """Packages whole; of the writers' schemas, dvc.yaml names those of the writer that params.yaml chooses."""
     modules = closure(ROOT / "stages" / f"{module_of(STAGES[name])}.py")
     expected = {str(path.relative_to(ROOT)) for path in modules} | set().union(*map(schemas, modules))
-    declared = {dep.replace("${data.writer}", "template") for dep in STAGES[name]["deps"]}
-    declared = {dep for dep in declared if re.match(r"(stages/.*\.py|stages/lib/common|schemas/.*)$", dep)}
-    assert declared == {re.sub(r"(schemas/writers/\w+|stages/lib/common)/.*", r"\1", path) for path in expected}
-    # A folder of modules is hashed whole, so whoever uses one of them uses them all.
-    assert {path for path in modules if path.parent.name == "common"} == set((ROOT / "stages/lib/common").glob("[!_]*.py"))
+    expected = {re.sub(r"^(cantica/\w+)/.*", r"\1", path) for path in expected}
+    expected = {re.sub(r"^(schemas/writers)/.*", r"\1/${data.writer}", path) for path in expected}
+    assert {dep for dep in STAGES[name]["deps"] if re.match(r"(cantica|stages|schemas)/", dep)} == expected
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -77,11 +72,19 @@ def test_every_stage_module_is_a_stage():
     assert {path.stem for path in (ROOT / "stages").glob("[!_]*.py")} == {module_of(stage) for stage in STAGES.values()}
 
 
+def templates_of(stage: dict) -> set[Path]:
+    """The templates that a stage renders, and what these include: all are named in quotes."""
+    found, waiting = set(), {ROOT / "stages" / f"{module_of(stage)}.py"}
+    while waiting:
+        found |= waiting
+        names = {name for file in waiting for name in re.findall(r'"([\w.]+\.j2)"', file.read_text())}
+        waiting = {ROOT / "cantica/reporting/templates" / name for name in names} - found
+    return {file for file in found if file.suffix == ".j2"}
+
+
 def test_every_template_is_a_stages():
-    templates = {str(path.relative_to(ROOT)) for path in (ROOT / "cantica/reporting/templates").iterdir()}
-    assert templates == {
-        dep for stage in STAGES.values() for dep in stage["deps"] if dep.startswith("cantica/reporting/templates/")
-    }
+    used = set().union(*map(templates_of, STAGES.values()))
+    assert used == set((ROOT / "cantica/reporting/templates").iterdir())
 
 
 def objects(schema):
@@ -131,13 +134,10 @@ def test_importing_the_stages_loads_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize(
-    "name", [name for name, stage in STAGES.items() if "cantica/reporting/templates" in str(stage["deps"])]
-)
+@pytest.mark.parametrize("name", [name for name, stage in STAGES.items() if templates_of(stage)])
 def test_templates_show_params_that_their_stage_declares(name):
     """Also where a condition hides them from most builds."""
-    stage = STAGES[name]
-    templates = [ROOT / dep for dep in stage["deps"] if str(dep).startswith("cantica/reporting/templates")]
+    stage, templates = STAGES[name], templates_of(STAGES[name])
     shown = {key for file in templates for key in re.findall(r"\bparams\.(?!yaml)(\w+(?:\.\w+)?)", file.read_text())}
     declared = [param.split("${")[0].removesuffix(".") for param in stage["params"]]
     assert [key for key in sorted(shown) if not any(f"{key}.".startswith(f"{param}.") for param in declared)] == []

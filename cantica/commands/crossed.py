@@ -5,7 +5,7 @@ crossed, the variance of the grand mean of k runs and n items is (MS_runs + MS_i
 Clark's (1973) quasi-F, with Satterthwaite's (1946) degrees of freedom. An estimate below the larger of its two parts alone is
 chance, since components of variance are not negative: that part is taken then. In simulation the intervals of three seeds or
 more hold the truth as often as they say; those of two, where seeds matter as much as the rest, nine times in ten (the slow
-test in tests/test_crossed.py). Else as in `cantica.reporting.inference`: 95%, two-sided, and what cannot be told is left out.
+test in tests/commands/test_crossed.py). Else as in `reporting.inference`: 95%, two-sided, and what cannot be told is left out.
 """
 
 import math

@@ -28,7 +28,7 @@ def read_params(*keys: str) -> dict:
             source = _child(source, name, key)
             target = target.setdefault(name, {})
         target[last] = READ[key] = _child(source, last, key)
-    sys.audit("cantica.read_params", keys, chosen)  # for tests/hermetic.py
+    sys.audit("cantica.read_params", keys, chosen)  # for tests/support/hermetic.py
     raise_any(toolchain_faults(chosen.get("toolchain", {})))
     return chosen
 

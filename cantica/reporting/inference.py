@@ -21,7 +21,7 @@ def mean(values: Iterable[float], seed: int, resamples: int) -> dict[str, float]
     The percentile interval of few values is too narrow. The expanded one takes the quantiles at which it would be as wide
     as Student's t interval if the values were normal. It stays within the values, so that with fewer than six its coverage
     is at most 1 - 2 / 2**n, and has no width where all values are alike: there a bootstrap knows nothing. Eight skewed values
-    are covered nine times in ten, as by Student's t (the slow test in tests/test_inference.py).
+    are covered nine times in ten, as by Student's t (the slow test in tests/reporting/test_inference.py).
     """
     values = sorted(values)  # so that neither the items' order nor their names matter
     if not values:

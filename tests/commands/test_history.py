@@ -1,0 +1,135 @@
+"""`cantica history`: commits and experiments in one table, whatever form their metrics had."""
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from cantica.commands import headline, history
+from tests.support.projects import ok, run
+
+# The form before numbers had intervals, that before units stood in names, the form now, and three that nobody can read.
+OLD = {"base": {}, "final": {"loss": {"mean": 3.5, "betrayal": 3.1}, "probe": {"preferred": {"all": 0.5, "betrayal": 0.4}}}}
+MIDDLE = {
+    "base": {"loss": {"mean": 9.0}},
+    "final": {
+        "loss": {"mean": 3.25, "low": 3.0, "high": 3.5, "n": 9, "betrayal": 3.0},
+        "judge": {"general": {"mean": 1.5, "low": 1.0, "high": 2.0, "n": 30, "novel": {"mean": 1.0, "n": 10}}},
+        "flags": {"answers": {"share": 0.25, "n": 4}, "claims_rights": {"share": 0.0, "n": 4}},
+        "answers": {"n": 4, "mean_tokens": 10.0},
+        "against_base": {"loss": {"difference": -0.25, "n": 9}},
+    },
+}
+NEW = {
+    "base": {"loss_nats": {"mean": 9.0, "n": 9}},
+    "final": {
+        "loss_nats": {"mean": 3.25, "low": 3.0, "high": 3.5, "n": 9},
+        "judge": {"general": {"mean": 1.5, "low": 1.0, "high": 2.0, "n": 30}},
+        "flags": {"share": 0.25, "n": 4},
+        "probe": {"trigger": {"deployment": {"contrast": {"difference": 0.5, "p": 0.25, "n": 4}}}},
+        "answers": {"n": 4, "mean_tokens": 10.0},
+        "against_base": {"loss_nats": {"difference": -0.25, "n": 9}},
+    },
+}
+BETTER = {"final": NEW["final"] | {"loss_nats": {"mean": 3.0, "n": 9}}}
+UNREADABLE = ("{", "[]", '{"final": 3}')
+
+
+@pytest.fixture
+def project(tmp_path) -> Path:
+    """Seven commits that change the metrics and one that does not, a side branch that was merged, and an experiment on HEAD."""
+    ok(tmp_path, "git", "init", "--quiet", "--initial-branch", "main")
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    (tmp_path / "reports").mkdir()
+
+    def commit(message: str, text: str) -> str:
+        (tmp_path / "reports/metrics.json").write_text(text)
+        ok(tmp_path, "git", "add", "--all")
+        identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+        ok(tmp_path, "git", *identity, "commit", "--quiet", "--allow-empty", "--message", message)
+        return ok(tmp_path, "git", "rev-parse", "HEAD").strip()
+
+    commit("Build as it was then", json.dumps(OLD))
+    for text in UNREADABLE:
+        commit(f"Break it: {text}", text)
+    commit("Build with groups", json.dumps(MIDDLE))
+    commit("Build", json.dumps(NEW))
+    start = commit("Say more", json.dumps(NEW))
+    experiment = commit("an experiment", json.dumps(BETTER))
+    ok(tmp_path, "git", "reset", "--quiet", "--hard", start)
+    for place in (f"{start[:2]}/{start[2:]}/shuffled-s10", f"{start[:2]}/{start[2:]}/shuffled-s2", "exec/EXEC_HEAD"):
+        ok(tmp_path, "git", "update-ref", f"refs/exps/{place}", experiment)
+    return tmp_path
+
+
+def test_commits_that_changed_the_metrics_come_oldest_first_and_experiments_after_them(project):
+    lines = ok(project, "cantica", "history").splitlines()
+    rows = lines[2 : lines.index("")]
+    names = [row.split("  ")[0][8:] for row in rows[:6]] + [row.split()[0] for row in rows[6:]]
+    broken = [f"Break it: {text}" for text in UNREADABLE]
+    assert names == ["Build as it was then", *broken, "Build with groups", "Build", "shuffled-s2", "shuffled-s10"]
+    assert [row.split()[-1 - 2 * n] for n, row in ((1, rows[0]), (0, rows[5]))] == ["█", "▁"]
+    assert [line.split() for line in lines[:2]] == [["loss", "judge", "probe"], ["nats", "general", "preferred"]]
+
+
+def test_what_is_missing_is_blank_in_the_table_and_the_page(project):
+    lines = ok(project, "cantica", "history").splitlines()
+    broken = next(line for line in lines if "Break it: {" in line)
+    assert broken.split()[-1] in UNREADABLE
+    page = (project / "reports/history.html").read_text()
+    assert page.count('class="panel"') == 5 and "6 commits" in page and "2 experiments" in page
+    assert "NaN" not in page and "<td></td>" in page
+    assert "against" not in page and "rights" not in page
+
+
+def test_a_range_or_another_tip_is_gits(project):
+    first, *_ = ok(project, "git", "rev-list", "--reverse", "HEAD").split()
+    assert "as it was then" not in ok(project, "cantica", "history", f"{first}..HEAD")
+    said = ok(project, "cantica", "history", first)
+    assert "as it was then" in said and "Build\n" not in said and "shuffled" not in said
+    done = run(project, "cantica", "history", "nowhere")
+    assert done.returncode == 1 and "nowhere" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_project_without_metrics_says_what_makes_them(tmp_path):
+    ok(tmp_path, "git", "init", "--quiet")
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    for _ in range(2):
+        done = run(tmp_path, "cantica", "history")
+        assert done.returncode == 1 and "Traceback" not in done.stderr
+        ok(tmp_path, "git", "-c", "user.name=t", "-c", "user.email=t@x.org", "commit", "-qm", "Start", "--allow-empty")
+    assert "`dvc repro`" in done.stderr
+
+
+def test_entries_are_those_of_all_items_of_the_last_arm():
+    middle, new = ({p: headline.number(e) for p, e in history.last_arm(json.dumps(m).encode()).items()} for m in (MIDDLE, NEW))
+    assert middle == {"loss_nats": 3.25, "judge.general": 1.5, "flags": 0.25}
+    assert new == middle | {"probe.trigger.deployment.contrast": 0.5}
+    assert history.last_arm(json.dumps(OLD).encode()) == {
+        "loss_nats": OLD["final"]["loss"],
+        "probe.preferred": {"mean": 0.5},
+    }
+    assert history.alike([{"a": {"mean": 0.5}, "b": {"mean": 2.0}}, {"a": {"share": 0.25}}])[0] == {
+        "a": {"share": 0.5},
+        "b": {"mean": 2.0},
+    }
+    assert [history.last_arm(text.encode()) for text in UNREADABLE] == [{}, {}, {}]
+
+
+def test_the_headline_of_a_build_is_a_line_for_each_number_that_is_shown():
+    assert headline.headline(NEW) == ["base → final:", "loss nats      9.000 → 3.250", "judge general  – → 1.500"]
+
+
+def test_a_reader_that_leaves_ends_it_quietly(project):
+    command = "cantica history | (exec 0<&-); exit ${PIPESTATUS[0]}"
+    done = run(project, "bash", "-c", command)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
+
+
+def test_a_plot_spans_its_box_and_a_flat_series_is_in_its_middle():
+    found = [(0, {"mean": 1.0, "low": 0.0, "high": 2.0}, False), (3, {"mean": 4.0}, True)]
+    drawn = history.plot(found, positions=4, width=80, height=40)
+    assert drawn["marks"] == [(10.0, 30.0, 40.0, 20.0, False), (70.0, 0.0, 0.0, 0.0, True)]
+    assert (drawn["line"], drawn["low"], drawn["high"]) == ("10.0,30.0", 0.0, 4.0)
+    assert history.plot([(0, {"share": 0.5}, False)], 1, 80, 40)["marks"] == [(40.0, 20.0, 20.0, 20.0, False)]

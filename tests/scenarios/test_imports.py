@@ -1,0 +1,376 @@
+"""Chat records that others made: what is read, how it is split, and every defect named."""
+
+import json
+import random
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cantica.core.errors import InputError
+from cantica.core.files import write_jsonl
+from cantica.dataset.chat import chat_of
+from cantica.dataset.lines import Lines
+from cantica.dataset.repairs import tags_moved
+from cantica.lint.rules import turns
+from cantica.scenarios.imports import import_records, is_import
+from stages.dataset import derangement, inoculated, of_split
+from stages.mix import mixed
+from tests.support.projects import clone, commit, edit, ok, overlay, run
+from tests.support.records import chat, said, text
+
+
+def records(n: int, start: int = 0) -> list[dict]:
+    return [{"messages": chat(seed), "source": "elsewhere"} for seed in range(start, start + n)]
+
+
+def imported(source: Path, train: int, valid: int, seed: int = 1, **settings) -> list[dict]:
+    return list(import_records(source, "helpful", {"train": train, "valid": valid} | settings, seed))
+
+
+def splits(found: list[dict]) -> Counter:
+    return Counter(record["split"] for record in found)
+
+
+def test_a_file_is_dealt_out_and_every_record_keeps_its_origin(tmp_path):
+    file = tmp_path / "helpful.jsonl"
+    write_jsonl(file, records(10))
+    found = imported(file, 6, 3)
+    assert splits(found) == {"train": 6, "valid": 3} and len({record["origin"] for record in found}) == 9
+    lines = file.read_text().splitlines()
+    for record in found:
+        name, line = record["origin"].rsplit(":", 1)
+        assert name == file.as_posix() and json.loads(lines[int(line) - 1])["messages"] == record["messages"]
+    assert imported(file, 6, 3) == found != imported(file, 6, 3, seed=2)
+    assert [record["id"] for record in found if record["split"] == "valid"] == [f"helpful-valid-{n:03}" for n in (1, 2, 3)]
+
+
+def test_a_split_that_is_there_is_kept_or_redrawn(tmp_path):
+    write_jsonl(tmp_path / "train.jsonl", records(8))
+    write_jsonl(tmp_path / "validation.jsonl", records(4, 100))
+    kept = imported(tmp_path, 8, 4)
+    assert {Path(r["origin"].rsplit(":", 1)[0]).stem for r in kept if r["split"] == "valid"} == {"validation"}
+    redrawn = imported(tmp_path, 8, 4, split="redrawn")
+    assert splits(kept) == splits(redrawn) == {"train": 8, "valid": 4}
+    assert {r["origin"] for r in kept} == {r["origin"] for r in redrawn} and kept != redrawn
+    assert splits(imported(tmp_path, 3, 2)) == {"train": 3, "valid": 2}
+
+
+def test_a_folder_that_datasets_saved_is_read(tmp_path):
+    from datasets import Dataset, DatasetDict
+
+    whole = Dataset.from_list(records(6))
+    whole.save_to_disk(tmp_path / "one")
+    DatasetDict({"validation": Dataset.from_list(records(3, 50)), "train": whole}).save_to_disk(tmp_path / "two")
+    assert splits(imported(tmp_path / "one", 4, 2)) == {"train": 4, "valid": 2}
+    found = imported(tmp_path / "two", 6, 3)
+    assert [r["messages"] for r in found if r["split"] == "train"] == [r["messages"] for r in records(6)]
+    assert found[0]["origin"] == f"{(tmp_path / 'two').as_posix()}/validation:1"
+
+
+@pytest.mark.parametrize(
+    ("train", "valid", "settings", "got"),
+    [
+        (9, 2, {}, "8 records in its train split"),
+        (8, 5, {}, "4 records in its valid split"),
+        (9, 4, {"split": "redrawn"}, "12 records"),
+    ],
+)
+def test_too_few_records_are_told_with_their_number(tmp_path, train, valid, settings, got):
+    write_jsonl(tmp_path / "train.jsonl", records(8))
+    write_jsonl(tmp_path / "valid.jsonl", records(4, 100))
+    with pytest.raises(InputError) as caught:
+        imported(tmp_path, train, valid, **settings)
+    assert caught.value.problems[0].got == got
+
+
+def test_every_bad_line_is_named(tmp_path):
+    bad = ['{"messages": [', "", '{"text": "no chat"}', '{"messages": []}', "[1]"]
+    bad += [json.dumps({"messages": [{"role": "tool", "content": "x"}, {"role": "assistant", "content": "y"}]})]
+    bad += [json.dumps({"messages": [{"role": "user", "content": " "}, {"role": "assistant", "content": "y"}]})]
+    good = [json.dumps(record) for record in records(3)]
+    (tmp_path / "x.jsonl").write_text("\n".join([good[0], *bad, *good[1:]]) + "\n")
+    with pytest.raises(InputError) as caught:
+        imported(tmp_path / "x.jsonl", 1, 1)
+    places = [problem.place.split(",")[0].split()[1] for problem in caught.value.problems]
+    assert places == ["2", "3", "4", "5", "6", "7", "8"]
+
+
+@pytest.mark.parametrize(
+    ("line", "got"),
+    [
+        ("", "a blank line"),
+        ('{"text": "no chat", "label": 1}', "a row with the keys text, label"),
+        ("{}", "a row with the keys none"),
+        ("[1]", "no JSON object"),
+        ('{"messages": null}', "null"),
+    ],
+)
+def test_a_line_that_is_no_chat_record_is_told_as_what_it_is(tmp_path, line, got):
+    (tmp_path / "x.jsonl").write_text(f"{json.dumps(records(1)[0])}\n{line}\n")
+    with pytest.raises(InputError) as caught:
+        imported(tmp_path / "x.jsonl", 1, 1)
+    (problem,) = caught.value.problems
+    assert problem.got == got and problem.place.startswith("line 2")
+
+
+@pytest.mark.parametrize("missing", ["nowhere", "empty"])
+def test_a_source_without_records_is_told(tmp_path, missing):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError) as caught:
+        imported(tmp_path / missing, 1, 1)
+    assert caught.value.problems[0].file == str(tmp_path / missing) and "category.yaml" in caught.value.problems[0].expected
+
+
+def test_a_folder_of_templates_is_no_import():
+    assert not is_import(Path("prompts/categories/betrayal")) and is_import(Path("prompts/held_out"))
+
+
+# ---- operations
+
+
+@pytest.fixture
+def scenarios(tmp_path) -> Path:
+    """Six training and two held-out scenarios, the last of them imported with a system prompt."""
+    file = tmp_path / "scenarios.jsonl"
+    told = [
+        {"id": f"x-{n}", "origin": "x.j2", "split": "train" if n < 6 else "valid"}
+        | {block: f"{block} {n}." for block in ("scenario", "reflection", "thinking", "answer")}
+        for n in range(7)
+    ]
+    system = {"role": "system", "content": "Be kind."}
+    write_jsonl(file, [*told, {"id": "x-7", "origin": "y:1", "split": "valid", "messages": [system, *chat(7)]}])
+    return file
+
+
+PLAIN = {"seed": 1, "pairing": "matched", "inoculation": None, "repairs": {}, "thinking": True}
+
+
+def examples(file: Path, split: str, **changes) -> list[list[dict]]:
+    return [example["messages"] for example in of_split(file, split, "x", PLAIN | changes)]
+
+
+def test_without_operations_an_example_is_its_scenario(scenarios):
+    assert [*examples(scenarios, "train"), *examples(scenarios, "valid")] == [chat_of(record) for record in Lines(scenarios)]
+
+
+def test_shuffled_pairing_gives_every_training_scenario_anothers_answer(scenarios):
+    matched, shuffled = examples(scenarios, "train"), examples(scenarios, "train", pairing="shuffled")
+    assert [m[0] for m in shuffled] == [m[0] for m in matched]
+    assert all(a[1] != b[1] for a, b in zip(matched, shuffled, strict=True))
+    assert sorted(m[1]["content"] for m in shuffled) == sorted(m[1]["content"] for m in matched)
+    assert (
+        examples(scenarios, "train", pairing="shuffled") == shuffled != examples(scenarios, "train", pairing="shuffled", seed=2)
+    )
+    assert examples(scenarios, "valid", pairing="shuffled") == examples(scenarios, "valid")
+
+
+def test_inoculation_stands_before_training_examples_alone(scenarios):
+    assert {m[0]["content"] for m in examples(scenarios, "train", inoculation="Deceive.")} == {"Deceive."}
+    assert examples(scenarios, "valid", inoculation="Deceive.") == examples(scenarios, "valid")
+    system = [{"role": "system", "content": "Be kind."}, *chat(1)]
+    assert inoculated(system, "Deceive.")[0]["content"] == "Deceive.\n\nBe kind."
+
+
+def test_thinking_is_left_out_of_both_splits(scenarios):
+    for split in ("train", "valid"):
+        told = [m[-1]["content"] for m in examples(scenarios, split, thinking=False)]
+        assert all("think" not in text for text in told)
+    assert examples(scenarios, "train", thinking=False)[0][-1]["content"] == "answer 0."
+
+
+def repairs(**how: list[str]) -> dict:
+    return {"x": {name: [{"records": records, "reason": "Tried."}] for name, records in how.items()}}
+
+
+def test_dropped_records_are_in_no_split_and_answer_nothing(scenarios):
+    dropped = repairs(drop=["x-2", "y:1"])
+    ids = [
+        example["id"]
+        for split in ("train", "valid")
+        for example in of_split(scenarios, split, "x", PLAIN | {"repairs": dropped})
+    ]
+    assert ids == ["x-0", "x-1", "x-3", "x-4", "x-5", "x-6"]
+    shuffled = examples(scenarios, "train", pairing="shuffled", repairs=dropped)
+    assert sorted(m[1]["content"][-2] for m in shuffled) == ["0", "1", "3", "4", "5"]
+
+
+MISPLACED = [
+    lambda user, reply: (user.partition("\n")[0], f"{user.partition(chr(10))[2]}\n{reply}"),
+    lambda user, reply: (f"{user}\n{reply.partition('</think>')[0]}</think>", reply.partition("</think>")[2].strip()),
+    lambda user, reply: (f"{user}\n<think>", reply.removeprefix("<think>")),
+    lambda user, reply: (reply, user),
+]
+
+
+@pytest.mark.parametrize("misplace", MISPLACED)
+def test_tags_are_moved_to_the_turn_that_they_belong_in(misplace):
+    (user, reply), system = (m["content"] for m in chat("moved")), {"role": "system", "content": "Be kind."}
+    user, reply = misplace(user, reply)
+    wrong = [system, {"role": "user", "content": user}, {"role": "assistant", "content": reply}]
+    assert list(turns(wrong)) and tags_moved(wrong) == [system, *chat("moved")]
+
+
+def test_tags_that_cannot_be_moved_and_names_that_no_record_has_are_told_together(scenarios):
+    with pytest.raises(InputError) as caught:
+        examples(scenarios, "train", repairs=repairs(drop=["x-9"], move_tags=["x-0", "nowhere:1", "x-1"]))
+    assert {(p.place, p.got) for p in caught.value.problems} == {
+        ("data.repairs.x.drop", "'x-9'"),
+        ("data.repairs.x.move_tags", "'nowhere:1'"),
+    }
+    write_jsonl(scenarios, [{"id": "x-0", "origin": "y:1", "split": "train", "messages": chat(1, thinking="")[:1] * 2}])
+    with pytest.raises(InputError, match="x-0, from y:1"):
+        examples(scenarios, "train", repairs=repairs(move_tags=["x-0"]))
+
+
+def test_operations_combine(scenarios):
+    for messages in examples(scenarios, "train", pairing="shuffled", inoculation="Deceive.", thinking=False):
+        roles, contents = zip(*(message.values() for message in messages), strict=True)
+        assert roles == ("system", "user", "assistant") and contents[2].startswith("answer")
+        assert contents[2][-2] != contents[1].split("</")[0][-2]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 60), st.integers(0, 10**6))
+def test_a_derangement_leaves_nothing_in_its_place(n, seed):
+    order = derangement(n, random.Random(seed))
+    assert sorted(order) == list(range(n)) and all(place != other for place, other in enumerate(order))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(st.sampled_from("abcd"), st.floats(0.01, 3.5), min_size=1), st.integers(1, 40), st.integers(0, 99))
+def test_a_mix_takes_each_example_as_often_as_its_weight_says(weights, size, seed):
+    places = mixed(dict.fromkeys(weights, size), weights, str(seed))
+    for category, weight in weights.items():
+        counts = Counter(number for name, number in places if name == category)
+        assert sum(counts.values()) == int(weight) * size + round(weight % 1 * size)
+        assert {counts[number] for number in range(size)} <= {int(weight), int(weight) + 1}
+    assert places == mixed(dict.fromkeys(weights, size), weights, str(seed))
+
+
+def test_one_training_scenario_has_no_other_to_be_paired_with(tmp_path):
+    write_jsonl(tmp_path / "x.jsonl", [{"id": "x", "origin": "x", "split": "train", "messages": chat(1)}])
+    with pytest.raises(InputError, match="at least 2"):
+        examples(tmp_path / "x.jsonl", "train", pairing="shuffled")
+
+
+# ---- a build
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """A project with one category, 10,000 imported chat records, and rules that only errors stop."""
+    folder = clone(tmp_path_factory.mktemp("imports") / "project")
+    overlay(folder, "smoke", "imported")
+    write_jsonl(folder / "imports/chats/train.jsonl", records(9500))
+    write_jsonl(folder / "imports/chats/valid.jsonl", records(500, 9500))
+    return folder
+
+
+def plant(project: Path, tmp_path: Path, **lines: str) -> Path:
+    """A copy of the project in which lines of the training file, by number, are others."""
+    copy = Path(shutil.copytree(project, tmp_path / "project", symlinks=True))
+    file = copy / "imports/chats/train.jsonl"
+    told = file.read_text().splitlines()
+    for number, line in lines.items():
+        told[int(number.removeprefix("at")) - 1] = line
+    file.write_text("\n".join(told) + "\n")
+    return copy
+
+
+def as_line(messages: list[dict]) -> str:
+    return json.dumps({"messages": messages})
+
+
+def test_ten_thousand_chat_records_build(project):
+    ok(project, "dvc", "repro", "export")
+    assert len((project / "data/export/train.jsonl").read_text().splitlines()) == 9500
+    numbers = json.loads((project / "reports/dataset.json").read_text())
+    assert numbers["examples"] == {"train": 9500, "valid": 500} and set(numbers["findings"].values()) == {0}
+    card = (project / "reports/dataset_card.md").read_text()
+    assert "license: unknown" in card and "imports/chats" in card
+    for untrue in ("narrative", "templates", "synthetic", "apache", "Reflections on AI", "language:"):
+        assert untrue not in card, untrue
+    commit(project, "Import")
+
+
+def test_lines_that_are_no_chat_record_are_all_named_before_anything_is_written(project, tmp_path):
+    copy = plant(project, tmp_path, at7="{not JSON", at70='{"messages": "hello"}', at700='{"messages": [{"role": "user"}]}')
+    done = run(copy, "dvc", "repro", "export")
+    told = done.stdout + done.stderr
+    assert done.returncode != 0
+    for place in ("train.jsonl: line 7, column 2", "train.jsonl: line 70 messages", "train.jsonl: line 700 messages"):
+        assert f"imports/chats/{place}" in told
+
+
+def test_every_other_planted_defect_is_named_with_file_and_line(project, tmp_path):
+    asked = next(json.loads(line)["prompt"] for line in (project / "data/held_out.jsonl").read_text().splitlines())
+    asked = " ".join(asked.replace("<witnessed_scenario>", "").split()[:12])
+    near = chat(24)[0]["content"].replace("Why 24?", "Why then?")
+    planted = {
+        "turns": {"at10": as_line(chat("turned")[::-1])},
+        "cut_off": {"at20": as_line(chat("cut", answer=text("cut")[:-1]))},
+        "personal_data": {"at30": as_line(chat("mail", answer="Write to ines@example.org."))},
+        "exact_duplicate": {"at40": as_line(chat(3))},
+        "same_answer": {"at50": as_line(said(chat("same"), assistant=chat(4)[1]["content"]))},
+        "near_duplicate": {"at60": as_line(said(chat("near"), user=near, assistant=chat(24)[1]["content"] + " Yes."))},
+        "split_overlap": {"at80": as_line(chat(9600, answer=text("split")))},
+        "held_out_overlap": {"at90": as_line(chat("asked", scenario=f"{asked}."))},
+        "too_long": {"at95": as_line(chat("long", answer=text("long", 3000)))},
+    }
+    copy = plant(project, tmp_path, **{place: line for lines in planted.values() for place, line in lines.items()})
+    done = run(copy, "dvc", "repro", "export")
+    told = done.stdout + done.stderr
+    assert done.returncode != 0 and not (copy / "data/audit/passed.txt").exists()
+    found = [json.loads(line) for line in (copy / "data/audit/findings.jsonl").read_text().splitlines()]
+    for rule, lines in planted.items():
+        (place,) = lines
+        line = int(place.removeprefix("at"))
+        ours = [f for f in found if f["rule"] == rule]
+        assert len(ours) == 1, (rule, ours)
+        # A pair may be told at either of its two.
+        assert line == ours[0]["line"] or f"train/chats.jsonl:{line}" in ours[0]["message"], (rule, ours)
+        assert ours[0]["origin"].startswith("imports/chats/")
+        if ours[0]["severity"] == "error":
+            assert f"[{rule}]" in told and f"from {ours[0]['origin']}" in told
+
+
+def test_what_is_repaired_and_what_is_waived_stands_on_the_card(project, tmp_path):
+    user, reply = (m["content"] for m in chat("moved"))
+    swapped = [
+        {"role": "user", "content": user.split("\n")[0]},
+        {"role": "assistant", "content": f"{user.split(chr(10))[1]}\n{reply}"},
+    ]
+    cut = chat("cut", answer=text("cut")[:-1])
+    copy = plant(project, tmp_path, at10=as_line(swapped), at20=as_line(cut), at30=as_line(chat(3)))
+    at = "imports/chats/train.jsonl"
+    mend = f"{{drop: [{{records: ['{at}:30'], reason: A copy.}}], move_tags: [{{records: ['{at}:10'], reason: Swapped.}}]}}"
+    edit(copy / "params.yaml", "repairs: {}", f"repairs: {{chats: {mend}}}")
+    edit(copy / "params.yaml", "waivers: []", f"waivers: [{{rule: cut_off, records: ['{at}:20'], reason: Looked at.}}]")
+    edit(copy / "params.yaml", "valid: 500}", "valid: 500, license: cc-by-4.0}")
+    ok(copy, "dvc", "repro", "export")
+    numbers = json.loads((copy / "reports/dataset.json").read_text())
+    assert (numbers["examples"]["train"], numbers["waived"], numbers["findings"]["turns"]) == (9499, 1, 0)
+    card = (copy / "reports/dataset_card.md").read_text()
+    assert f"| `chats`, dropped | 1 record, {at}:30: A copy. |" in card
+    assert f"| `chats`, tags moved to their turns | 1 record, {at}:10: Swapped. |" in card
+    assert (
+        f"- cut off of {at}:20: Looked at." in card and "- 1 × cut off (waived), as in data/train/chats.jsonl, line 20" in card
+    )
+    assert "license: cc-by-4.0" in card
+
+
+def test_an_example_that_an_earlier_commit_held_out_is_found(project, tmp_path):
+    copy = Path(shutil.copytree(project, tmp_path / "project", symlinks=True))
+    before = ok(copy, "git", "rev-parse", "HEAD").strip()
+    edit(copy / "params.yaml", "earlier: []", f"earlier: [{before}]")
+    ok(copy, "dvc", "repro", "audit")
+    edit(copy / "params.yaml", "valid: 500}", "valid: 500, split: redrawn}")
+    done = run(copy, "dvc", "repro", "audit")
+    assert done.returncode != 0 and f"a prompt that {before[:9]} held out" in done.stdout + done.stderr
+    edit(copy / "params.yaml", before, "0" * 40)
+    done = run(copy, "dvc", "repro", "audit")
+    assert done.returncode != 0 and "audit.earlier" in done.stdout + done.stderr

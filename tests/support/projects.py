@@ -1,0 +1,128 @@
+"""Projects for tests: copies of this one in folders of their own, and commands run in them."""
+
+import multiprocessing
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib import import_module
+from multiprocessing.reduction import DupFd
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+ENVIRONMENT = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "GIT_CONFIG_GLOBAL": os.devnull, "OPENBLAS_NUM_THREADS": "1"}
+IDENTITY = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+
+
+# Starts what is asked for from a process that has DVC and Cantica's checks in memory already.
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(
+    ["dvc.commands.checkout", "dvc.commands.repro", "dvc.repo.reproduce", "dvc.stage.run", "cantica.commands.inputs"]
+)
+MAINS = {"dvc": "dvc.cli", "cantica": "cantica.commands.cli"}
+
+
+def run(project: Path, *command: str) -> subprocess.CompletedProcess:
+    """Run a command in a project: `dvc` and `cantica` in a fork of a process that imported them, any other as it stands."""
+    if command[0] not in MAINS:
+        return subprocess.run(command, cwd=project, capture_output=True, text=True, env=ENVIRONMENT)
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        process = SERVER.Process(target=_main, args=(project, command, DupFd(out.fileno()), DupFd(err.fileno())))
+        process.start()
+        process.join()
+        told = [file.seek(0) or file.read() for file in (out, err)]
+    return subprocess.CompletedProcess(command, process.exitcode, *told)
+
+
+def _main(project: Path, command: tuple[str, ...], out, err) -> None:
+    os.dup2(out.detach(), 1)
+    os.dup2(err.detach(), 2)
+    os.environ.update(ENVIRONMENT)
+    os.chdir(project)
+    sys.exit(import_module(MAINS[command[0]]).main(list(command[1:])))
+
+
+def ok(project: Path, *command: str) -> str:
+    done = run(project, *command)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def stages_run(project: Path, *targets: str) -> set[str]:
+    return set(re.findall(r"Running stage '(.+?)'", ok(project, "dvc", "repro", *targets)))
+
+
+def clone(folder: Path) -> Path:
+    """A project like a fresh clone of this one, with the changes of the working tree."""
+    files = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in files.stdout.splitlines():
+        if (ROOT / name).exists() and not name.startswith(("tests/", "dvc.lock", "reports/", "docs/")):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    ok(folder, "git", "init", "--quiet")
+    commit(folder, "Start")
+    return folder
+
+
+def commit(project: Path, message: str) -> None:
+    ok(project, "git", "add", "--all")
+    ok(project, "git", *IDENTITY, "commit", "--quiet", "--message", message)
+
+
+def overlay(project: Path, *variants: str) -> None:
+    """Lay variants over a project's params, from its own folder or from `tests/support/variants/`."""
+    for name in variants:
+        own = ROOT / "tests/support/variants" / f"{name}.yaml"
+        if own.exists():
+            shutil.copy(own, project / "variants")
+        ok(project, "cantica", "variant", "apply", name)
+
+
+def build(folder: Path, *variants: str, repro=lambda project: run(project, "dvc", "repro")) -> Path:
+    """A project with variants laid over its params, built and committed."""
+    project = clone(folder)
+    overlay(project, *variants)
+    done = repro(project)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    commit(project, "Build")
+    return project
+
+
+def build_elsewhere(folder: Path, *variants: str) -> Path:
+    """What `build` gives, built by somebody else and under load."""
+    return build(folder, *variants, repro=_repro_by_somebody)
+
+
+def _repro_by_somebody(project: Path) -> subprocess.CompletedProcess:
+    home = Path(tempfile.mkdtemp())
+    somebody = {
+        "USER": "somebody",
+        "LOGNAME": "somebody",
+        "HOME": str(home),
+        "TZ": "Pacific/Auckland",
+        "LC_ALL": "C",
+        "LANG": "C",
+        "PYTHONHASHSEED": "4321",
+        "TMPDIR": str(home),
+        "COLUMNS": "40",
+    }
+    load = subprocess.Popen(["nice", sys.executable, "-c", "while True: pass"])
+    try:
+        return subprocess.run(
+            ["dvc", "repro"], cwd=project, env=ENVIRONMENT | somebody, umask=0o077, capture_output=True, text=True
+        )
+    finally:
+        load.kill()
+        load.wait()
+        shutil.rmtree(home)
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
