@@ -193,9 +193,7 @@ def test_edits_tell_what_it_was_what_it_is_and_what_would_run(project, edited):
 def test_an_edited_source_file_names_its_readers_and_the_lines(project, edited):
     edited("cantica/base_model/gguf.py", "\n", "\n\n")
     text = explain(project, "cantica/base_model/gguf.py")
-    assert text.startswith(
-        "cantica/base_model/gguf.py is an input, not an output\n\nread by\n base cantica/base_model/gguf.py\n"
-    )
+    assert text.startswith("cantica/base_model/gguf.py is an input, not an output\n\nread by\n base cantica/base_model\n")
     assert "git diff HEAD +1 −0" in text
 
 

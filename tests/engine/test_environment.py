@@ -3,17 +3,25 @@
 import importlib.util
 from pathlib import Path
 
+import _cantica_environment
 import dvc.dvcfile  # noqa: F401  which the environment waits for
 import pytest
 from dvc.utils.serialize import _yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cantica.engine import environment
+
 # Without the line ends that only YAML 1.1 knows: those DVC itself does not read back.
 TEXT = st.text(st.characters(exclude_characters="\x85\u2028\u2029", exclude_categories=["Cs"]))
 LIKE_NUMBERS = st.from_regex(r"\A[0-9eEox.+_:-]+\Z") | st.dates().map(str) | st.sampled_from(["yes", "null", "~", "=", "<<"])
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | TEXT | LIKE_NUMBERS
 PARAMS = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner))
+
+
+def test_the_environment_has_the_module_as_it_stands():
+    installed, own = (Path(module.__file__).read_text() for module in (_cantica_environment, environment))
+    assert installed == own, "run `make setup`: what starts every Python is another version of cantica/engine/environment.py"
 
 
 @settings(deadline=None)
