@@ -9,9 +9,8 @@ from argparse import ArgumentParser, _SubParsersAction
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
-
 from cantica.cli import parser
+from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parent.parent
 PIPELINE = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())
