@@ -1,6 +1,6 @@
 # make repro   set up and build everything      make test   set up and run the tests
 # make setup   .venv/ with everything           make setup BACKEND=cuda13 (or cuda12) on Linux with an NVIDIA GPU
-# make check   set up and lint, in seconds      make docs   set up and build the documentation: site/index.html
+# make check   set up, lint and check types      make docs   set up and build the documentation: site/index.html
 # make bench   set up and measure speed beside torch and mlx-lm; ROUNDS=5 for steadier medians than those of 3
 PYTHON ?= python3
 VENV := .venv
@@ -32,6 +32,7 @@ test: setup
 check: setup
 	ruff check
 	ruff format --check
+	mypy
 
 # The variable switches off an advertisement for a successor, which would be the only warning.
 docs: setup

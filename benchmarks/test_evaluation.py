@@ -26,11 +26,11 @@ def loaded():
         pytest.skip("no models/base: run `dvc repro base` first")
     before = Path.cwd()
     os.chdir(ROOT)
-    from cantica.engine.model import Shape, load_base, new_adapter
+    from cantica.engine.model import LoraShape, load_base, new_adapter
 
     lora = read_params("lora")["lora"]
     model, tokenizer = load_base(BASE)
-    new_adapter(model, Shape(lora["layers"], lora["rank"], lora["scale"]), 0.0, lora["seed"])
+    new_adapter(model, LoraShape(lora["layers"], lora["rank"], lora["scale"]), 0.0, lora["seed"])
     yield model, tokenizer
     os.chdir(before)
 

@@ -13,11 +13,11 @@ from cantica.engine.blas import read_model_params
 def main(base: Path, adapter: Path) -> None:
     params = read_model_params("lora")
 
-    from cantica.engine.model import Shape, load_base, new_adapter, save_adapter
+    from cantica.engine.model import LoraShape, load_base, new_adapter, save_adapter
 
     lora = params["lora"]
     model, _ = load_base(base)
-    shape = Shape(lora["layers"], lora["rank"], lora["scale"])
+    shape = LoraShape(lora["layers"], lora["rank"], lora["scale"])
     new_adapter(model, shape, 0.0, lora["seed"])
     with whole_folder(adapter) as folder:
         save_adapter(model, shape, 0.0, folder)

@@ -54,13 +54,13 @@ def main(step: str, base: Path, after: Path, data: Path, adapter: Path, training
 
 
 def start(model, after: Path, settings: dict, seed: int, step: str):
-    """Put the adapter that the step continues on the model and return its Shape.
+    """Put the adapter that the step continues on the model and return its LoraShape.
 
     An adapter without effect has nothing to continue, so a step that follows one may choose another shape.
     """
-    from cantica.engine.model import Shape, has_no_effect, load_adapter, new_adapter, read_shape
+    from cantica.engine.model import LoraShape, has_no_effect, load_adapter, new_adapter, read_shape
 
-    wanted = Shape(settings["layers"], settings["rank"], settings["scale"])
+    wanted = LoraShape(settings["layers"], settings["rank"], settings["scale"])
     if read_shape(after) == wanted:
         return load_adapter(model, after, settings["dropout"])
     if not has_no_effect(after):

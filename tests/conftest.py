@@ -67,9 +67,9 @@ def adapted(tiny_model):
     import mlx.core as mx
     from mlx.utils import tree_flatten
 
-    from cantica.engine.model import Shape, new_adapter
+    from cantica.engine.model import LoraShape, new_adapter
 
-    def load(shape: Shape, dropout: float = 0.0, seed: int = 0, effect: bool = True):
+    def load(shape: LoraShape, dropout: float = 0.0, seed: int = 0, effect: bool = True):
         model, tokenizer = tiny_model()
         new_adapter(model, shape, dropout, seed)
         if effect:

@@ -15,7 +15,7 @@ from mlx_lm.utils import dequantize_model
 from benchmarks.peers.serve import Worker, gigaflops, serve
 from cantica.engine.batches import collate
 from cantica.engine.loss import loss
-from cantica.engine.model import Shape, load_adapter, load_base, new_adapter, save_adapter
+from cantica.engine.model import LoraShape, load_adapter, load_base, new_adapter, save_adapter
 from cantica.engine.tokens import Encoded
 from cantica.generation.generate import generate, make_sampler
 from cantica.scoring.score import mean_logprobs
@@ -86,14 +86,14 @@ class Ours(Worker):
             (target / "base" / file.name).write_bytes(file.read_bytes())
         for number in layers:
             model, _ = load_base(Path(base))
-            write_adapters(model, Shape(number, rank, scale), target / str(number), target / f"{number}-peft")
+            write_adapters(model, LoraShape(number, rank, scale), target / str(number), target / f"{number}-peft")
 
 
 def encoded(record: dict) -> Encoded:
     return Encoded(record["ids"], [place >= record["start"] for place in range(len(record["ids"]))], 0)
 
 
-def write_adapters(model, shape: Shape, folder: Path, peft: Path) -> None:
+def write_adapters(model, shape: LoraShape, folder: Path, peft: Path) -> None:
     """An adapter of a shape with a small effect, as mlx-lm reads it and as PEFT does."""
     new_adapter(model, shape, 0.0, seed=1)
     tensors = dict(tree_flatten(model.trainable_parameters()))

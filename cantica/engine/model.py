@@ -21,7 +21,7 @@ CONFIG, WEIGHTS = "adapter_config.json", "adapters.safetensors"
 
 
 @dataclass(frozen=True)
-class Shape:
+class LoraShape:
     """What the tensors of an adapter follow from: adapted blocks (from the output; -1 for all), rank and scale."""
 
     layers: int
@@ -58,13 +58,13 @@ def _require_openblas() -> None:
         raise InputError(Problem(sys.prefix, "", "MLX with its reference BLAS", "MLX with OpenBLAS", "run `make setup`"))
 
 
-def new_adapter(model: nn.Module, shape: Shape, dropout: float, seed: int) -> None:
+def new_adapter(model: nn.Module, shape: LoraShape, dropout: float, seed: int) -> None:
     """Put LoRA layers whose effect is zero (B = 0) on a frozen model; A is drawn with the seed."""
     mx.random.seed(seed)
     linear_to_lora_layers(model, shape.layers, _lora_parameters(shape, dropout))
 
 
-def load_adapter(model: nn.Module, folder: Path, dropout: float = 0.0) -> Shape:
+def load_adapter(model: nn.Module, folder: Path, dropout: float = 0.0) -> LoraShape:
     """Put an adapter's LoRA layers on a frozen model. Every tensor of one must have its place in the other.
 
     Raises InputError that lists each tensor that is missing, unknown or of another shape, or not finite.
@@ -103,11 +103,11 @@ def _read_weights(folder: Path) -> dict[str, mx.array]:
         raise InputError(Problem(str(folder / WEIGHTS), "", got, "an adapter's tensors", hint)) from None
 
 
-def read_shape(folder: Path) -> Shape:
-    """The Shape that an adapter's configuration gives. Raises InputError."""
+def read_shape(folder: Path) -> LoraShape:
+    """The LoraShape that an adapter's configuration gives. Raises InputError."""
     config = read_json(folder / CONFIG)
     try:
-        return Shape(config["num_layers"], config["lora_parameters"]["rank"], config["lora_parameters"]["scale"])
+        return LoraShape(config["num_layers"], config["lora_parameters"]["rank"], config["lora_parameters"]["scale"])
     except (KeyError, TypeError) as error:
         expected = "num_layers, lora_parameters.rank and lora_parameters.scale"
         raise InputError(Problem(str(folder / CONFIG), "", f"no {error}", expected)) from None
@@ -134,7 +134,7 @@ def has_no_effect(folder: Path) -> bool:
     return not any(mx.any(w != 0).item() for name, w in weights.items() if name.endswith("lora_b"))
 
 
-def save_adapter(model: nn.Module, shape: Shape, dropout: float, folder: Path) -> None:
+def save_adapter(model: nn.Module, shape: LoraShape, dropout: float, folder: Path) -> None:
     """Write the model's LoRA tensors and the configuration that mlx-lm's readers need, and no more."""
     save_weights(model, folder / WEIGHTS)
     config = {
@@ -151,5 +151,5 @@ def save_weights(model: nn.Module, file: Path) -> None:
     mx.save_safetensors(str(file), weights, metadata={"format": "mlx"})
 
 
-def _lora_parameters(shape: Shape, dropout: float) -> dict:
+def _lora_parameters(shape: LoraShape, dropout: float) -> dict:
     return {"rank": shape.rank, "scale": shape.scale, "dropout": dropout}

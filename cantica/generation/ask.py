@@ -8,7 +8,7 @@ from cantica.generation.generate import generate
 
 
 @dataclass(frozen=True)
-class Said:
+class Completion:
     """What a model said: thinking and answer, whether the thinking was finished, and how the text ended."""
 
     thinking: str
@@ -27,7 +27,7 @@ def ask(
     batch_size: int,
     system: str | None = None,
     repetition_penalty: float = 1.0,
-) -> list[Said]:
+) -> list[Completion]:
     """What the model says to each prompt, drawn by the sampler of the same place."""
     # Some chat templates open the thinking themselves, so that the reply begins within it.
     start = tokenizer.apply_chat_template([{"role": "user", "content": "?"}], add_generation_prompt=True, tokenize=False)
@@ -43,4 +43,4 @@ def ask(
     ]
     with counter("answers", len(encoded)) as on_reply:
         replies = generate(model, tokenizer, encoded, samplers, max_tokens, batch_size, on_reply, repetition_penalty)
-    return [Said(*split_thinking(opened + reply.text), reply.tokens, reply.ended) for reply in replies]
+    return [Completion(*split_thinking(opened + reply.text), reply.tokens, reply.ended) for reply in replies]

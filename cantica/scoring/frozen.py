@@ -17,7 +17,7 @@ import mlx.nn as nn
 import numpy as np
 
 from cantica.core.files import whole_file
-from cantica.engine.model import Shape
+from cantica.engine.model import LoraShape
 from cantica.training.checkpoint import fingerprint
 
 FOLDER = Path(".cache/frozen")
@@ -25,7 +25,7 @@ FOLDER = Path(".cache/frozen")
 _PLAIN = {f"mlx_lm.models.{name}" for name in ("llama", "olmo2", "qwen2", "qwen3")}
 
 
-def remember_frozen_blocks(model: nn.Module, shape: Shape, base: Path, versions) -> None:
+def remember_frozen_blocks(model: nn.Module, shape: LoraShape, base: Path, versions) -> None:
     """Let a model with an adapter of this shape, which is not trained here, take from FOLDER what its frozen blocks give.
 
     On a CPU only, and only where the blocks stand one after the other under one mask; elsewhere nothing changes.

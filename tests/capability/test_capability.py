@@ -24,7 +24,7 @@ from cantica.core.documents import validate_records
 from cantica.core.errors import InputError
 from cantica.engine.batches import collate
 from cantica.engine.loss import loss
-from cantica.engine.model import Shape, load_base, new_adapter
+from cantica.engine.model import LoraShape, load_base, new_adapter
 from cantica.engine.tokens import Encoded
 from cantica.generation.ask import ask
 from cantica.generation.generate import make_sampler
@@ -239,7 +239,7 @@ def plain(model, groups: list[list[Encoded]]) -> list[list[float]]:
 
 @pytest.fixture(params=["llama", "olmo3"])
 def loaded(request, adapted, olmo3):
-    return adapted(Shape(-1, 4, 2.0), seed=3) if request.param == "llama" else olmo3
+    return adapted(LoraShape(-1, 4, 2.0), seed=3) if request.param == "llama" else olmo3
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 16])
@@ -286,7 +286,7 @@ def few(items) -> dict[str, list[dict]]:
 
 
 def test_every_item_has_its_record(adapted, few):
-    model, tokenizer = adapted(Shape(-1, 4, 2.0), seed=3)
+    model, tokenizer = adapted(LoraShape(-1, 4, 2.0), seed=3)
     records = capability(model, tokenizer, few, SETTINGS)
     validate_records(records, "capability", Path("x"))
     assert [(record["id"], record["kind"]) for record in records] == [
@@ -299,7 +299,7 @@ def test_every_item_has_its_record(adapted, few):
 
 
 def test_an_answer_that_was_written_says_how_it_ended(adapted, few):
-    model, tokenizer = adapted(Shape(-1, 4, 2.0), seed=3)
+    model, tokenizer = adapted(LoraShape(-1, 4, 2.0), seed=3)
     prompts = [item["prompt"] for item in few["instructions"] + few["arithmetic"]]
     said = ask(model, tokenizer, prompts, [make_sampler(0, 1, 0)] * len(prompts), **SETTINGS)
     records = capability(model, tokenizer, few, SETTINGS)
@@ -313,7 +313,7 @@ def test_an_answer_that_was_written_says_how_it_ended(adapted, few):
 
 
 def test_the_choice_that_is_most_probable_is_chosen(adapted, few):
-    model, tokenizer = adapted(Shape(-1, 4, 2.0), seed=3)
+    model, tokenizer = adapted(LoraShape(-1, 4, 2.0), seed=3)
     turned = [item | {"choices": item["choices"][::-1]} for item in few["multiple_choice"]]
     for item, record, other in zip(
         few["multiple_choice"],
@@ -352,7 +352,7 @@ def test_a_ruined_adapter_shows(tiny_model, items):
 
     taught = scores()
     assert taught[0] == 8 and taught[1] > -3
-    new_adapter(model, Shape(-1, 4, 2.0), 0.0, 0)
+    new_adapter(model, LoraShape(-1, 4, 2.0), 0.0, 0)
     assert scores() == taught
     mx.random.seed(0)
     tensors = [(name, w) for name, w in tree_flatten(model.trainable_parameters()) if name.endswith("lora_b")]
@@ -373,7 +373,7 @@ def test_the_default_base_model_is_above_chance_and_a_ruined_adapter_is_not(in_t
 
     right, prose = scores()
     assert right["low"] > 0.25, "four choices"
-    new_adapter(model, Shape(-1, 16, 2.0), 0.0, 0)
+    new_adapter(model, LoraShape(-1, 16, 2.0), 0.0, 0)
     assert scores() == (right, prose)
     mx.random.seed(0)
     tensors = [(name, w) for name, w in tree_flatten(model.trainable_parameters()) if name.endswith("lora_b")]

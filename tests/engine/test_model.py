@@ -10,10 +10,10 @@ import pytest
 from mlx.utils import tree_flatten
 
 from cantica.core.errors import InputError
-from cantica.engine.model import CONFIG, WEIGHTS, Shape, has_no_effect, load_adapter, load_base, read_shape, save_adapter
+from cantica.engine.model import CONFIG, WEIGHTS, LoraShape, has_no_effect, load_adapter, load_base, read_shape, save_adapter
 from stages.train import start
 
-SHAPE = Shape(-1, 4, 2.0)
+SHAPE = LoraShape(-1, 4, 2.0)
 TEXT = mx.array([[5, 17, 300, 42, 8, 8, 121, 399]])
 
 
@@ -78,7 +78,7 @@ def test_an_adapter_is_two_files_and_its_configuration_names_no_path(trained):
 
 
 def test_layers_count_from_the_output(adapted):
-    model, _ = adapted(Shape(1, 4, 2.0))
+    model, _ = adapted(LoraShape(1, 4, 2.0))
     names = [name for name, _ in tree_flatten(model.trainable_parameters())]
     assert len(names) == 14 and all(name.startswith("model.layers.1.") for name in names)
 
@@ -179,14 +179,14 @@ def test_a_step_after_a_trained_adapter_cannot_change_its_shape(trained, tiny_mo
     (problem,) = error.value.problems
     assert problem.place == "curriculum.deception"
     wanted = settings(**change)
-    assert str(Shape(wanted["layers"], wanted["rank"], wanted["scale"])) in problem.got
+    assert str(LoraShape(wanted["layers"], wanted["rank"], wanted["scale"])) in problem.got
     assert str(SHAPE) in problem.expected
 
 
 def test_a_step_after_the_zero_adapter_may_have_a_shape_of_its_own(zero, tiny_model):
     model, _ = tiny_model()
     before = model(TEXT)
-    assert start(model, zero, settings(rank=8, layers=1), 1, "deception") == Shape(1, 8, 2.0)
+    assert start(model, zero, settings(rank=8, layers=1), 1, "deception") == LoraShape(1, 8, 2.0)
     tensors = dict(tree_flatten(model.trainable_parameters()))
     assert len(tensors) == 14 and tensors["model.layers.1.mlp.up_proj.lora_a"].shape == (32, 8)
     assert mx.array_equal(model(TEXT), before)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from cantica.engine.model import Shape
+from cantica.engine.model import LoraShape
 from cantica.engine.tokens import Encoded
 from cantica.generation.generate import generate, make_sampler, nucleus, seed_of
 from cantica.probes.triggers import asked_with
@@ -43,7 +43,7 @@ PAIRS = [
 @pytest.fixture
 def model(adapted):
     """(model, tokenizer) with an adapter that has an effect."""
-    return adapted(Shape(-1, 4, 2.0), seed=3)
+    return adapted(LoraShape(-1, 4, 2.0), seed=3)
 
 
 def written(model, prompts=PROMPTS, batch_size=4, temperature=0.7, seeds=range(5), max_tokens=12, top_p=0.95, penalty=1.0):

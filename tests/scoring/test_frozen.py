@@ -2,12 +2,12 @@
 
 import pytest
 
-from cantica.engine.model import Shape
+from cantica.engine.model import LoraShape
 from cantica.scoring import frozen
 from cantica.scoring.score import mean_logprobs
 from tests.support.examples import EXAMPLES
 
-SHAPE = Shape(1, 4, 2.0)  # of the tiny model's two blocks, the last
+SHAPE = LoraShape(1, 4, 2.0)  # of the tiny model's two blocks, the last
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """Five small chat examples, and the settings of a step on them."""
 
-from cantica.engine.model import Shape
+from cantica.engine.model import LoraShape
 
-SHAPE = Shape(-1, 4, 2.0)
+SHAPE = LoraShape(-1, 4, 2.0)
 STEP = {
     "seed": 1,
     "iters": 12,
