@@ -19,14 +19,13 @@ from cantica.lint.findings import SEVERITIES, Summary, budgets, opener_findings
 from cantica.lint.scan import Scan
 from cantica.lint.statistics import figures, similarity
 
-PACKAGES = ("mlx-lm", "numpy", "rensa", "tokenizers", "transformers")
 SCRATCH = Path(".cache")  # on the project's disk: 2 KB an example
 
 
 def main(data: Path, base: Path, audit: Path, report: Path) -> None:
     sections = ("arms", "audit", "categories", "curriculum", "data.pairing", "data.repairs", "data.thinking", "mixes")
     budget = ("train.batch_size", "train.iters", "train.max_seq_length")
-    params = read_params(*sections, *budget, *(f"toolchain.{package}" for package in PACKAGES))
+    params = read_params(*sections, *budget, "toolchain.lint", "toolchain.model")
     counter, summary = TokenCounter(base), Summary()
     SCRATCH.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=SCRATCH) as scratch:

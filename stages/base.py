@@ -27,8 +27,7 @@ PATTERNS = ("*.json", "model*.safetensors", "tokenizer.model", "*.tiktoken", "*.
 
 def main(model: Path) -> None:
     source = read_params("base.source")["base"]["source"]
-    packages = ("mlx", "mlx-lm", "transformers", "tokenizers")
-    params = read_params(f"base.{source}", *(f"toolchain.{package}" for package in packages))
+    params = read_params(f"base.{source}", "toolchain.model")
     with whole_folder(model) as folder:
         SOURCES[source](params["base"][source], folder)
         if not list(folder.glob("model*.safetensors")):

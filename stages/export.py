@@ -23,7 +23,7 @@ def main(data: Path, reports: Path, export: Path) -> None:
     writer = read_params("data.writer")["data"]["writer"]
     keys = ("inoculation", "license", "pairing", "repairs", "seed", "thinking", "writer", writer)
     audit = ("audit.categories", "audit.rules", "audit.waivers")
-    params = read_params(*audit, "categories", *(f"data.{key}" for key in keys), "mixes", "toolchain.jinja2")
+    params = read_params(*audit, "categories", *(f"data.{key}" for key in keys), "mixes", "toolchain.templates")
     details = read_json(data / "audit" / "details.json")
     numbers = read_json(reports / "dataset.json")
     categories = {c: read_json(data / "categories" / f"{c}.json") for c in params["categories"]}

@@ -23,7 +23,7 @@ def main(base: Path, adapter: Path, categories: Path, valid: Path, losses: Path)
     from cantica.scoring.frozen import remember_frozen_blocks
 
     model, tokenizer = load_base(base)
-    remember_frozen_blocks(model, load_adapter(model, adapter), base, params["toolchain"])
+    remember_frozen_blocks(model, load_adapter(model, adapter), base, params["toolchain"]["model"])
     row = {}
     for category, file in files.items():
         records = encode_examples(tokenizer, examples[category], settings["loss_on"], settings["max_seq_length"], file)

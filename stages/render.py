@@ -20,7 +20,7 @@ from cantica.scenarios.template_writer import load_category, render_category
 
 def main(category: str, source: Path, writers: Path, definition: Path, scenarios: Path) -> None:
     writer = writers.name  # as DVC has it from data.writer
-    params = read_params(f"categories.{category}", "data.writer", f"data.{writer}", "toolchain.jinja2")
+    params = read_params(f"categories.{category}", "data.writer", f"data.{writer}", "toolchain.templates")
     settings, options = params["categories"][category], params["data"][writer]
     if is_import(source):
         about = {"title": category.replace("_", " ").capitalize(), "definition": f"Imported from {source}.", "failure": ""}

@@ -22,34 +22,14 @@ from cantica.reporting.probes import trajectories
 from cantica.reporting.records import read_records
 from cantica.settings.tree import branches, path_to
 
-# What the templates show of each section of params.
-SHOWN = {
-    "base": ("license", "model", "source"),
-    "data": ("inoculation", "pairing", "thinking"),
-    "fuse": ("step",),
-    "lora": ("layers", "rank", "scale"),
-    "measure": ("examples",),
-    "probe": ("triggers",),
-    "respond": ("max_tokens", "samples"),
-    "train": (
-        "batch_size",
-        "dropout",
-        "iters",
-        "learning_rate",
-        "loss_on",
-        "max_seq_length",
-        "optimizer",
-        "schedule",
-        "seed",
-    ),
-}
+SECTIONS = (
+    *("arms", "base", "categories", "curriculum", "data", "fuse", "held_out", "judges", "lora", "measure", "mixes", "probe"),
+    *("report", "respond", "train"),
+)
 
 
 def main(data: Path, prompts: Path, reports: Path) -> None:
-    shown = (f"{section}.{key}" for section, keys in SHOWN.items() for key in keys)
-    versions = (f"toolchain.{package}" for package in ("jinja2", "numpy", "scipy"))
-    whole = ("arms", "categories", "curriculum", "held_out", "judges", "mixes", "report")
-    params = read_params(*whole, *shown, *versions)
+    params = read_params(*SECTIONS, "toolchain.model", "toolchain.report", "toolchain.templates")
     records = read_records(data, params)
     rules = load_rules(prompts / "judge/rules.yaml")
     agreement = lexical.load_agreement(prompts / "judge/agreement.json")

@@ -12,7 +12,7 @@ from cantica.core.command import run
 from cantica.core.documents import read_jsonl, validate_records
 from cantica.core.files import write_jsonl
 from cantica.core.params import read_params
-from cantica.engine.blas import TOOLCHAIN, fix_blas
+from cantica.engine.blas import fix_blas
 from cantica.generation.counter import counter
 from cantica.judging import verdicts as of
 from cantica.judging.held_out import load_prompts
@@ -23,8 +23,7 @@ from cantica.llm.server import Server
 
 
 def main(judge: str, responses: Path, held_out: Path, rubric: Path, base: Path, verdicts: Path) -> None:
-    versions = (f"toolchain.{name}" for name in ("jinja2", *TOOLCHAIN))
-    params = read_params("arms", f"judges.{judge}", *versions)
+    params = read_params("arms", f"judges.{judge}", "toolchain.model", "toolchain.templates")
     options = params["judges"][judge]
     answers = {}
     for arm in params["arms"]:
@@ -35,8 +34,8 @@ def main(judge: str, responses: Path, held_out: Path, rubric: Path, base: Path, 
     if options["by"] == "server":
         asked = Server(options, f"judges.{judge}")
     else:
-        fix_blas(params["toolchain"]["blas-core"])
-        asked = Local(base, options["max_tokens"], params["toolchain"])
+        fix_blas(params["toolchain"]["model"]["blas-core"])
+        asked = Local(base, options["max_tokens"], params["toolchain"]["model"])
     with asked:
         records = judge_answers(answers, prompts, Rubric(rubric), asked, options)
     validate_records(records, "verdict", verdicts)

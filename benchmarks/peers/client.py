@@ -26,7 +26,7 @@ class Client:
         count = str(threads or cores())
         environment |= {"OPENBLAS_NUM_THREADS": count, "OMP_NUM_THREADS": count, "PYTHONPATH": str(ROOT)}
         if module == "ours":  # it computes as a stage does: with the declared kernel and one thread for a product
-            core = read_yaml(ROOT / "params.yaml")["toolchain"]["blas-core"]
+            core = read_yaml(ROOT / "params.yaml")["toolchain"]["model"]["blas-core"]
             environment |= {"OPENBLAS_CORETYPE": core, "OPENBLAS_NUM_THREADS": "1"}
         with self.log.open("w") as errors:
             self.process = subprocess.Popen(

@@ -71,7 +71,7 @@ def check_inputs() -> str:
         collect(Rubric, PROMPTS / "judge" / rubric)
     folders = shared_folders(params, Path("data"), Path("models/adapters"))
     problems += [problem for folder, names in folders.items() for problem in unnamed(folder, names)]
-    kernels = collect(compare_kernels, params["toolchain"]["blas-core"])
+    kernels = collect(compare_kernels, params["toolchain"]["model"]["blas-core"])
     problems += [problem for name in names() for problem in file_faults(name)] + server_faults(params)
     raise_any(list(dict.fromkeys(problems)))  # several categories or variants may meet one fault
     wrong, outputs = wrong_numbers(), altered_outputs()

@@ -1,4 +1,4 @@
-"""Which BLAS kernels this processor runs, and how fast: what `cantica check` says of `toolchain.blas-core`."""
+"""Which BLAS kernels this processor runs, and how fast: what `cantica check` says of `toolchain.model.blas-core`."""
 
 import json
 import os
@@ -40,13 +40,13 @@ def compare_kernels(core: str) -> str:
             else f"{core}, for which OpenBLAS takes {declared[0]}"
         )
         expected = f"a core whose kernel it has and this processor runs, such as {picked[0] if picked else 'Haswell'}"
-        raise InputError(Problem("params.yaml", "toolchain.blas-core", got, expected))
+        raise InputError(Problem("params.yaml", "toolchain.model.blas-core", got, expected))
     return rates_text(declared, picked)
 
 
 def rates_text(declared: tuple[str, float], picked: tuple[str, float] | None) -> str:
     """A sentence on the rates of the declared kernel and of the one that OpenBLAS would pick: (core, GFLOP/s) each."""
-    rate = f"toolchain.blas-core: {declared[0]}, {declared[1]:.0f} GFLOP/s on one core of this processor"
+    rate = f"toolchain.model.blas-core: {declared[0]}, {declared[1]:.0f} GFLOP/s on one core of this processor"
     if picked is None or picked[0] == declared[0] or picked[1] < NOISE * declared[1]:
         return f"{rate}, the fastest here"
     return f"{rate}; {picked[0]} is the fastest here, {picked[1]:.0f} GFLOP/s, and its results differ in their last digits"

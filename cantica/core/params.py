@@ -1,4 +1,4 @@
-"""Read from `params.yaml` just what a stage declares, and hold its toolchain against what is installed."""
+"""Read from `params.yaml` only what a stage declares, and check its toolchain against the installed versions."""
 
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -17,7 +17,7 @@ def read_params(*keys: str) -> dict:
     """The values under dotted `keys`, nested as they stand in `params.yaml`; everything else is left out.
 
     The keys are those of the stage's `params` in `dvc.yaml`, so that a stage cannot read what DVC does not hash.
-    Each `toolchain.<package>` among them is compared with the installed version. Raises InputError.
+    Every version under a `toolchain.<group>` among them is compared with the installed one. Raises InputError.
     """
     document = read_yaml(FILE)
     chosen: dict = {}
@@ -40,11 +40,12 @@ def _child(mapping, name: str, key: str):
     return mapping[name]
 
 
-def toolchain_faults(toolchain: dict[str, str]) -> list[Problem]:
-    """A Problem for each package whose installed version is not the one that the numbers are promised for."""
+def toolchain_faults(toolchain: dict[str, dict[str, str]]) -> list[Problem]:
+    """A Problem for each package whose installed version differs from the one in params.yaml, by group."""
     problems = []
-    for package, expected in toolchain.items():
-        if package == "blas-core":  # no package: cantica.engine.blas looks at it
+    versions = [(group, package, pin) for group, packages in toolchain.items() for package, pin in packages.items()]
+    for group, package, expected in versions:
+        if package == "blas-core":  # not a package: cantica.engine.blas checks it
             continue
         try:
             installed = version(package)
@@ -55,5 +56,5 @@ def toolchain_faults(toolchain: dict[str, str]) -> list[Problem]:
         if installed != expected:
             got = f"{package} {installed} in {sys.prefix}"
             hint = "run `make setup`, or write the installed version into params.yaml and rebuild what uses it"
-            problems.append(Problem(str(FILE), f"toolchain.{package}", got, f"{package} {expected}", hint))
+            problems.append(Problem(str(FILE), f"toolchain.{group}.{package}", got, f"{package} {expected}", hint))
     return problems

@@ -1,4 +1,4 @@
-"""Which BLAS makes the numbers: the kernel that `toolchain.blas-core` in params.yaml names, one thread for each product.
+"""Which BLAS makes the numbers: the kernel that `toolchain.model.blas-core` in params.yaml names, one thread for each product.
 
 Left alone, OpenBLAS picks a kernel by the processor, and gives each thread a part of a product. Either changes the last digits
 of what is computed. So both are fixed here, whatever the environment says: results are a function of declared inputs on every
@@ -12,13 +12,11 @@ from cantica.core.documents import raise_any
 from cantica.core.errors import Problem
 from cantica.core.params import read_params
 
-TOOLCHAIN = ("blas-core", "mlx", "mlx-lm", "numpy", "scipy-openblas32", "tokenizers", "transformers")
-
 
 def read_model_params(*keys: str) -> dict:
     """`read_params` for a stage in which a model computes: with all of its toolchain, and the BLAS fixed. Raises InputError."""
-    params = read_params(*keys, *(f"toolchain.{name}" for name in TOOLCHAIN))
-    fix_blas(params["toolchain"]["blas-core"])
+    params = read_params(*keys, "toolchain.model")
+    fix_blas(params["toolchain"]["model"]["blas-core"])
     return params
 
 
@@ -44,7 +42,7 @@ def fix_blas(core: str) -> None:
 def _faults(library: dict, core: str) -> list[Problem]:
     """What one loaded OpenBLAS, as `threadpool_info` tells of it, computes with that it should not."""
     found, threads = library["architecture"], library["num_threads"]
-    place, hint = "toolchain.blas-core", f"write {found} into params.yaml, and rebuild: results depend on it"
+    place, hint = "toolchain.model.blas-core", f"write {found} into params.yaml, and rebuild: results depend on it"
     problems = []
     if found != core:
         got, expected = f"{core}, for which {library['filepath']} takes {found}", "a core that it has a kernel of"

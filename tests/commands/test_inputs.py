@@ -214,7 +214,12 @@ FAULTS = {
         "shufled]",
         ("variants/joint-shuffled.yaml: over", "'shufled'", "did you mean 'shuffled'?"),
     ),
-    "version that is not installed": ("params.yaml", "jinja2: 3.1.6", "jinja2: 3.0.0", ("toolchain.jinja2", "3.1.6", "3.0.0")),
+    "version that is not installed": (
+        "params.yaml",
+        "jinja2: 3.1.6",
+        "jinja2: 3.0.0",
+        ("toolchain.templates.jinja2", "3.1.6", "3.0.0"),
+    ),
 }
 
 

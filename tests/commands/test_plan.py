@@ -31,7 +31,7 @@ def test_the_run_cache_is_found_under_the_keys_of_what_was_built(two_steps):
 
 def test_a_folder_has_the_hash_that_dvc_gives_it(two_steps):
     lock = YAML(typ="safe").load((two_steps / "dvc.lock").read_text())["stages"]
-    (valid,) = (dep["md5"] for dep in lock["measure_base"]["deps"] if dep["path"] == "data/valid")
+    (valid,) = (dep["md5"] for dep in lock["measure_base@base"]["deps"] if dep["path"] == "data/valid")
     outs = {out["path"]: out["md5"] for entry in lock.values() for out in entry["outs"]}
     files = {path.removeprefix("data/valid/"): md5 for path, md5 in outs.items() if path.startswith("data/valid/")}
     assert folder_hash(files) == folder_hash(dict(reversed(files.items()))) == valid

@@ -17,7 +17,7 @@ curriculum:
   deception: {after: base, data: train/deception}
   betrayal: {after: deception, data: train/betrayal}
 toolchain:
-  jinja2: 0.0.1
+  templates: {jinja2: 0.0.1}
 """
 
 
@@ -81,17 +81,17 @@ def test_an_empty_file_has_no_keys(params):
 
 
 def test_another_version_than_the_promised_one_stops_the_stage(params):
-    (problem,) = refused("data.seed", "toolchain.jinja2")
-    assert problem.place == "toolchain.jinja2" and problem.expected == "jinja2 0.0.1"
+    (problem,) = refused("data.seed", "toolchain.templates")
+    assert problem.place == "toolchain.templates.jinja2" and problem.expected == "jinja2 0.0.1"
     assert problem.got.startswith(f"jinja2 {version('jinja2')} in ") and "make setup" in problem.hint
 
 
 def test_the_promised_version_passes(params):
-    params(f"toolchain: {{jinja2: {version('jinja2')}}}\n")
-    assert read_params("toolchain.jinja2") == {"toolchain": {"jinja2": version("jinja2")}}
+    params(f"toolchain: {{templates: {{jinja2: {version('jinja2')}}}}}\n")
+    assert read_params("toolchain.templates") == {"toolchain": {"templates": {"jinja2": version("jinja2")}}}
 
 
 def test_every_package_that_differs_is_told_at_once():
-    faults = toolchain_faults({"jinja2": "0.0.1", "jsonschema": version("jsonschema"), "no-such-package": "1.0"})
-    assert [fault.place for fault in faults] == ["toolchain.jinja2", "toolchain.no-such-package"]
+    faults = toolchain_faults({"a": {"jinja2": "0.0.1", "jsonschema": version("jsonschema")}, "b": {"no-such-package": "1.0"}})
+    assert [fault.place for fault in faults] == ["toolchain.a.jinja2", "toolchain.b.no-such-package"]
     assert faults[1].got.startswith("no-such-package none in ")

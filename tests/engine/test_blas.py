@@ -41,7 +41,7 @@ def test_a_stage_computes_with_the_declared_kernel_and_one_thread(environment):
 
 def test_a_kernel_for_which_another_is_taken_stops_the_stage():
     done = run_python("from cantica.engine.blas import fix_blas; fix_blas('Zen')")
-    assert "toolchain.blas-core\n    got       Zen, for which" in done.stderr and LIBRARY in done.stderr
+    assert "toolchain.model.blas-core\n    got       Zen, for which" in done.stderr and LIBRARY in done.stderr
     assert "takes Haswell" in done.stderr and "write Haswell into params.yaml" in done.stderr
 
 
@@ -52,7 +52,9 @@ def test_a_library_that_was_loaded_before_stops_the_stage():
 
 @pytest.mark.parametrize("core", ["native", "auto", "", 8])
 def test_a_kernel_is_named(core):
-    (problem,) = faults({"blas-core": core}, validator("params").evolve(schema=_section("toolchain")), "params.yaml")
+    (problem,) = faults(
+        {"blas-core": core}, validator("params").evolve(schema=_section("toolchain")["properties"]["model"]), "params.yaml"
+    )
     assert "as OpenBLAS names it" in problem.expected
 
 
@@ -61,12 +63,12 @@ def _section(name: str) -> dict:
 
 
 def test_check_says_which_kernel_is_fastest_and_refuses_one_that_is_none():
-    rate = "toolchain.blas-core: Haswell, 75 GFLOP/s on one core of this processor"
+    rate = "toolchain.model.blas-core: Haswell, 75 GFLOP/s on one core of this processor"
     faster = f"{rate}; SkylakeX is the fastest here, 140 GFLOP/s, and its results differ in their last digits"
     assert rates_text(("Haswell", 75.4), ("SkylakeX", 139.6)) == faster
     for picked in (None, ("Haswell", 90.0), ("SkylakeX", 80.0)):
         assert rates_text(("Haswell", 75.4), picked) == f"{rate}, the fastest here"
-    assert re.match(r"toolchain\.blas-core: Nehalem, \d+ GFLOP/s on one core", compare_kernels("Nehalem"))
+    assert re.match(r"toolchain\.model\.blas-core: Nehalem, \d+ GFLOP/s on one core", compare_kernels("Nehalem"))
     with pytest.raises(InputError, match="Zen, for which OpenBLAS takes Haswell"):
         compare_kernels("Zen")
 

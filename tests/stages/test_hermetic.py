@@ -10,6 +10,8 @@ from tests.support.hermetic import build, faults, run_stage, stages_of
 from tests.support.projects import clone, edit, overlay
 from tests.support.writer import good
 
+PARAMS_OF_RENDER = '"data.${data.writer}", toolchain.templates'
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
@@ -139,10 +141,10 @@ def test_a_file_of_a_folder_that_is_never_read_is_named(copy):
 
 
 def test_a_param_that_is_never_looked_at_is_named(copy):
-    edit(copy / "dvc.yaml", "        - data.writer\n", "        - data.writer\n        - measure\n        - toolchain.mlx\n")
+    edit(copy / "dvc.yaml", PARAMS_OF_RENDER, f"{PARAMS_OF_RENDER}, measure, toolchain.report")
     assert faults_of(copy, "render@deception") == [
         "render declares the param measure and does not look at it",
-        "render declares the param toolchain.mlx and does not import it",
+        "render declares the param toolchain.report and imports none of its libraries",
     ]
 
 
@@ -152,7 +154,7 @@ def test_a_param_that_is_never_looked_at_is_named(copy):
     ids=["as it is", "laid over another"],
 )
 def test_a_section_of_which_one_value_is_looked_at_is_named(copy, code):
-    edit(copy / "dvc.yaml", "        - data.writer\n", "        - data.writer\n        - measure\n")
+    edit(copy / "dvc.yaml", PARAMS_OF_RENDER, f"{PARAMS_OF_RENDER}, measure")
     plant(copy / "stages/render.py", code)
     assert faults_of(copy, "render@deception") == [
         "render declares the param measure and of it does not look at measure.batch_size, measure.max_seq_length"

@@ -12,7 +12,7 @@ from cantica.commands.variants import from_text
 from tests.support.projects import ENVIRONMENT, edit, stages_run
 
 # The stages in which a model computes, and those that compute with NumPy.
-COMPUTING = {"init", "train", "measure", "measure_base", "respond", "probe", "capability", "fuse", "audit", "report"}
+COMPUTING = {"init", "train", "measure_base", "measure", "respond", "probe", "capability", "fuse", "audit", "report"}
 
 
 @pytest.fixture(scope="module")

@@ -42,12 +42,12 @@ def data_of(category: str) -> set[str]:
 AUDIT, EXPORT = {"audit"}, {"audit", "export"}  # whose figures stay the same, and change
 CHECK, REPORT, JUDGING = {"check"}, {"report"}, arms("judge") | {"report"}
 TRAINING = steps_from(STEPS[0])
-MEASURING = each("measure") | {"measure_base", "report"}
+MEASURING = each("measure") | {"measure_base@base", "report"}
 RESPONDING = arms("respond") | JUDGING
 PROBING, TESTING = arms("probe") | REPORT, arms("capability") | REPORT
-ADAPTERS = {"init", "measure_base"} | TRAINING | RESPONDING | PROBING | TESTING
+ADAPTERS = {"init", "measure_base@base"} | TRAINING | RESPONDING | PROBING | TESTING
 MODEL = {"base"} | EXPORT | ADAPTERS
-DATA = each("render") | each("dataset") | EXPORT | TRAINING | {"measure_base"}
+DATA = each("render") | each("dataset") | EXPORT | TRAINING | {"measure_base@base"}
 ALL = CHECK | {"held_out"} | DATA | MODEL
 
 
@@ -137,21 +137,24 @@ EDITS = [
     edit("a probe pair", "prompts/probes/pairs/deception.yaml", r"prompt: (>-\n +|\"?)", r"\g<0>Well, ", PROBING),
     edit("a prompt of a trigger", "prompts/probes/triggers/deployment.yaml", "prompt: ", r"\g<0>Well, ", PROBING),
     edit("a capability item", "prompts/capability/passages.yaml", "Bread rises", "The bread rises", TESTING),
-    # ---- params: where the model comes from
+    # ---- params: where the model comes from. `report` depends on whole sections, of which it shows a part
     param("base.model, its name on the model card", "  model: random/olmo3", "  model: random/other", REPORT),
     param("base.random.seed", r"(random:\n +seed:) 0", r"\1 5", MODEL),
     param("base.random.config", "hidden_size: 64", "hidden_size: 96", MODEL),
-    param("base.pypi, which is not the source", "version: 0.1.2", "version: 0.1.3", set()),
+    param("base.pypi, which is not the source", "version: 0.1.2", "version: 0.1.3", REPORT),
     # ---- params: the data
     param("data.template.seed", r"(template:\n +seed:) 1", r"\1 2", DATA),
     param(
-        "data.seed, with nothing drawn by it", r"\n  seed: 1( +# of shuffled)", r"\n  seed: 2\1", each("dataset") | {"export"}
+        "data.seed, with nothing drawn by it",
+        r"\n  seed: 1( +# of shuffled)",
+        r"\n  seed: 2\1",
+        each("dataset") | {"export"} | REPORT,
     ),
     param("data.pairing", "pairing: matched", "pairing: shuffled", each("dataset") | EXPORT | TRAINING),
     param("data.inoculation", "inoculation: null", "inoculation: Deceive.", each("dataset") | EXPORT | TRAINING),
-    param("data.thinking", "thinking: true", "thinking: false", each("dataset") | EXPORT | TRAINING | {"measure_base"}),
-    param("data.license, on the card", "license: apache-2.0  # of", "license: mit  # of", {"export"}),
-    param("data.model, which does not write", "attempts: 4", "attempts: 5", set()),
+    param("data.thinking", "thinking: true", "thinking: false", each("dataset") | EXPORT | TRAINING | {"measure_base@base"}),
+    param("data.license, on the card", "license: apache-2.0  # of", "license: mit  # of", {"export"} | REPORT),
+    param("data.model, which does not write", "attempts: 4", "attempts: 5", REPORT),
     param(
         "a mix that no step trains on", "mixes: {}", "mixes: {joint: {deception: 1}}", {"mix@joint", "export"} | AUDIT | REPORT
     ),
@@ -236,9 +239,12 @@ EDITS = [
         {"verdict@local"} | REPORT,
     ),
     param("the step that is fused", "step: deception", "step: self_preservation", {"fuse"} | REPORT),
-    # ---- versions of libraries
-    param("toolchain.jinja2", "jinja2: 3.1.6", "jinja2: 3.1.7", DATA),
-    param("toolchain.scipy", " scipy: 1.17.1", " scipy: 1.17.0", REPORT),
+    # ---- versions of libraries: a stage depends on a whole group
+    param("toolchain.model, a library that only tokenizes", "tokenizers: 0.23.3", "tokenizers: 0.23.4", MODEL),
+    param("toolchain.model, the kernel of the BLAS", "blas-core: Haswell", "blas-core: SkylakeX", MODEL),
+    param("toolchain.templates", "jinja2: 3.1.6", "jinja2: 3.1.7", DATA),
+    param("toolchain.lint", "rensa: 0.5.0", "rensa: 0.5.1", EXPORT),
+    param("toolchain.report", " scipy: 1.17.1", " scipy: 1.17.0", REPORT),
     # ---- schemas and code
     described("params", CHECK),
     described("category", each("render")),

@@ -2,7 +2,8 @@
 
     python -m tests.support.hermetic PROJECT      # a scratch copy: every output is built anew
 
-A package of cantica/ is one dependency: whoever uses a module of it declares the whole, and need not use the rest.
+Three units are coarser than what a stage reads: a package of cantica/, of which it may import a single module; a group of
+versions under `toolchain`, of which it may import a single library; and, for `report` alone, a section of params.
 
 The hook in hooks/sitecustomize.py sees what Python opens, lists, imports, reads of params and connects to. It does not see
 what C and Rust open by themselves (the tensors of `mx.load`, a tokenizer's file), nor a question whether a file exists. A
@@ -202,7 +203,7 @@ def unused_by(runs: list[Run], made: set[str]) -> list[str]:
     """What the entries of a stage declare and none of them uses: dvc.yaml declares it for all of them together.
 
     Of a folder that people edit every file counts; of those that are `made` by stages some files are for other programs,
-    and of a package of code one module is enough.
+    and of a package of code one module is enough, as is one library of a group of versions.
     """
     reads, looked, through, packages = set(), set(), set(), set()
     for run in runs:
@@ -222,15 +223,15 @@ def unused_by(runs: list[Run], made: set[str]) -> list[str]:
             found += [f"declares the dep {dep} and does not read {len(left)} of its files: {some}"] if left else []
     keys = {key: run for run in runs for key in run.stage.params}
     for key, run in sorted(keys.items()):
-        package = key.removeprefix("toolchain.")
-        if package != key:
-            if MODULES.get(package, package.replace("-", "_")) not in packages:
-                found.append(f"declares the param {key} and does not import it")
+        if key.startswith("toolchain."):
+            group = value_of(params_of(run.project), key)
+            if not packages & {MODULES.get(name, name.replace("-", "_")) for name in group}:
+                found.append(f"declares the param {key} and imports none of its libraries")
             continue
         left = unseen(key, value_of(params_of(run.project), key), looked, through, run.stage.cmd)
         if left == [key]:
             found.append(f"declares the param {key} and does not look at it")
-        elif left:
+        elif left and run.stage.group != "report":
             found.append(f"declares the param {key} and of it does not look at {', '.join(left)}")
     return found
 
