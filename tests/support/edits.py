@@ -386,13 +386,14 @@ def consequences(project: Path, change: Edit) -> set[str]:
     ran = set()
     try:
         changed, follows = state(project)
-        if {name.split("@")[0] for name in changed} & CHEAP == {"check"} and names_are_the_same(project):
+        # A stage fails if another version is installed, so DVC's plan has to do.
+        plan_only = change.name.startswith("toolchain")
+        if plan_only or ({name.split("@")[0] for name in changed} & CHEAP == {"check"} and names_are_the_same(project)):
             return {"check"} | out_of_date(changed - {"check"}, follows)
         planned = out_of_date(changed, follows)
         expensive = {name for name in planned if name.split("@")[0] not in CHEAP}
         cheap = sorted(planned - out_of_date(expensive, follows))
-        # A version that is not installed stops every stage that uses it.
-        if not cheap or change.name.startswith("toolchain"):
+        if not cheap:
             return planned
         ran = set(re.findall(r"Running stage '(.+?)'", ok(project, "dvc", "repro", *cheap)))
         return ran | out_of_date(*state(project))
