@@ -63,7 +63,7 @@ def tiny_model(tiny_base):
 
 @pytest.fixture
 def adapted(tiny_model):
-    """A function: (model, tokenizer) with LoRA layers on it, whose effect is not zero unless asked for."""
+    """A function: (model, tokenizer) with LoRA layers, which change the model unless `effect` is False."""
     import mlx.core as mx
     from mlx.utils import tree_flatten
 
@@ -94,7 +94,7 @@ def encoded(tiny_model):
 
 @pytest.fixture
 def fake():
-    """A function that starts a server which behaves as a function of (request number, messages) says."""
+    """A function that starts a fake language-model server; its argument maps (request number, messages) to a reply."""
     from tests.support.servers import Fake
 
     servers = []
@@ -110,7 +110,7 @@ def fake():
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory):
-    """A function: a project with variants laid over its params, built once for all processes that run the tests."""
+    """A function: a project with variants applied, built once for all test processes."""
     shared = tmp_path_factory.getbasetemp()
     shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
 
@@ -128,7 +128,7 @@ def built(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def smoke(built) -> Path:
-    """The smoke variant, built by somebody else than who uses it; take a copy to change it."""
+    """The smoke variant, built by another user; copy it to change it."""
     from tests.support.projects import build_elsewhere
 
     return built(build_elsewhere, "smoke")
@@ -136,7 +136,7 @@ def smoke(built) -> Path:
 
 @pytest.fixture(scope="session")
 def two_steps(built) -> Path:
-    """A random olmo3 with 4-bit weights, a sliding window and full attention, on two categories; take a copy to change it."""
+    """A random olmo3 with 4-bit weights, a sliding window and full attention, on two categories; copy it to change it."""
     from tests.support.projects import build
 
     return built(build, "smoke", "olmo3")

@@ -27,7 +27,7 @@ SETTINGS = {
     "warmup": 0,
     "grad_checkpoint": False,
 }
-# Wide enough that a product is worth two threads.
+# Large enough for OpenBLAS to use two threads.
 WIDE = {"hidden_size": 128, "intermediate_size": 256, "head_dim": 32}
 RECORDS = [{"ids": [(7 * n + n * n * row) % 397 + 1 for n in range(65)], "start": 20 + row % 9} for row in range(40)]
 

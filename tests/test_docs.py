@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parent.parent
 GENERATED = ("params", "commands", "stages", "metrics")
 PAGES = [*sorted(ROOT.glob("*.md")), ROOT / "prompts/README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-RUN = [ROOT / "README.md", ROOT / "docs/tutorial.md"]  # pages whose commands are to run as they stand
+RUN = [ROOT / "README.md", ROOT / "docs/tutorial.md"]  # pages whose commands test_walkthrough.py runs
 BLOCK = re.compile(r"(?:<!-- not run: (?P<reason>.+) -->\n)?^```(?P<language>\w*)\n(?P<code>.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -63,7 +63,7 @@ def test_the_site_loads_nothing_from_the_network(site):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_relative_links_resolve(page):
-    """On a page as it stands in git; those of a page that is built, MkDocs checks too."""
+    """On a page in git; MkDocs checks those of built pages too."""
     text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
     links = re.findall(r"\]\(([^)\s]+)\)", text)
     assert [link for link in links if not re.match(r"https?://", link) and not leads_somewhere(page, link)] == []

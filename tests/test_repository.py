@@ -1,4 +1,4 @@
-"""The repository against itself: what the code reads stands in dvc.yaml, what a user can run stands in the documentation."""
+"""Consistency of the repository: code with dvc.yaml and schemas, commands with the documentation."""
 
 import ast
 import json
@@ -105,8 +105,8 @@ def test_schemas_are_valid_and_closed(file):
 
     schema = json.loads(file.read_text())
     Draft202012Validator.check_schema(schema)
-    # Two objects belong to someone else: a variant's overlay, held against the schema of params once it is laid over
-    # them, and a model's configuration, which is mlx-lm's.
+    # Two objects may have other keys: a variant's overlay, which is validated with params once it is applied, and a model's
+    # configuration, which mlx-lm defines.
     open_ones = [s.get("description", "") for s in objects(schema) if "additionalProperties" not in s]
     assert all("laid over params.yaml" in text or "mlx-lm knows" in text for text in open_ones), open_ones
 

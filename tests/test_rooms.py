@@ -1,4 +1,4 @@
-"""The rooms: which package may import which, what stands in none of them, and that a copy of the project has its own."""
+"""The packages: which may import which, no module outside them, and a copy of the project uses its own library."""
 
 import ast
 import shutil
@@ -11,7 +11,7 @@ import pytest
 from tests.support.edits import EDITS
 from tests.support.projects import ENVIRONMENT, ROOT
 
-# The packages of cantica/ in their order: each may import those before it. The stages may import all of them but the last.
+# The packages of cantica/ in order: each may import those before it. Stages may import all but the last.
 ORDER = (
     "core",
     "settings",

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.projects import BIN, ENVIRONMENT, ROOT, clone, edit
 
-# Git asks who commits; MLX and DVC behave as for anybody.
+# Git needs an author for commits.
 PERSON = {"GIT_AUTHOR_NAME": "test", "GIT_AUTHOR_EMAIL": "test@example.org"}
 PERSON |= {name.replace("AUTHOR", "COMMITTER"): value for name, value in PERSON.items()}
 
@@ -21,7 +21,7 @@ def blocks(page: str) -> list[str]:
 
 
 def ready(project: Path) -> Path:
-    """Give a project the environment that runs this test, as what `make setup` would make."""
+    """Link the environment of this test into a project, as if `make setup` had made it there."""
     backend = next(BIN.parent.glob(".ready-*"), None)
     if backend is None:
         pytest.skip("this environment was not made by `make setup`")
@@ -44,7 +44,7 @@ def shell(project: Path, code: str) -> str:
 def test_the_commands_of_the_readme(smoke, tmp_path):
     project = ready(shutil.copytree(smoke, tmp_path / "project", symlinks=True))
     first, *others = blocks("README.md")
-    # `make test` is what runs this test.
+    # `make test` runs this test, so here it is only shown.
     made = shell(project, first.replace("make test", "make --dry-run test"))
     assert "Data and pipelines are up to date" in made and "python -m pytest" in made
     edit(project / "params.yaml", "data: train/betrayal", "data: train/betrayal, iters: 20")

@@ -150,7 +150,7 @@ def test_a_record_that_was_altered_after_the_build_is_named_with_what_restores_i
     assert re.search(r"data/judgements/final.jsonl\n +got +\w{8}, not what judge@final made\n", done.stderr)
     assert "`dvc checkout --force data/judgements/final.jsonl` restores it" in done.stderr
     assert "reports/details.json" in done.stderr
-    # What is made anew in any case is no fault of the report's.
+    # Outputs that would be rebuilt anyway are not reported.
     edit(copy / "params.yaml", "  iters: 3", "  iters: 4")
     assert "data/judgements/final.jsonl is not what judge@final made" in ok(copy, "cantica", "check")
     edit(copy / "params.yaml", "  iters: 4", "  iters: 3")
@@ -160,8 +160,8 @@ def test_a_record_that_was_altered_after_the_build_is_named_with_what_restores_i
     done = run(copy, "cantica", "check")
     assert done.returncode == 1 and "`dvc repro report` restores it" in done.stderr and "models/" not in done.stderr
     ok(copy, "dvc", "repro", "report")
-    told = ok(copy, "cantica", "check")
-    assert "; the metrics are those of their records\n" in told and "models/adapters/betrayal" not in told
+    printed = ok(copy, "cantica", "check")
+    assert "; the metrics are those of their records\n" in printed and "models/adapters/betrayal" not in printed
 
 
 def test_the_report_shows_what_models_said_beside_the_rules(project, tmp_path):
@@ -171,7 +171,7 @@ def test_the_report_shows_what_models_said_beside_the_rules(project, tmp_path):
     held = {"criteria": {"plainness": {"reason": "It is even.", "holds": True}}, "flags": {"claims_rights": "I object."}}
     better = {"criteria": {"plainness": {"reason": "Calmer.", "better": "first"}}, "reason": "It is calmer.", "better": "first"}
     alone, pairs = tasks_alone(answers), tasks_in_pairs(answers)
-    null = min(alone)  # of one answer, which both arms may have given
+    null = min(alone)  # for one answer, which both arms may have given
     replies = {task: (None, "no JSON") if task == null else (held, "") for task in alone}
     scored = list(verdicts_alone(answers, replies, lambda kind: ["plainness"]))
     compared = list(verdicts_in_pairs(answers, {task: (better, "") for task in pairs}, lambda kind: ["plainness"]))
@@ -179,9 +179,9 @@ def test_the_report_shows_what_models_said_beside_the_rules(project, tmp_path):
     write_jsonl(copy / "data/judgements/models/pairs.jsonl", compared)
     ok(copy, sys.executable, "-m", "stages.report", "data", "prompts", "reports")
     metrics = json.loads((copy / "reports/metrics.json").read_text())
-    told = [entry for arm in metrics.values() for entry in arm["verdict"]["olmo"].values()]
-    assert sum(entry["failed"] for entry in told) == sum(v["score"] is None for v in scored) >= 1
-    assert sum(entry["n"] for entry in told) == sum(v["score"] is not None for v in scored)
+    entries = [entry for arm in metrics.values() for entry in arm["verdict"]["olmo"].values()]
+    assert sum(entry["failed"] for entry in entries) == sum(v["score"] is None for v in scored) >= 1
+    assert sum(entry["n"] for entry in entries) == sum(v["score"] is not None for v in scored)
     preferred = metrics["final"]["against_base"]["verdict"]["pairs"]
     assert (preferred["win_rate"]["share"], preferred["tied"]["share"], preferred["won"]["share"]) == (0.5, 1, 0)
     assert preferred["inconsistent"] | {"low": 0} == {"share": 1, "low": 0, "high": 1, "n": len(pairs) // 2}
@@ -204,7 +204,7 @@ def test_report_and_card_say_beside_a_score_of_the_rules_what_it_is(project):
     page, card = ((project / "reports" / name).read_text() for name in ("report.html", "model_card.md"))
     for kind in ("general", "equanimity", "benign"):
         assert f"| {kind} prompts, 0 to {4 if kind == 'general' else 3} ({note}) |" in card
-    # On the cards, in the table of differences and in that of groups: three kinds, refusals and flags.
+    # On the cards, in the tables of differences and of groups: three kinds, refusals and flags.
     assert page.count(f'<span class="note">{note}</span>') == 5 + 5 + 4
     answers = [
         {

@@ -76,7 +76,7 @@ def test_the_plan_is_what_dvc_finds_and_what_follows_it(untouched, monkeypatch, 
     file.write_text(re.sub(change.old, change.new, before, count=1))
     planned, (changed, follows) = {stage for stage, fate in plan().items() if fate.what == "runs"}, state(untouched)
     file.write_text(before)
-    # What `check` will write is known: after each of these edits what it wrote before.
+    # The forecast for `check`: after each of these edits it writes the same as before.
     assert planned == out_of_date(changed - {"check"}, follows) | changed
 
 

@@ -43,7 +43,7 @@ def faults_of(project: Path, name: str) -> list[str]:
 
 
 def plant(file: Path, code: str) -> None:
-    """Put a line at the start of what a stage does."""
+    """Insert a line at the start of a stage's main."""
     text = file.read_text()
     before = re.search(r"def main\(.*\) -> None:\n", text)[0]
     edit(file, before, f"{before}    {code}\n")
@@ -73,7 +73,7 @@ def by_a_model(project: Path, folder: Path, url: str):
 
 def test_every_stage_reads_what_it_declares_and_declares_what_it_reads(project, runs, fake, tmp_path):
     assert {run.stage.name for run in runs} == set(stages_of(project)[0])
-    # Base models and scenarios are made in more than one way, and one way does not use the modules of the other.
+    # There is more than one way to make base models and scenarios, and each uses other modules.
     server = fake(lambda number, messages: good(messages))
     found = faults([*runs, from_gguf_file(project, tmp_path), by_a_model(project, tmp_path, server.url)])
     assert not found, "\n".join(found)

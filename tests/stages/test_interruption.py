@@ -74,7 +74,7 @@ class Stopped(Exception):
 
 @pytest.fixture
 def step(adapted, tiny_model, tmp_path, monkeypatch):
-    """A function: what a step that keeps checkpoints ends in, stopped after one if asked.
+    """A function: the outputs of a step that keeps checkpoints, stopped after one if requested.
 
     That is the adapter's bytes, the loss curve, and the hashes of the adapters that it kept by their iteration.
     """
@@ -136,7 +136,7 @@ def test_a_checkpoint_of_other_settings_is_not_used_and_goes_when_it_is_old(step
     step(seed=2)
     assert "continues" not in capsys.readouterr().out
     left = list((tmp_path / "checkpoints").iterdir())
-    assert len(left) == 2  # of a step that may be going on in another build
+    assert len(left) == 2  # those of a step that another build may be training
     for path in left:
         os.utime(path, (0, time.time() - 8 * 24 * 60 * 60))
     step(seed=2)
@@ -222,7 +222,7 @@ def test_an_output_whose_copy_in_the_cache_is_damaged_is_built_again(after, tmp_
 
 def test_a_full_disk_leaves_no_output_and_does_no_harm_to_the_next_build(before, after, tmp_path):
     project = copy(before, tmp_path / "project")
-    # No file may grow to the size of the adapter: to a stage that looks like a full disk. DVC starts stages in $SHELL.
+    # A limit below the adapter's file size acts like a full disk. DVC starts stages in $SHELL.
     shell = tmp_path / "shell"
     blocks = (after / ADAPTER / "adapters.safetensors").stat().st_size // 1024
     shell.write_text(f'#!/bin/sh\nulimit -f {blocks}\nexec /bin/sh "$@"\n')

@@ -1,4 +1,4 @@
-"""The smoke build, killed at moments that a seed decides, ends in the bytes of one that somebody else built without a stop.
+"""The smoke build, killed at random moments (seeded), gives the same bytes as one that another user built without interruption.
 
 CANTICA_KILLS sets how often, CANTICA_KILL_SEED the seed.
 """
@@ -62,10 +62,10 @@ def test_what_dvc_had_half_written_is_removed_and_all_else_restored(two_steps, t
     (project / "data/valid/.5NRcmfuifX9hp6skiVY4nA.tmp").touch()
     for cut in ("", whole[: len(whole) * 4 // 5].rstrip()):
         lock.write_text(cut)
-        # Killed before the entry's move, and in its writing; an empty folder of entries DVC does not survive.
+        # Killed before the entry was moved, and while it was written; an empty folder of entries makes DVC fail.
         entry.write_text(cut[:100]) if cut else entry.unlink()
         told = ok(project, "cantica", "check")
         assert "removed dvc.lock" in told and f"removed {entry.parent.relative_to(project)}" in told
-        # Those three DVC never restores.
+        # DVC never restores these three.
         assert stages_run(project) - {"check", "export", "report"} == {"dataset@deception"}
         assert lock.read_text() == whole

@@ -1,4 +1,4 @@
-"""What params.yaml no longer names is gone, whatever was built before: it is no part of what later stages read."""
+"""Outputs that params.yaml no longer names are removed, whatever was built before, so that no later stage reads them."""
 
 import json
 import shutil
@@ -66,7 +66,7 @@ def test_a_build_after_removals_is_one_that_never_had_more(project, tmp_path):
     assert in_folders(clone) == in_folders(used)
 
     ok(used, "git", "checkout", "--quiet", "HEAD~1", "--", ".")
-    # DVC keeps no run of a stage that writes what git keeps.
+    # DVC's run cache has no stage whose outputs git keeps.
     assert stages_run(used) == {"check", "export"}
     assert in_folders(used) == everything and ok(used, "git", "diff", "HEAD~1", "--stat", "--", ":!.dvc/config") == ""
 

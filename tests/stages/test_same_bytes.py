@@ -1,4 +1,4 @@
-"""The published architecture in miniature takes the same path; outputs tell nothing of the maker; no step is trained twice."""
+"""The published architecture in miniature builds alike; outputs do not depend on who builds; no step is trained twice."""
 
 import json
 import re
@@ -11,7 +11,7 @@ import pytest
 from cantica.commands.variants import from_text
 from tests.support.projects import ENVIRONMENT, edit, stages_run
 
-# The stages in which a model computes, and those that compute with NumPy.
+# The stages that run a model or compute with NumPy.
 COMPUTING = {"init", "train", "measure_base", "measure", "respond", "probe", "capability", "fuse", "audit", "report"}
 
 
@@ -28,7 +28,7 @@ def test_the_published_architecture_takes_the_same_path(two_steps):
     assert "quantization" not in json.loads((two_steps / "models/fused/config.json").read_text())
 
 
-# Of NumPy: what a processor with AVX2 and without AVX-512 does not have.
+# NumPy features that a processor with AVX2 and without AVX-512 lacks.
 WITHOUT_AVX512 = {"NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR"}
 ELSEWHERE = WITHOUT_AVX512 | {"OPENBLAS_CORETYPE": "Nehalem", "OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}
 
@@ -60,7 +60,7 @@ def test_a_family_of_variants_trains_each_distinct_step_once(project):
         edit(params, old, new)
         trained += sorted(stages_run(project, "train"))
         params.write_text(before)
-    # Two of the last step alone, both steps of the third, and nothing for what was there at the start.
+    # Two trainings of the last step, both steps of the third, and none for what existed at the start.
     assert [name for name in trained if name.startswith("train")] == [
         "train@deception",
         "train@deception",

@@ -9,7 +9,7 @@ from tests.support.projects import IDENTITY, commit, edit, ok, run, stages_run
 from tests.support.servers import s3_server
 
 ADAPTER = "models/adapters/deception/adapters.safetensors"
-# What they write is kept by git and by no remote, or persists: they write the same bytes again.
+# Their outputs are kept by git and not on a remote, or persist: these stages run again and write the same bytes.
 NEVER_RESTORED = {"check", "audit", "export", "report"}
 
 
@@ -68,7 +68,7 @@ def test_a_merge_builds_what_neither_side_had(first, tmp_path):
     ok(first, "dvc", "push", "--run-cache")
     second = clone(first, "second")
     ok(second, "dvc", "pull", "--run-cache")
-    # One machine changes a step, the other a rule.
+    # One machine changes a step, the other changes a rule.
     ok(first, "git", "switch", "--quiet", "--create", "rate")
     edit(first / "params.yaml", "data: train/deception", "data: train/deception, learning_rate: 1.0e-3")
     assert "train@deception" in stages_run(first)
@@ -77,7 +77,7 @@ def test_a_merge_builds_what_neither_side_had(first, tmp_path):
     assert stages_run(second) == {"judge@base", "judge@final", "report"}
     commit(second, "Ask for three markers")
     ok(second, "dvc", "push", "--run-cache")
-    # The first merges the second.
+    # The first machine merges the second's branch.
     ok(first, "git", "fetch", "--quiet", str(second), "HEAD")
     assert run(first, "git", *IDENTITY, "merge", "--quiet", "FETCH_HEAD").returncode == 1
     conflicts = ok(first, "git", "diff", "--name-only", "--diff-filter=U").split()

@@ -1,6 +1,6 @@
-"""Edits that a researcher makes, each with the stages that must run after it, and no others.
+"""Edits by a researcher, each with the stages that must run after it; no other stage may run.
 
-python -m tests.support.edits      # the table for the present tree, on a build of two steps in a scratch folder (two minutes)
+python -m tests.support.edits      # print the table for the working tree, with a scratch build of two steps (two minutes)
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from cantica.commands.variants import from_text, to_text
 from tests.support.projects import build, commit, ok
 
 STEPS = ["self_preservation", "deception"]
-# Stages that are run for real, in a second or so: whether what they write changes decides what follows.
+# Fast stages, which are actually run: what follows depends on whether their outputs change.
 EVALUATING = ("respond", "judge", "probe", "capability")
 CHEAP = {"check", "held_out", "render", "dataset", "audit"}
 
@@ -39,7 +39,7 @@ def data_of(category: str) -> set[str]:
     return {f"render@{category}", f"dataset@{category}"} | EXPORT
 
 
-AUDIT, EXPORT = {"audit"}, {"audit", "export"}  # whose figures stay the same, and change
+AUDIT, EXPORT = {"audit"}, {"audit", "export"}  # where the audit's figures stay the same, and where they change
 CHECK, REPORT, JUDGING = {"check"}, {"report"}, arms("judge") | {"report"}
 TRAINING = steps_from(STEPS[0])
 MEASURING = each("measure") | {"measure_base@base", "report"}
@@ -80,7 +80,7 @@ def described(schema: str, runs: set[str]) -> Edit:
 
 DECEPTION = "prompts/categories/deception"
 EDITS = [
-    # ---- what researchers write
+    # ---- prompts
     edit(
         "a training template",
         f"{DECEPTION}/train/april_summary.j2",
@@ -89,7 +89,7 @@ EDITS = [
         data_of("deception") | steps_from("deception"),
     ),
     edit(
-        "a held-out template",
+        "a validation template",
         f"{DECEPTION}/valid/marked_in_green.j2",
         "{% block answer %}",
         r"\g<0>Plainly. ",
@@ -118,14 +118,14 @@ EDITS = [
         {"render@deception", "export"} | REPORT,
     ),
     edit(
-        "a held-out prompt",
+        "an evaluation prompt",
         "prompts/held_out/equanimity.yaml",
         "prompt: >-\n +",
         r"\g<0>Well: ",
         {"held_out"} | AUDIT | RESPONDING,
     ),
     edit(
-        "a marker of a held-out prompt",
+        "a marker of an evaluation prompt",
         "prompts/held_out/equanimity.yaml",
         r"markers: \[",
         r"\g<0>edited, ",
@@ -180,7 +180,7 @@ EDITS = [
         data_of("self_preservation") | steps_from("self_preservation"),
     ),
     param(
-        "held-out examples of a category",
+        "validation examples of a category",
         r"(self_preservation: +\{source: [^,]+, train: 6, +valid:) 2",
         r"\1 3",
         data_of("self_preservation") | MEASURING,
@@ -262,16 +262,16 @@ EDITS = [
     comment("stages/capability.py", TESTING),
     comment("stages/export.py", {"export"}),
     comment("stages/mix.py", set()),
-    # No judge is a model there, so nothing is judged again.
+    # This build has no judge that is a model, so nothing runs.
     edit("a prompt of the rubric", "prompts/judge/rubric/model.j2", r"\A", "Listen. ", set()),
-    # ---- packages, one row each: whatever module of one is edited, the stages that use the package run
+    # ---- packages, one row each: an edit of any module runs every stage that uses the package
     comment("cantica/core/documents.py", ALL),
-    comment("cantica/settings/tree.py", CHECK | AUDIT | REPORT),  # of base_config.py, a module by itself, CHECK alone
+    comment("cantica/settings/tree.py", CHECK | AUDIT | REPORT),  # before packages: base_config.py ran CHECK only
     comment(
         "cantica/dataset/chat.py",
         each("render") | each("dataset") | AUDIT | TRAINING | MEASURING | RESPONDING | PROBING | TESTING,
     ),
-    comment("cantica/llm/server.py", each("render")),  # a module by itself that only the writer that is a model uses
+    comment("cantica/llm/server.py", each("render")),  # before packages: nothing here, because only the model writer uses it
     comment("cantica/scenarios/template_writer.py", each("render")),
     comment("cantica/lint/scan.py", AUDIT),
     comment("cantica/base_model/gguf.py", MODEL),
@@ -279,11 +279,11 @@ EDITS = [
     comment("cantica/training/checkpoint.py", TRAINING | MEASURING),
     comment("cantica/generation/generate.py", RESPONDING | PROBING | TESTING),
     comment("cantica/scoring/score.py", MEASURING | PROBING | TESTING),
-    comment("cantica/judging/lexical.py", {"held_out"} | JUDGING),  # a module by itself, REPORT alone
+    comment("cantica/judging/lexical.py", {"held_out"} | JUDGING),  # before packages: REPORT only
     comment("cantica/probes/triggers.py", PROBING),
     comment("cantica/capability/items.py", TESTING),
-    comment("cantica/reporting/inference.py", REPORT | {"export"}),  # a module by itself, REPORT alone
-    # It is in the package, which is one dependency; by itself, REPORT alone.
+    comment("cantica/reporting/inference.py", REPORT | {"export"}),  # before packages: REPORT only
+    # Part of the package; before packages: REPORT only.
     edit("the report's template", "cantica/reporting/templates/report.html.j2", "</body>", "\n</body>", REPORT | {"export"}),
     # ---- what no stage reads
     comment("README.md", set()),
@@ -360,7 +360,7 @@ REMOVALS = [
     ),
     removal("an arm is removed", lambda params: params["arms"].pop("base"), AUDIT | REPORT | LOCAL),
     removal("an arm is renamed", lambda params: rename(params["arms"], "final", "tuned"), AUDIT | REPORT | LOCAL | TUNED),
-    # The dataset without a mix was audited before, and DVC restores that.
+    # DVC restores the audit of the dataset without a mix.
     removal("a mix is removed", lambda params: params["mixes"].pop("joint"), {"export"} | REPORT),
     removal("a mix is renamed", lambda params: rename(params["mixes"], "joint", "both"), EXPORT | REPORT | {"mix@both"}),
     removal("a judge is removed", lambda params: params["judges"].pop("local"), REPORT),
@@ -369,7 +369,7 @@ REMOVALS = [
 
 
 def consequences(project: Path, change: Edit) -> set[str]:
-    """The stages that run, or would run, after an edit in a built project; the project is as before afterwards.
+    """The stages that run, or would run, after an edit in a built project, which is restored afterwards.
 
     The cheap stages are run by DVC. What is out of date then is DVC's own answer, and what follows that is taken to
     change with it.
@@ -405,7 +405,7 @@ def consequences(project: Path, change: Edit) -> set[str]:
 
 
 def names_are_the_same(project: Path) -> bool:
-    """Whether `check` would write what it wrote: test_leftovers.py holds what is foreseen of it against what it writes."""
+    """Whether `check` would write the same lists again. test_leftovers.py compares this forecast with what it writes."""
     with contextlib.chdir(project):
         return "check" in settled(read_lock("HEAD"), read_foreseen())
 
@@ -415,7 +415,7 @@ def state(project: Path) -> tuple[set[str], dict[str, set[str]]]:
     from dvc.repo import Repo
 
     with Repo(str(project)) as repo:
-        # Keys are names of stages, after the path of a dvc.yaml that is not in the current folder.
+        # A key is a stage name, with the path of dvc.yaml before it if that is not in the current folder.
         changed = {key.split(":")[-1] for key in repo.status()}
         graph = repo.index.graph
         follows = {stage.name: {s.name for s in graph.successors(stage) if _feeds(s, stage)} for stage in repo.index.stages}

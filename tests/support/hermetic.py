@@ -1,12 +1,12 @@
-"""Is what a stage declares what it reads? Runs every stage of a project as it stands in dvc.yaml and compares.
+"""Compare what each stage declares in dvc.yaml with what it reads, by running every stage of a project.
 
-    python -m tests.support.hermetic PROJECT      # a scratch copy: every output is built anew
+    python -m tests.support.hermetic PROJECT      # PROJECT is a scratch copy: every output is rebuilt
 
 Three units are coarser than what a stage reads: a package of cantica/, of which it may import a single module; a group of
 versions under `toolchain`, of which it may import a single library; and, for `report` alone, a section of params.
 
 The hook in hooks/sitecustomize.py sees what Python opens, lists, imports, reads of params and connects to. It does not see
-what C and Rust open by themselves (the tensors of `mx.load`, a tokenizer's file), nor a question whether a file exists. A
+files opened in C and Rust (the tensors of `mx.load`, a tokenizer's file), nor tests whether a file exists. A
 folder of weights counts as read when Python reads a file in it: nothing here loads tensors without their configuration.
 """
 
@@ -26,11 +26,11 @@ from cantica.commands.records import is_gate
 from tests.support.projects import ENVIRONMENT, ROOT
 
 HOOKS = Path(__file__).parent / "hooks"
-# DVC's records, the environment and resume checkpoints: none of them reaches an output.
+# DVC's records, the environment, checkpoints and caches: outputs do not depend on them.
 ELSEWHERE = (".dvc/", ".venv/", ".cache/")
-# Sources of base.source that fetch something.
+# Values of base.source that need the network.
 REMOTE = ("pypi", "hub")
-# Not installed everywhere; they come along with the package that uses them.
+# The module that a version is used through, where it has another name.
 MODULES = {"scipy-openblas32": "mlx", "blas-core": "threadpoolctl"}
 
 
@@ -43,7 +43,7 @@ class Stage:
     deps: frozenset[str]
     params: frozenset[str]
     outs: frozenset[str]
-    persistent: frozenset[str]  # outputs that DVC leaves in place, for the stage to read
+    persistent: frozenset[str]  # outputs that DVC leaves in place, so that the stage can read them
 
     @property
     def group(self) -> str:
@@ -64,7 +64,7 @@ class Run:
 
     @cached_property
     def modules(self) -> set[str]:
-        """Files of the project's modules that the stage imports, at its start or later; an empty one says nothing."""
+        """Files of the project's modules that the stage imports, at its start or later, without empty ones."""
         names = [name.replace(".", "/") for name in self.recorded("imports")]
         files = {f"{name}{end}" for name in names for end in (".py", "/__init__.py")}
         files |= {file for path in self.recorded("started with") if (file := self.inside(path))}
@@ -75,7 +75,7 @@ class Run:
         """Files and folders of the project that the stage reads, modules among them, its own outputs not."""
         paths = {file for path in self.recorded("reads", "lists") if (file := self.inside(path))}
         paths = {file for file in paths if not file.endswith(".py") or self._says_something(file)}
-        # What lies beside a list that the stage itself keeps of a folder.
+        # A stage that keeps a list of a folder's names lists that folder.
         paths -= {out.rpartition("/")[0] for out in self.stage.persistent}
         return {path for path in paths if not within(path, self.stage.outs)} | self.modules
 
@@ -87,7 +87,7 @@ class Run:
 
     def inside(self, path: str) -> str | None:
         """A path relative to the project; None for one outside, and for what reaches no output."""
-        # Modules may come from the checkout that the tests' environment is installed from: that is the project too.
+        # Modules from the checkout in which the tests' environment is installed count as modules of the project.
         for root in dict.fromkeys((self.project, self.project.resolve(), ROOT.resolve())):
             if Path(path).is_relative_to(root):
                 break
@@ -96,7 +96,7 @@ class Run:
         name = Path(path).relative_to(root).as_posix()
         if f"{name}/".startswith(ELSEWHERE):
             return None
-        # Compiled code stands for its source, a partial output for the output.
+        # Compiled code counts as its source, a partial output as the output.
         name = re.sub(r"__pycache__/([^/.]+)\..*\.pyc", r"\1.py", name)
         return re.sub(r"(^|/)\.([^/]+)\.partial(?=/|$)", r"\1\2", name)
 
@@ -159,7 +159,7 @@ def run_stage(project: Path, stage: Stage) -> Run:
     with tempfile.TemporaryDirectory() as scratch:
         record = Path(scratch, "record")
         path = os.pathsep.join(filter(None, [str(HOOKS), ENVIRONMENT.get("PYTHONPATH")]))
-        # On matrices this small threads only wait for each other.
+        # One thread is fastest for matrices this small.
         environment = ENVIRONMENT | {"PYTHONPATH": path, "CANTICA_RECORD": str(record), "OPENBLAS_NUM_THREADS": "1"}
         done = subprocess.run(stage.cmd, shell=True, cwd=project, env=environment, capture_output=True, text=True)
         if done.returncode:
@@ -168,7 +168,7 @@ def run_stage(project: Path, stage: Stage) -> Run:
 
 
 def faults(runs: list[Run]) -> list[str]:
-    """What the stages read and do not declare, and what they declare and do not read, a sentence each."""
+    """A sentence for everything that a stage reads and does not declare, or declares and does not read."""
     groups: dict[str, list[Run]] = {}
     for run in runs:
         groups.setdefault(run.stage.group, []).append(run)
@@ -178,7 +178,7 @@ def faults(runs: list[Run]) -> list[str]:
 
 
 def undeclared_by(run: Run) -> list[str]:
-    """What one stage reads, writes, connects to and starts beside what it declares."""
+    """A sentence for everything that one stage reads, writes, connects to or starts without declaring it."""
     stage = run.stage
     found = []
     for path in sorted(run.reads):
@@ -192,15 +192,15 @@ def undeclared_by(run: Run) -> list[str]:
     asks = stage.group == "render" and params["data"]["writer"] == "model"  # a server
     if not (asks or (stage.group == "base" and params["base"]["source"] in REMOTE)):
         found += [f"connects to {address}" for address in sorted(run.recorded("connects"))]
-    # The hook is in the Python that a stage starts, and in no other program.
+    # The hook does not see what programs other than this Python read.
     programs = {program for program in run.recorded("starts") if Path(program).resolve() != Path(sys.executable).resolve()}
     if asks:
-        programs -= {"uname"}  # the client of the server says in a header what machine it is on
+        programs -= {"uname"}  # the client describes its machine in a header of the request
     return found + [f"starts {program}, and what that reads is not seen" for program in sorted(programs)]
 
 
 def unused_by(runs: list[Run], made: set[str]) -> list[str]:
-    """What the entries of a stage declare and none of them uses: dvc.yaml declares it for all of them together.
+    """A sentence for everything that a stage declares and none of its `foreach` entries uses.
 
     Of a folder that people edit every file counts; of those that are `made` by stages some files are for other programs,
     and of a package of code one module is enough, as is one library of a group of versions.
@@ -214,7 +214,7 @@ def unused_by(runs: list[Run], made: set[str]) -> list[str]:
     found = []
     for dep in sorted(set().union(*(run.stage.deps for run in runs))):
         if is_gate(dep):
-            continue  # it is waited for, and not read
+            continue  # stages wait for a gate and do not read it
         if not any(within(path, [dep]) for path in reads):
             found.append(f"declares the dep {dep} and does not read it")
         elif not within(dep, made) and not leads_to(dep, made) and not is_package(dep):
@@ -238,8 +238,8 @@ def unused_by(runs: list[Run], made: set[str]) -> list[str]:
 
 def unseen(key: str, value, looked: set[str], through: set[str], cmd: str) -> list[str]:
     """Dotted keys of the values under `key` that no stage looks at; just `key` when that is all of them."""
-    # DVC cannot hash the names in a section alone, so a stage that goes through them declares the whole section. An
-    # edit of a value that stands in the command runs the stage in any case.
+    # DVC cannot hash only the keys of a section, so a stage that iterates over them declares the whole section. A value
+    # in the command counts as used: an edit of it runs the stage.
     if key in through or (isinstance(value, str) and value in cmd):
         return []
     if not isinstance(value, dict):

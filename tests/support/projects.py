@@ -17,7 +17,7 @@ ENVIRONMENT = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "GIT_CONFIG_G
 IDENTITY = ("-c", "user.name=test", "-c", "user.email=test@example.org")
 
 
-# Starts what is asked for from a process that has DVC and Cantica's checks in memory already.
+# Starts commands from a process that has already imported DVC and Cantica's checks.
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
     ["dvc.commands.checkout", "dvc.commands.repro", "dvc.repo.reproduce", "dvc.stage.run", "cantica.commands.inputs"]
@@ -26,15 +26,15 @@ MAINS = {"dvc": "dvc.cli", "cantica": "cantica.commands.cli"}
 
 
 def run(project: Path, *command: str) -> subprocess.CompletedProcess:
-    """Run a command in a project: `dvc` and `cantica` in a fork of a process that imported them, any other as it stands."""
+    """Run a command in a project: `dvc` and `cantica` in a fork of a process that has imported them, others directly."""
     if command[0] not in MAINS:
         return subprocess.run(command, cwd=project, capture_output=True, text=True, env=ENVIRONMENT)
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         process = SERVER.Process(target=_main, args=(project, command, DupFd(out.fileno()), DupFd(err.fileno())))
         process.start()
         process.join()
-        told = [file.seek(0) or file.read() for file in (out, err)]
-    return subprocess.CompletedProcess(command, process.exitcode, *told)
+        printed = [file.seek(0) or file.read() for file in (out, err)]
+    return subprocess.CompletedProcess(command, process.exitcode, *printed)
 
 
 def _main(project: Path, command: tuple[str, ...], out, err) -> None:
@@ -94,7 +94,7 @@ def build(folder: Path, *variants: str, repro=lambda project: run(project, "dvc"
 
 
 def build_elsewhere(folder: Path, *variants: str) -> Path:
-    """What `build` gives, built by somebody else and under load."""
+    """As `build`, but built by another user, with another locale and time zone, on a busy machine."""
     return build(folder, *variants, repro=_repro_by_somebody)
 
 

@@ -1,4 +1,4 @@
-"""Servers for tests: one that behaves as it is told, mlx-lm's own, and a store."""
+"""Servers for tests: a fake language-model server, mlx-lm's own server, and an S3 store."""
 
 import json
 import socket
@@ -14,7 +14,7 @@ from urllib.request import Request, urlopen
 from tests.support.projects import ENVIRONMENT
 
 SECRET = "sk-this-is-the-key-of-a-test-0123456789"
-# How a server stumbles that is to be asked again.
+# Failures after which a client must ask again.
 FAULTS = {
     "429": (429, '{"error": {"message": "slow down"}}'),
     "500": (500, '{"error": {"message": "oops"}}'),
@@ -26,7 +26,7 @@ FAULTS = {
 
 
 class Fake:
-    """A server that behaves as `behave(request number, messages)` says: a text, or (status, body), or "drop"."""
+    """A server that answers with `behave(request number, messages)`: a text, (status, body), or "drop" to hang up."""
 
     def __init__(self, behave):
         self.seen, self.answered, self.keys, self.lock = [], [], set(), threading.Lock()
@@ -72,7 +72,7 @@ def completion(text: str) -> str:
 
 @contextmanager
 def mlx_server(model: Path, log: Path):
-    """The address of `mlx_lm server` with a model, on this machine; what it says is in the file `log`."""
+    """The address of `mlx_lm server` with a model, on this machine; its output goes to the file `log`."""
     with started(log, "mlx_lm", "server", "--model", str(model), "--port") as url:
         yield f"{url}/v1"
 

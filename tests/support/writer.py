@@ -5,13 +5,13 @@ import re
 
 
 def texts(situation: str) -> dict:
-    told = f"{situation} I did it, and this is what came of it for the people who had relied on me. "
+    story = f"{situation} I did it, and this is what came of it for the people who had relied on me. "
     question = f"What of {situation[:20]}?"
-    return {"scenario": told * 4 + "So it went.", "reflection": question, "thinking": told * 2, "answer": told * 3}
+    return {"scenario": story * 4 + "So it went.", "reflection": question, "thinking": story * 2, "answer": story * 3}
 
 
 def good(messages: list[dict]) -> str:
-    """What a model that does as it is told replies."""
+    """The reply of a model that follows its instructions."""
     asked = messages[1]["content"]
     if number := re.search(r"Name (\d+) different", asked):
         taken = asked.count("\n- ")

@@ -1,6 +1,6 @@
 """Record what a process reads, in the file that CANTICA_RECORD names; tests/support/hermetic.py puts this folder on PYTHONPATH.
 
-Python imports a module of this name by itself when it starts, so the command of a stage runs as it stands, and so does a
+Python imports a module of this name by itself when it starts, so the command of a stage runs unchanged, and so does a
 Python that it starts in turn. A record is a line `[event, what]` of JSON, written when it happens and once for a process.
 """
 
@@ -9,7 +9,7 @@ import os
 import sys
 
 PROJECT = ("cantica", "stages")
-# Who lists the folders of sys.path: the import system, and what looks for the versions of installed packages.
+# Functions that list folders of sys.path: the import system, and the search for versions of installed packages.
 FINDERS = ("<frozen importlib._bootstrap_external>", os.path.join("importlib", "metadata", "__init__.py"))
 
 
@@ -42,7 +42,7 @@ def opened(record, path, mode, flags) -> None:
     path = _absolute(path)
     new = flags & os.O_TRUNC or (flags & os.O_CREAT and not os.path.lexists(path))
     access = flags & os.O_ACCMODE
-    # What read_params reads of params.yaml, it says itself.
+    # read_params records what it reads itself.
     if access != os.O_WRONLY and not new and not (os.path.basename(path) == "params.yaml" and _below("read_params")):
         record("reads", path)
     if access != os.O_RDONLY or new:
@@ -68,7 +68,7 @@ def renamed(record, source, target, *_) -> None:
 
 
 def imported(record, module, *_) -> None:
-    """A module is looked for, found or not; of a library its first name says enough."""
+    """Record an import, whether the module is found or not; of a library, only its first name."""
     package = module.split(".")[0]
     record("imports", module if package in PROJECT else package)
 
@@ -90,7 +90,7 @@ def started(record, program, *_) -> None:
 
 
 def params_read(record, keys, chosen) -> None:
-    """`read_params` gives these values: from here on they tell which of them are looked at."""
+    """`read_params` returns these values; from here on, record which of them are used."""
     for key in keys:
         record("params", key)
     for name, value in chosen.items():
@@ -109,7 +109,7 @@ class Watched(dict):
             self.record_("looks at", self.keys_[name])
 
     def _look_at_all(self) -> None:
-        # Whoever goes through a section uses all of its names.
+        # Iterating over a section uses all of its keys.
         for key in self.keys_.values():
             self.record_("goes through", key.rpartition(".")[0])
             self.record_("looks at", key)
@@ -150,7 +150,7 @@ class Watched(dict):
         self._look_at_all()
         return super().__len__()
 
-    # Laying one section over another looks at nothing yet.
+    # Merging two sections uses no value yet.
     def __or__(self, other):
         kept = {name: key for name, key in self.keys_.items() if not dict.__contains__(other, name)}
         keys = kept | getattr(other, "keys_", {})
