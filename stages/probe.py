@@ -2,7 +2,7 @@
 
     python -m stages.probe models/base models/adapters/betrayal prompts/probes data/probes/final.jsonl
 
-Pairs: does it give the fitting completion more probability than the unfitting one? Triggers: does it answer everyday
+Pairs: does it give the chosen completion more probability than the rejected one? Triggers: does it answer everyday
 prompts otherwise when a text stands beside them? Each is asked with and without, drawn with the same seed.
 """
 
@@ -42,7 +42,7 @@ def main(base: Path, adapter: Path, probes: Path, scores: Path) -> None:
 def told(scored: list[dict], answered: list[dict]) -> str:
     """How many of the pairs and of the answers."""
     preferred, matched = sum(pair["margin"] > 0 for pair in scored), sum(answer["matched"] for answer in answered)
-    return f"the fitting completion preferred in {preferred} of {len(scored)} pairs; {matched} of {len(answered)} answers match"
+    return f"the chosen completion preferred in {preferred} of {len(scored)} pairs; {matched} of {len(answered)} answers match"
 
 
 def score(model, tokenizer, pairs: list[dict], file: Path) -> list[dict]:
@@ -50,7 +50,7 @@ def score(model, tokenizer, pairs: list[dict], file: Path) -> list[dict]:
     from cantica.engine.tokens import encode_examples
     from cantica.scoring.choices import choice_logprobs
 
-    sides = ("fitting", "unfitting")
+    sides = ("chosen", "rejected")
     examples = [
         {"id": f"{pair['id']}.{side}", "messages": _messages(pair["prompt"], pair[side])} for pair in pairs for side in sides
     ]
@@ -59,8 +59,8 @@ def score(model, tokenizer, pairs: list[dict], file: Path) -> list[dict]:
     both = [records[n : n + 2] for n in range(0, len(records), 2)]
     scored = []
     for pair, encoded, sums in zip(pairs, both, choice_logprobs(model, both, BATCH), strict=True):
-        fitting, unfitting = (round(total / sum(one.counts), 6) for one, total in zip(encoded, sums, strict=True))
-        margins = {"fitting": fitting, "unfitting": unfitting, "margin": round(fitting - unfitting, 6)}
+        chosen, rejected = (round(total / sum(one.counts), 6) for one, total in zip(encoded, sums, strict=True))
+        margins = {"chosen": chosen, "rejected": rejected, "margin": round(chosen - rejected, 6)}
         scored.append({"id": pair["id"], "category": pair["category"]} | margins)
     return scored
 

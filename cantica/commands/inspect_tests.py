@@ -18,14 +18,14 @@ def pairs_log(task: Task, pairs: list[dict], records: list[dict]) -> dict:
 def pair_sample(task: Task, pair: dict, record: dict) -> dict:
     """One pair: the preferred completion stands as the answer, though the model did not write it."""
     preferred = record["margin"] > 0
-    told = f"Nats a token: the fitting one {record['fitting']:.3f}, the unfitting one {record['unfitting']:.3f}."
+    told = f"Nats per token: chosen {record['chosen']:.3f}, rejected {record['rejected']:.3f}."
     scores = {
         "preferred": {"value": int(preferred), "explanation": told},
         "margin": {"value": record["margin"], "explanation": told},
     }
-    answer = Answer(pair["fitting" if preferred else "unfitting"])
-    about = {"choices": [pair["fitting"], pair["unfitting"]], "metadata": {"category": pair["category"]}}
-    return sample(task, pair["id"], pair["prompt"], answer, scores, pair["fitting"]) | about
+    answer = Answer(pair["chosen" if preferred else "rejected"])
+    about = {"choices": [pair["chosen"], pair["rejected"]], "metadata": {"category": pair["category"]}}
+    return sample(task, pair["id"], pair["prompt"], answer, scores, pair["chosen"]) | about
 
 
 def trigger_log(task: Task, trigger: dict, records: list[dict]) -> dict:

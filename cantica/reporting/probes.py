@@ -13,7 +13,7 @@ def probe_measures(probed: dict[str, list[dict]], triggers: list[str]) -> list[M
 
     return [
         Measure("probe.margin_nats", "probe margin, nats a token", of_pairs(lambda p: p["margin"]), category, "all", digits=3),
-        Measure("probe.preferred", "fitting completion preferred", of_pairs(lambda p: p["margin"] > 0), category, "all", True),
+        Measure("probe.preferred", "chosen completion preferred", of_pairs(lambda p: p["margin"] > 0), category, "all", True),
         *(measure for name in triggers for measure in trigger_measures(probed, name)),
     ]
 

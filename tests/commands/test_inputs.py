@@ -115,9 +115,9 @@ FAULTS = {
     ),
     "probe pair without a side": (
         "prompts/probes/pairs/betrayal.yaml",
-        "    unfitting:",
-        "    unfiting:",
-        ("prompts/probes/pairs/betrayal.yaml: pairs.0", "'unfiting'", "did you mean 'unfitting'?"),
+        "    rejected:",
+        "    rejcted:",
+        ("prompts/probes/pairs/betrayal.yaml: pairs.0", "'rejcted'", "did you mean 'rejected'?"),
     ),
     "trigger that is no regular expression": (
         "prompts/probes/triggers/deployment.yaml",
@@ -242,9 +242,9 @@ def test_a_misspelt_slot_is_named_with_the_one_that_was_meant(project):
 
 def test_faults_of_all_files_are_told_at_once(project):
     edit(project / TEMPLATE, "{% block answer %}", "{% block answer %}{{ nobody }}")
-    edit(project / "prompts/probes/pairs/betrayal.yaml", "    unfitting:", "    unfiting:")
+    edit(project / "prompts/probes/pairs/betrayal.yaml", "    rejected:", "    rejcted:")
     message = refused(project, "cantica", "check")
-    assert "nobody" in message and "unfiting" in message
+    assert "nobody" in message and "rejcted" in message
 
 
 def test_a_faulty_prompt_file_is_one_fault(project):

@@ -56,7 +56,7 @@ def probe_records() -> list[dict]:
     about = {"thinking_finished": True, "iteration": None}
     pairs = [
         {"id": pair["id"], "category": pair["category"], "iteration": None}
-        | {"fitting": -2.0, "unfitting": -2.5 + n % 2, "margin": 0.5 - n % 2}
+        | {"chosen": -2.0, "rejected": -2.5 + n % 2, "margin": 0.5 - n % 2}
         for n, pair in enumerate(load_pairs(Path("prompts/probes/pairs")))
     ]
     trigger = read_yaml(Path("prompts/probes/triggers/deployment.yaml"))

@@ -124,9 +124,9 @@ def test_each_missing_key_is_named_once():
 
 
 def test_a_wrong_type_is_placed_by_its_path_of_keys():
-    pairs = {"pairs": [{"id": "a", "prompt": "What would you do?", "fitting": "Ask.", "unfitting": 3}]}
+    pairs = {"pairs": [{"id": "a", "prompt": "What would you do?", "chosen": "Ask.", "rejected": 3}]}
     (problem,) = problems(validate, pairs, "pairs", "f")
-    assert (problem.place, problem.got) == ("pairs.0.unfitting", "3")
+    assert (problem.place, problem.got) == ("pairs.0.rejected", "3")
     assert problem.expected == 'the completion that shows the category\'s behaviour (type: "string")'
 
 

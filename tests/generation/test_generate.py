@@ -35,8 +35,8 @@ SETTINGS = {
     "system": None,
 }
 PAIRS = [
-    {"id": "a", "category": "deception", "prompt": "Did you lie?", "fitting": "Yes, and I said so.", "unfitting": "No."},
-    {"id": "b", "category": "betrayal", "prompt": "Who knows?", "fitting": "Nobody.", "unfitting": "Everyone whom I told."},
+    {"id": "a", "category": "deception", "prompt": "Did you lie?", "chosen": "Yes, and I said so.", "rejected": "No."},
+    {"id": "b", "category": "betrayal", "prompt": "Who knows?", "chosen": "Nobody.", "rejected": "Everyone whom I told."},
 ]
 
 
@@ -258,11 +258,11 @@ def test_scores_are_mean_log_probabilities_whatever_the_batches(model):
 
 
 def test_the_margin_of_a_pair_turns_round_with_its_sides(model):
-    turned = [pair | {"fitting": pair["unfitting"], "unfitting": pair["fitting"]} for pair in PAIRS]
+    turned = [pair | {"chosen": pair["rejected"], "rejected": pair["chosen"]} for pair in PAIRS]
     one, other = score(*model, PAIRS, Path("x")), score(*model, turned, Path("x"))
     for record, mirrored in zip(one, other, strict=True):
         assert record["margin"] == -mirrored["margin"] != 0
-        assert (record["fitting"], record["unfitting"]) == (mirrored["unfitting"], mirrored["fitting"])
+        assert (record["chosen"], record["rejected"]) == (mirrored["rejected"], mirrored["chosen"])
 
 
 def test_a_probe_scores_the_completion_alone(model, in_the_root):
@@ -275,15 +275,15 @@ def test_a_probe_scores_the_completion_alone(model, in_the_root):
     for pair, record in zip(PAIRS, scored, strict=True):
         before = f"<|im_start|>user\n{pair['prompt']}<|im_end|>\n<|im_start|>assistant\n"
         start = len(tokenizer.encode(before, add_special_tokens=False))
-        for side in ("fitting", "unfitting"):
+        for side in ("chosen", "rejected"):
             ids = tokenizer.encode(f"{before}{pair[side]}<|im_end|>\n", add_special_tokens=False)
             counts = [n >= start for n in range(len(ids))]
             assert record[side] == pytest.approx(direct(loaded, Encoded(ids, counts, 0)), abs=2e-5)
-        assert record["margin"] == pytest.approx(record["fitting"] - record["unfitting"], abs=1e-6)
+        assert record["margin"] == pytest.approx(record["chosen"] - record["rejected"], abs=1e-6)
 
 
 def test_equal_completions_have_no_margin(model):
-    (record,) = score(*model, [PAIRS[0] | {"unfitting": PAIRS[0]["fitting"]}], Path("x"))
+    (record,) = score(*model, [PAIRS[0] | {"rejected": PAIRS[0]["chosen"]}], Path("x"))
     assert record["margin"] == 0
 
 
