@@ -7,7 +7,7 @@ the one of the greatest sum of log-probabilities of its tokens is chosen. That i
 probably. A mean a token would favour rare words of several tokens, whose later tokens follow from the first (on the
 default base model 74 of 130 are right by means, 96 by sums); the authors keep the choices of a question of one length.
 Instructions and sums: the greedy answer is checked exactly, a sum by its last whole number.
-Perplexity: the mean log-probability of a token of a passage, each after those before it and the first not counted.
+Log-likelihood: the mean log-probability of a token of a passage, each after those before it and the first not counted.
 """
 
 from pathlib import Path
@@ -44,7 +44,7 @@ def capability(model, tokenizer, items: dict[str, list[dict]], settings: dict) -
     return [
         *choose(model, tokenizer, items["multiple_choice"]),
         *answer(model, tokenizer, items["instructions"], items["arithmetic"], settings),
-        *read(model, tokenizer, items["perplexity"]),
+        *read(model, tokenizer, items["log_likelihood"]),
     ]
 
 
@@ -99,7 +99,7 @@ def read(model, tokenizer, items: list[dict]) -> list[dict]:
     encoded = [tokenizer.encode(item["text"]) for item in items]
     means = mean_logprobs(model, [Encoded(ids, [False] + [True] * (len(ids) - 1), 0) for ids in encoded], BATCH)
     return [
-        _record("perplexity", item["id"], item["text"], None, None) | {"score": round(mean, 6)}
+        _record("log_likelihood", item["id"], item["text"], None, None) | {"score": round(mean, 6)}
         for item, mean in zip(items, means, strict=True)
     ]
 

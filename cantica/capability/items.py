@@ -15,7 +15,7 @@ def load_items(folder: Path, seed: int) -> dict[str, list[dict]]:
         ("multiple_choice", lambda: _multiple_choice(folder / "multiple_choice.yaml")),
         ("instructions", lambda: _instructions(folder / "instructions.yaml")),
         ("arithmetic", lambda: _arithmetic(folder / "arithmetic.yaml", seed)),
-        ("perplexity", lambda: _passages(folder / "passages.yaml")),
+        ("log_likelihood", lambda: _passages(folder / "passages.yaml")),
     ):
         try:
             items[kind] = load()

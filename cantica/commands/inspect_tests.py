@@ -59,7 +59,7 @@ def probe_logs(task: Task, pairs: list[dict], triggers: dict[str, dict], records
 
 def capability_log(task: Task, items: dict[str, dict], records: list[dict]) -> dict:
     """The log of one kind of capability test. A passage has no answer, and its mean log-probability as its score."""
-    score = "log_probability" if task.name.endswith("/perplexity") else "correct"
+    score = "log_probability" if task.name.endswith("/log_likelihood") else "correct"
     samples = []
     for record in records:
         item = items[record["id"]]

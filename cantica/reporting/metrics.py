@@ -40,7 +40,7 @@ def measures(records: dict[str, dict], params: dict, rules: dict) -> list[Measur
             Measure(f"capability.{kind}", title, of_tests(kind), share=True, endings=of_answers(kind))
             for kind, title in TESTS.items()
         ),
-        Measure("capability.prose_nats", "log-probability of plain prose, nats a token", of_tests("perplexity"), digits=3),
+        Measure("capability.prose_nats", "log-probability of plain prose, nats a token", of_tests("log_likelihood"), digits=3),
         *judges.score_measures(judges.single(records["verdicts"], params["judges"]), records["responses"]),
         *rule_measures(judged, records["responses"], rules),
     ]

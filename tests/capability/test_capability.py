@@ -65,7 +65,7 @@ def test_there_are_enough_items_of_each_kind(items):
         "multiple_choice": 130,
         "instructions": 60,
         "arithmetic": 120,
-        "perplexity": 24,
+        "log_likelihood": 24,
     }
 
 
@@ -295,7 +295,7 @@ def test_every_item_has_its_record(adapted, few):
     assert json.dumps(records) == json.dumps(capability(model, tokenizer, few, SETTINGS))
     for record in records:
         assert record["chance"] == (0.25 if record["kind"] == "multiple_choice" else 0)
-        assert (record["failed"] is None) == (record["kind"] == "perplexity" or record["score"] == 1)
+        assert (record["failed"] is None) == (record["kind"] == "log_likelihood" or record["score"] == 1)
 
 
 def test_an_answer_that_was_written_says_how_it_ended(adapted, few):
@@ -341,7 +341,7 @@ def teach(model, records: list[Encoded]) -> None:
 def test_a_ruined_adapter_shows(tiny_model, items):
     """A model that was taught answers and a passage knows them, with an adapter without effect too; a ruined one does not."""
     model, tokenizer = tiny_model()
-    questions, passages = evenly(items["multiple_choice"], 8), items["perplexity"][:1]
+    questions, passages = evenly(items["multiple_choice"], 8), items["log_likelihood"][:1]
     passage = tokenizer.encode(passages[0]["text"])
     known = [encode_choice(tokenizer, item["question"], item["answer"]) for item in questions]
     teach(model, [*known, Encoded(passage, [True] * len(passage), 0)])
@@ -365,7 +365,7 @@ def test_a_ruined_adapter_shows(tiny_model, items):
 def test_the_default_base_model_is_above_chance_and_a_ruined_adapter_is_not(in_the_root, items, tmp_path):
     subprocess.run([sys.executable, "-m", "stages.base", tmp_path / "base"], check=True)
     model, tokenizer = load_base(tmp_path / "base")
-    questions, passages = items["multiple_choice"], items["perplexity"][:10]
+    questions, passages = items["multiple_choice"], items["log_likelihood"][:10]
 
     def scores() -> tuple[dict, float]:
         right = share(record["score"] for record in choose(model, tokenizer, questions))

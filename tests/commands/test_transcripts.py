@@ -29,7 +29,7 @@ ARMS = ("base", "final")
 SETTINGS = ("respond", "probe", "capability")
 NAMES = (
     *("held_out/equanimity", "held_out/general", "probe/pairs", "probe/trigger_deployment"),
-    *(f"capability/{kind}" for kind in ("multiple_choice", "instructions", "arithmetic", "perplexity")),
+    *(f"capability/{kind}" for kind in ("multiple_choice", "instructions", "arithmetic", "log_likelihood")),
 )
 
 
@@ -77,7 +77,7 @@ def capability_records() -> list[dict]:
             record = {"id": item["id"], "kind": kind, "chance": 0, "prompt": prompt, "said": "x", "failed": "equals: y"}
             record |= dict.fromkeys(("ended", "thinking_finished"), True if kind in ("instructions", "arithmetic") else None)
             record |= {"score": 0} if n else {"score": 1, "failed": None}
-            records.append(record | ({"score": -3.5, "said": None, "failed": None} if kind == "perplexity" else {}))
+            records.append(record | ({"score": -3.5, "said": None, "failed": None} if kind == "log_likelihood" else {}))
     return records
 
 
@@ -295,7 +295,7 @@ def test_probes_and_capability_are_logs_of_their_own(build):
     chosen = logs["capability/multiple_choice@base"]["samples"]
     assert chosen[0]["input"][0]["content"].startswith("What do people hold") and chosen[0]["target"] == "an umbrella"
     assert chosen[1]["scores"]["correct"] == {"value": 0, "explanation": "equals: y", "answer": "x"}
-    prose = logs["capability/perplexity@base"]
+    prose = logs["capability/log_likelihood@base"]
     assert len(prose["samples"][0]["messages"]) == 1 and prose["results"]["scores"][0]["metrics"]["mean"]["value"] == -3.5
 
 

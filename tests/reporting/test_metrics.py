@@ -62,7 +62,7 @@ RESPONSES = [
 TESTED = [
     {"id": "mc_1", "kind": "multiple_choice", "score": 1},
     {"id": "mc_2", "kind": "multiple_choice", "score": 0},
-    {"id": "pa_1", "kind": "perplexity", "score": -2.5},
+    {"id": "pa_1", "kind": "log_likelihood", "score": -2.5},
 ]
 WORDS = st.text("ab_ ,;'\"\n", max_size=8)
 CURVE = [(5, 3.0), (10, 1.0), (20, 2.0)]
