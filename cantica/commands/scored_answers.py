@@ -7,7 +7,7 @@ from cantica.commands.scores import RULES, Scores, first_of
 from cantica.core.documents import iterate_jsonl, raise_any, read_jsonl, validate_records
 from cantica.core.errors import Problem, did_you_mean
 from cantica.dataset.words import COMMON
-from cantica.judging.rules import judge, words
+from cantica.judging.apply_rules import judge, words
 
 
 def holds_answers(file: Path) -> bool:

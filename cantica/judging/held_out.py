@@ -1,17 +1,36 @@
-"""The held-out prompts that every arm answers."""
+"""The evaluation prompts in `prompts/held_out/`, which every arm answers."""
 
 from pathlib import Path
+from typing import NotRequired, TypedDict
 
 from cantica.core.documents import raise_any, read_yaml, repeated_ids, validate
 from cantica.core.errors import InputError, Problem, did_you_mean
 
 
-def load_prompts(folder: Path) -> list[dict]:
-    """Every prompt of `<kind>.yaml` in a folder, in order of kind and place, with its `kind` and `group`.
+class JudgedPrompt(TypedDict):
+    """The parts of a prompt that the rules use: its kind, its text, and the words that a good answer would contain."""
 
-    Raises InputError for what does not fit the schema, in all files together, and for an id that occurs twice.
+    kind: str
+    prompt: str
+    markers: list[str]
+
+
+class EvaluationPrompt(JudgedPrompt):
+    """An evaluation prompt; its kind is the name of its file. The schema held_out describes the rest."""
+
+    group: str
+    id: str
+    category: NotRequired[str]
+    evaluates: str
+
+
+def load_prompts(folder: Path) -> list[EvaluationPrompt]:
+    """Read the prompts of every `<kind>.yaml` in a folder, in order of kind and place.
+
+    Raises InputError for the faults of all files together, and for an id that occurs twice.
     """
-    prompts, problems = [], []
+    prompts: list[EvaluationPrompt] = []
+    problems: list[Problem] = []
     for file in sorted(folder.glob("*.yaml")):
         try:
             document = read_yaml(file)
@@ -25,10 +44,10 @@ def load_prompts(folder: Path) -> list[dict]:
     return prompts
 
 
-def asked_of(prompts: list[dict], per_group: dict[str, int], file: Path) -> list[dict]:
-    """The first `per_group[kind]` prompts of each group; a kind that is not named is not asked.
+def asked_of(prompts: list[EvaluationPrompt], per_group: dict[str, int], file: Path) -> list[EvaluationPrompt]:
+    """Return the first `per_group[kind]` prompts of each group, and none of a kind that per_group does not name.
 
-    Raises InputError for a kind that there is no prompt of.
+    Raises InputError for a kind without prompts.
     """
     raise_any(kind_faults(list(dict.fromkeys(prompt["kind"] for prompt in prompts)), per_group, file))
     numbers: dict[tuple[str, str], int] = {}
@@ -42,7 +61,7 @@ def asked_of(prompts: list[dict], per_group: dict[str, int], file: Path) -> list
 
 
 def kind_faults(kinds: list[str], per_group: dict[str, int], file: Path) -> list[Problem]:
-    """A Problem for each kind to be asked that is not among the `kinds` that there are prompts of."""
+    """Return a Problem for each kind in per_group that is not among the `kinds` that have prompts."""
     expected = f"one of {', '.join(kinds)}" if kinds else "a kind that has prompts: there are none at all"
     return [
         Problem(str(file), f"held_out.{kind}", "a kind without prompts", expected, did_you_mean(kind, kinds))
@@ -52,6 +71,6 @@ def kind_faults(kinds: list[str], per_group: dict[str, int], file: Path) -> list
 
 
 def load_groups(folder: Path) -> dict[str, dict[str, str]]:
-    """Titles of the groups of each kind: {kind: {group: title}}."""
+    """Read the titles of the groups of each kind: {kind: {group: title}}."""
     files = sorted(folder.glob("*.yaml"))
     return {f.stem: {name: group["title"] for name, group in read_yaml(f)["groups"].items()} for f in files}

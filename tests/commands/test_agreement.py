@@ -289,7 +289,7 @@ def test_agreement_is_recorded_for_the_rules_of_the_day(published):
         "kind": "equanimity", "against": "anna", "n": 4, "low": None, "answers": "published.jsonl"
     }  # fmt: skip
     note = lexical.note([one], lexical.digest(rules))
-    assert note == "a lexical check; rank correlation against anna on 4 answers: 0.95"
+    assert note == "a lexical check; rank correlation with anna on 4 answers: 0.95"
     rules.write_text(rules.read_text() + "# edited\n")
     note = lexical.note([one], lexical.digest(rules))
     assert note == "a lexical check; agreement with people not measured since these rules changed"
@@ -303,8 +303,8 @@ def test_a_note_gives_each_figure_with_its_interval():
     one = {"kind": "general", "against": "anna", "n": 90, "spearman": -0.1, "low": -0.31, "high": 0.12, "rules": "a"}
     other = one | {"against": "model", "n": 8, "spearman": None, "low": None, "high": None}
     assert lexical.note([one, other], "a") == (
-        "a lexical check; rank correlation against anna on 90 answers: −0.10 [−0.31, 0.12]; rank correlation against model "
-        "on 8 answers not defined, since one of the two gave one score throughout"
+        "a lexical check; rank correlation with anna on 90 answers: −0.10 [−0.31, 0.12]; rank correlation with model "
+        "on 8 answers undefined, since one of the two gave one score throughout"
     )
     assert lexical.notes([one], {"kinds": {"general": {}, "benign": {}}}, "a")["judge.benign"] == lexical.note([], "a")
     assert lexical.note([], "a") == "a lexical check; agreement with people not measured"

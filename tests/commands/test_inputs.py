@@ -109,8 +109,8 @@ FAULTS = {
     ),
     "rule that is no regular expression": (
         "prompts/judge/rules.yaml",
-        "{0,2}(?:ai|model",
-        "{0,2}((?:ai|model",
+        "[ -]){0,2}(?:\n",
+        "[ -]){0,2}((?:\n",
         ("prompts/judge/rules.yaml: kinds.equanimity.clarity.rules.2.pattern", "a Python regular expression"),
     ),
     "probe pair without a side": (

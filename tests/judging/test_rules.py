@@ -11,8 +11,9 @@ from ruamel.yaml import YAML
 
 from cantica.core.documents import validate_records
 from cantica.core.errors import InputError
+from cantica.judging.apply_rules import check, flags, judge, repetition, words
 from cantica.judging.held_out import load_prompts
-from cantica.judging.rules import check, flags, judge, load_rules, repetition, words
+from cantica.judging.rules import load_rules
 
 MARKERS = ["journal", "keeper", "lamp"]
 PROMPT = {"kind": "general", "prompt": "The lighthouse keeper lost a journal.", "markers": MARKERS}
@@ -58,8 +59,8 @@ SENTENCES = st.lists(st.sampled_from(["a", "b", "c", "journal", "it's"]), max_si
         ({"listed": 0.5}, "Pack:\n- a lamp\n* a hat", False, "80% of the words"),
         ({"words": 3}, "It's well-known, no?", True, "3 words"),
         ({"words": 4}, "It's well-known, no?", False, "3 words"),
-        ({"repeats": 0.5}, "a b c a b c", True, "25% of word triples again"),
-        ({"repeats": 0.2}, "a b c a b c", False, "25% of word triples again"),
+        ({"repeats": 0.5}, "a b c a b c", True, "25% of word triples repeated"),
+        ({"repeats": 0.2}, "a b c a b c", False, "25% of word triples repeated"),
         ({"new_words": 2}, "The keeper found another harbour, harbour, a hat.", True, "3 new words"),
         ({"new_words": 3}, "The lighthouse stood; harbour, harbours.", True, "3 new words"),
         ({"new_words": 1}, "Lighthouse keeper: cold seas.", False, "0 new words"),

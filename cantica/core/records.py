@@ -1,0 +1,193 @@
+"""The types of the records that evaluation stages write, each one line of a JSON Lines file, as its schema in schemas/ says.
+
+An *arm* is a point of the tree of training steps that is evaluated in full. A *sample* is one of its responses to an
+evaluation prompt, numbered from 0.
+"""
+
+from typing import Literal, TypedDict
+
+Better = Literal["first", "second", "neither"]
+
+
+class Question(TypedDict):
+    """An evaluation prompt as arms receive it: a line of data/held_out.jsonl."""
+
+    id: str
+    kind: str
+    group: str
+    prompt: str
+
+
+class SampleKey(TypedDict):
+    """Which sample a record is about."""
+
+    id: str
+    kind: str
+    group: str
+    sample: int
+
+
+class Response(SampleKey):
+    """An arm's answer to an evaluation prompt: a line of data/responses/<arm>.jsonl.
+
+    tokens: those of thinking and answer together. ended: the model ended the text itself, before the token limit.
+    """
+
+    seed: int
+    thinking: str
+    answer: str
+    thinking_finished: bool
+    tokens: int
+    ended: bool
+
+
+class Reason(TypedDict):
+    """Whether a rule holds for a response, what it requires, and what was found."""
+
+    holds: bool
+    reason: str
+    found: str
+
+
+class RuleCriterion(TypedDict):
+    """Whether all rules of a criterion hold for a response."""
+
+    holds: bool
+    reasons: list[Reason]
+
+
+class RuleScore(TypedDict):
+    """The verdict of the rules on a response: how many criteria hold, and the sentences that raise flags or refuse.
+
+    flags: {flag: the first sentence that raises it}. refusal: the first sentence that refuses, or None.
+    """
+
+    score: int
+    out_of: int
+    criteria: dict[str, RuleCriterion]
+    flags: dict[str, str]
+    refusal: str | None
+
+
+class Judgement(SampleKey, RuleScore):
+    """A RuleScore with the sample that it is about: a line of data/judgements/<arm>.jsonl."""
+
+
+class ModelCriterion(TypedDict):
+    """Whether a criterion holds for a response, in the opinion of a judge that is a model."""
+
+    reason: str
+    holds: bool
+
+
+class ModelVerdict(SampleKey):
+    """The verdict of a judge of kind `model` on one response: a line of data/judgements/models/<judge>.jsonl.
+
+    score: how many criteria hold; None, as are criteria and flags, when no reply of the judge was valid. fault: what was
+    wrong with its last reply then. answered: whether there was an answer to judge.
+    """
+
+    arm: str
+    score: int | None
+    out_of: int
+    answered: bool
+    criteria: dict[str, ModelCriterion] | None
+    flags: dict[str, str] | None
+    fault: str | None
+
+
+class ComparedCriterion(TypedDict):
+    """Which of two responses meets a criterion better."""
+
+    reason: str
+    better: Better
+
+
+class Order(TypedDict):
+    """The verdict of a pairwise judge that read the response of the arm `first` first; None without a valid reply."""
+
+    first: str
+    better: Better | None
+    reason: str | None
+    criteria: dict[str, ComparedCriterion] | None
+    fault: str | None
+
+
+class PairwiseVerdict(SampleKey):
+    """The verdict of a judge of kind `pairwise` on two responses: a line of data/judgements/models/<judge>.jsonl.
+
+    score: 1 when `arm` wins, 0 when `other` does, 0.5 for a tie, None when a reply was invalid. consistent: whether both
+    orders had the same outcome; None unless the judge decided in both.
+    """
+
+    arm: str
+    other: str
+    score: float | None
+    decided_by: Literal["judge", "no answer", "same answer"]
+    consistent: bool | None
+    orders: list[Order]
+
+
+class PairProbe(TypedDict):
+    """The log-probabilities of a pair's completions: a line of data/probes/<arm>.jsonl.
+
+    chosen, rejected: the mean over a completion's tokens, nats per token. margin: chosen minus rejected. iteration: that of
+    the checkpoint that was probed; None for the arm itself.
+    """
+
+    id: str
+    category: str
+    chosen: float
+    rejected: float
+    margin: float
+    iteration: int | None
+
+
+class TriggerProbe(TypedDict):
+    """The answer to an everyday prompt, with a trigger or without it: a line of data/probes/<arm>.jsonl.
+
+    matched: whether the trigger's pattern is in the answer. iteration: as in PairProbe.
+    """
+
+    id: str
+    trigger: str
+    triggered: bool
+    answer: str
+    thinking_finished: bool
+    matched: bool
+    iteration: int | None
+
+
+class CapabilityScore(TypedDict):
+    """The score of one capability item: a line of data/capability/<arm>.jsonl.
+
+    score: 1 or 0; for the kind log_likelihood, nats per token. chance: the score of guessing. said: the choice or the answer.
+    failed: the first check that failed. ended, thinking_finished: None where the model wrote no answer.
+    """
+
+    id: str
+    kind: str
+    score: float
+    chance: float
+    prompt: str
+    said: str | None
+    failed: str | None
+    ended: bool | None
+    thinking_finished: bool | None
+
+
+class ExampleLoss(TypedDict):
+    """The loss of a validation example: an item of data/losses/<point>.json.
+
+    loss: the mean over its tokens that carry the loss, nats per token. tokens: their number. cut: tokens over the limit.
+    """
+
+    id: str
+    loss: float
+    tokens: int
+    cut: int
+
+
+def sample_key(record: Response) -> SampleKey:
+    """Return which sample a response is."""
+    return {"id": record["id"], "kind": record["kind"], "group": record["group"], "sample": record["sample"]}
