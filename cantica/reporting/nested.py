@@ -5,7 +5,7 @@ from typing import Any
 
 
 def flatten(nested: Any, path: str = "", is_leaf: Callable[[str], bool] = lambda path: False) -> dict[str, Any]:
-    """{dotted path: leaf}. A leaf is any value that is no mapping, an empty mapping, and whatever `is_leaf` accepts by its path.
+    """{dotted path: leaf}. A leaf is a value that is no mapping, an empty mapping, or a value whose path `is_leaf` accepts.
 
     path: where `nested` itself stands, so that all paths begin with it.
     """
