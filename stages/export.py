@@ -1,10 +1,11 @@
-"""Write the dataset in the layout of mlx-lm and Hugging Face `datasets`, with its card and the data of its plots.
+"""Write the dataset in the layout of mlx-lm and Hugging Face `datasets`, with its card and the data of the plots.
 
 python -m stages.export data reports data/export
 """
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from cantica.core.command import run
 from cantica.core.documents import iterate_jsonl, read_json
@@ -12,7 +13,7 @@ from cantica.core.files import whole_folder, write_jsonl, write_text
 from cantica.core.params import read_params
 from cantica.reporting.pages import as_csv, render
 
-# The hub's words for sizes, by the number of digits.
+# Hugging Face's size categories, by the number of digits beyond three.
 SIZES = (
     *("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M"),
     *("100M<n<1B", "1B<n<10B", "10B<n<100B", "100B<n<1T", "n>1T"),
@@ -28,14 +29,13 @@ def main(data: Path, reports: Path, export: Path) -> None:
     numbers = read_json(reports / "dataset.json")
     categories = {c: read_json(data / "categories" / f"{c}.json") for c in params["categories"]}
     licences = {c: licence(about["by"], params["categories"][c], params["data"]["license"]) for c, about in categories.items()}
-    size = sum(numbers["examples"].values())
     facts = {
         "params": params,
         "numbers": numbers,
         "details": details,
         "categories": categories,
         "licences": licences,
-        "size_category": SIZES[max(len(str(size)) - 3, 0)],
+        "size_category": size_category(sum(numbers["examples"].values())),
     }
     text = render("dataset_card.md.j2", facts)
     with whole_folder(export) as folder:
@@ -49,19 +49,24 @@ def main(data: Path, reports: Path, export: Path) -> None:
     write_text(reports / "dataset_similarity.csv", as_csv(similarity_rows(details["similarity"])))
 
 
-def licence(by: str, settings: dict, ours: str) -> str:
-    """A category's licence: ours for what is written here; of an import the one that params name, or unknown."""
+def size_category(examples: int) -> str:
+    """Hugging Face's size category of a dataset."""
+    return SIZES[max(len(str(examples)) - 3, 0)]
+
+
+def licence(by: str, settings: dict[str, Any], ours: str) -> str:
+    """A category's licence: ours if it was written here; for an import, the one that params name, or unknown."""
     return settings.get("license", "unknown") if by == "import" else ours
 
 
-def examples(data: Path, split: str, category: str) -> Iterator[dict]:
+def examples(data: Path, split: str, category: str) -> Iterator[dict[str, Any]]:
     """The examples of a category's split, each with the category's name."""
     for record in iterate_jsonl(data / split / f"{category}.jsonl"):
         yield {"id": record["id"], "category": category, "origin": record["origin"], "messages": record["messages"]}
 
 
-def size_rows(sizes: dict, tokens: dict) -> list[dict]:
-    """A row for each category and split: its examples and tokens."""
+def size_rows(sizes: dict[str, dict[str, int]], tokens: dict[str, dict[str, int]]) -> list[dict[str, Any]]:
+    """A row for each split and category, with its number of examples and tokens."""
     return [
         {"category": category, "split": split, "examples": n, "tokens": tokens[split][category]}
         for split in sizes
@@ -69,8 +74,8 @@ def size_rows(sizes: dict, tokens: dict) -> list[dict]:
     ]
 
 
-def similarity_rows(similarity: dict[str, dict[str, float]]) -> list[dict]:
-    """A row for each two categories: the cosine between their words."""
+def similarity_rows(similarity: dict[str, dict[str, float]]) -> list[dict[str, Any]]:
+    """A row for each pair of categories, with the cosine similarity of their words."""
     return [{"category": one, "other": other, "cosine": x} for one, row in similarity.items() for other, x in row.items()]
 
 

@@ -11,7 +11,8 @@ from cantica.core.documents import read_yaml
 from cantica.core.files import write_text
 from cantica.core.params import FILE
 from cantica.reporting import wording
-from cantica.reporting.measures import TOLERANCE, Measure, items
+from cantica.reporting.endings import TOLERANCE
+from cantica.reporting.measures import Measure, items
 from cantica.reporting.pages import render
 
 TEMPLATES = Path(__file__).parent / "templates"

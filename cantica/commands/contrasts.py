@@ -1,6 +1,5 @@
 """What was measured of groups of runs, as levels and as differences from the first group. Pure."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -8,8 +7,12 @@ from cantica.commands import crossed
 from cantica.commands.crossed import Runs
 from cantica.commands.headline import entries, title
 from cantica.commands.revisions import Group, Revision
-from cantica.reporting import inference, metrics
-from cantica.reporting.measures import Ending, Measure, Table, marked, opposed, unequal_endings
+from cantica.reporting import inference
+from cantica.reporting.endings import Ending, unequal_endings
+from cantica.reporting.losses import chain_measures
+from cantica.reporting.measures import Measure, Table
+from cantica.reporting.results import all_measures
+from cantica.reporting.rows import adjusted, opposed
 
 Told = dict[str, dict[str, Measure]]  # {name of a run: {key: measure}}
 
@@ -33,23 +36,8 @@ class Row:
 def measured(revision: Revision) -> list[Measure]:
     """What was measured of a revision's arms; forgetting and backward transfer too, with the category as the item."""
     params, records = revision.params, revision.records
-    chains = {
-        arm: metrics.chain_metrics(point, params["curriculum"], records["losses"], {"seed": 1, "resamples": 1})
-        for arm, point in params["arms"].items()
-    }
-
-    def of_chains(name: str) -> dict[str, Table]:
-        return {arm: _chosen(found.get(name, {}), params["categories"]) for arm, found in chains.items()}
-
-    return [
-        *metrics.measures(records, params, revision.rules),
-        Measure("forgetting_nats", "forgetting, nats a token", of_chains("forgetting_nats"), digits=3),
-        Measure("backward_transfer_nats", "backward transfer, nats a token", of_chains("backward_transfer_nats"), digits=3),
-    ]
-
-
-def _chosen(entry: dict, names: Iterable[str]) -> dict:
-    return {name: entry[name] for name in names if name in entry}
+    chains = chain_measures(records["losses"], params["arms"], params["curriculum"])
+    return [*all_measures(records, params, revision.rules), *chains]
 
 
 def every_measure(told: Told, runs: list[Revision]) -> list[Measure]:
@@ -86,7 +74,7 @@ def row(m: Measure, groups: list[Group], told: Told, draws: dict[str, int]) -> R
     )
     by_part = {(part, name): entry and entry | _unlike(m, groups, told, name, part) for (part, name), entry in by_part.items()}
     whole = {
-        name: entry and entry | _unlike(m, groups, told, name) | marked("opposed", opposed(_of_group(by_part, name)))
+        name: entry and entry | _unlike(m, groups, told, name) | _opposed(by_part, name)
         for name, entry in adjusted(against_first(tables, draws)).items()
     }
     return Row(
@@ -104,8 +92,9 @@ def row(m: Measure, groups: list[Group], told: Told, draws: dict[str, int]) -> R
     )
 
 
-def _of_group(by_part: dict[tuple[str, str], dict], name: str) -> dict[str, dict]:
-    return {part: entry for (part, group), entry in by_part.items() if entry and group == name}
+def _opposed(by_part: dict[tuple[str, str], dict], name: str) -> dict:
+    found = opposed({part: entry for (part, group), entry in by_part.items() if entry and group == name})
+    return {"opposed": found} if found else {}
 
 
 def _unlike(m: Measure, groups: list[Group], told: Told, name: str, part: str | None = None) -> dict:
@@ -117,7 +106,8 @@ def _unlike(m: Measure, groups: list[Group], told: Told, name: str, part: str | 
         return [one for one, of in every if part is None or of == part]
 
     sides = {group.name: endings(group) for group in groups if group.name in (groups[0].name, name)}
-    return marked("unequal", unequal_endings(sides))
+    found = unequal_endings(sides)
+    return {"unequal": found} if found else {}
 
 
 def against_first(tables: dict[str, Runs], draws: dict[str, int]) -> dict[str, dict]:
@@ -143,12 +133,6 @@ def difference(first: Runs, second: Runs, draws: dict[str, int]) -> dict:
     if min(len(first), len(second)) > 1:
         return crossed.difference(first, second, **draws)
     return inference.paired(crossed.averaged(first), crossed.averaged(second), **draws)
-
-
-def adjusted(differences: dict) -> dict:
-    """The same with p adjusted for their number (Holm)."""
-    p = inference.holm({name: entry["p"] for name, entry in differences.items() if "p" in entry})
-    return {name: entry | ({"p": p[name]} if name in p else {}) for name, entry in differences.items()}
 
 
 def recorded(group: Group, m: Measure) -> dict:

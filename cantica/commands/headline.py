@@ -1,8 +1,9 @@
 """The headline numbers of an arm, by place, from a metrics.json of any age; and those that a commit message gives. Pure."""
 
-from cantica.reporting import metrics, wording
+from cantica.reporting import wording
 
 SHOWN = ("loss_nats", "judge", "refusals", "probe.preferred", "capability")  # where few are shown
+WHOLE = ("all", "answers")  # the entry for all items, where it stood beside those of groups
 # What places were called before units stood in their names.
 RENAMED = {
     "loss": "loss_nats",
@@ -29,7 +30,7 @@ def _entries(numbers, place: str = ""):
         yield place, numbers
         return
     # "answers" is also the name of a section of the arm, about how they ended.
-    whole = next((numbers[name] for name in metrics.WHOLE if place and name in numbers), None)
+    whole = next((numbers[name] for name in WHOLE if place and name in numbers), None)
     if whole is not None:
         yield from [(place, {"mean": whole})] if isinstance(whole, int | float) else _entries(whole, place)
         return

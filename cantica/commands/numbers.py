@@ -7,7 +7,7 @@ from cantica.core.documents import read_json, read_yaml
 from cantica.core.errors import Problem
 from cantica.core.params import FILE
 from cantica.judging.rules import load_rules
-from cantica.reporting import metrics
+from cantica.reporting import results
 from cantica.reporting.records import read_records as read_items
 
 DATA, PROMPTS, METRICS, DETAILS = map(Path, ("data", "prompts", "reports/metrics.json", "reports/details.json"))
@@ -22,9 +22,9 @@ def wrong_numbers() -> list[Problem] | None:
         return None
     params, rules = read_yaml(FILE), load_rules(PROMPTS / "judge/rules.yaml")
     items = read_items(DATA, params)
-    numbers = metrics.details(metrics.measures(items, params, rules), items, params, rules)
-    wrong = disagreements(METRICS, read_json(METRICS), metrics.headline(numbers))
-    return wrong + disagreements(DETAILS, read_json(DETAILS), numbers)
+    rows = results.all_rows(results.all_measures(items, params, rules), items, params, rules)
+    wrong = disagreements(METRICS, read_json(METRICS), results.headline(rows))
+    return wrong + disagreements(DETAILS, read_json(DETAILS), results.details(rows))
 
 
 def is_current(stage: str) -> bool:

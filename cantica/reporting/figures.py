@@ -1,27 +1,76 @@
-"""Colours and lines of the report. Pure: numbers in, SVG or CSS out."""
+"""The figures of the report: the training loss, and the colours and lines of charts. Pure: numbers in, SVG or CSS out."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from cantica.reporting.records import Training
+from cantica.settings.tree import branches, path_to
 
 Points = list[tuple[float, float]]
 COLOURS = ("#1f5fa8", "#b3412e", "#1c7a4a", "#8a5a00", "#6b3fa0", "#0f7c8a", "#c2408f", "#5d6b7a")
 DASHES = ("none", "7 3", "2 3")
 
 
+# ---- the training loss
+
+
+def curve_rows(trainings: dict[str, Training], curriculum: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """The training loss of every step. `iteration` counts from base along the tree; `branch` is the last step of the branch."""
+    branch = {step: last for last, steps in branches(curriculum).items() for step in steps}
+    rows = []
+    for step in curriculum:
+        done = sum(trainings[s]["iterations"] for s in path_to(curriculum[step]["after"], curriculum))
+        for point in trainings[step]["curve"]:
+            row = {"iteration": done + point["iteration"], "branch": branch[step], "step": step}
+            rows.append(row | {"train_loss": round(point["train_loss"], 4)})
+    return rows
+
+
+@dataclass(frozen=True)
+class Line:
+    """The training loss along a branch of the tree.
+
+    steps: of the branch. after: the point that they follow. points: (iteration, loss), from the last one of `after`, so that
+    the line starts where the branch leaves another. ends: {step: its last point}.
+    """
+
+    steps: list[str]
+    after: str
+    points: Points
+    ends: dict[str, tuple[float, float]]
+
+
+def curve_lines(curve: list[dict[str, Any]], curriculum: dict[str, dict[str, Any]]) -> list[Line]:
+    """A line for each branch, from the rows of the loss curve."""
+    ends = {row["step"]: (row["iteration"], row["train_loss"]) for row in curve}
+    lines = []
+    for branch, steps in branches(curriculum).items():
+        after = curriculum[steps[0]]["after"]
+        points = sorted((row["iteration"], row["train_loss"]) for row in curve if row["branch"] == branch)
+        lines.append(Line(steps, after, [ends[after], *points] if after in ends else points, {s: ends[s] for s in steps}))
+    return lines
+
+
+# ---- drawing
+
+
 def stroke(number: int) -> tuple[str, str]:
-    """Colour and dashes of a line of a chart: alike for no two of the first 24."""
+    """Colour and dashes of a line of a chart; the first 24 are all different."""
     return COLOURS[number % len(COLOURS)], DASHES[number // len(COLOURS) % len(DASHES)]
 
 
 def shade(value: float, low: float, high: float) -> str:
-    """A background colour for a cell: pale where the value is low, deep blue where it is high."""
+    """A background colour for a cell, from pale at `low` to deep blue at `high`."""
     share = (value - low) / (high - low) if high > low else 0.0
     return f"hsl(212 {45 + 25 * share:.0f}% {96 - 46 * share:.0f}%)"
 
 
 def axis(values: list[float]) -> tuple[float, float]:
-    """Ends of an axis: a tenth beyond the lowest and the highest value."""
+    """The ends of an axis: the lowest and the highest value, with a margin of a tenth of their distance."""
     margin = (max(values) - min(values)) / 10 or 0.1
     return min(values) - margin, max(values) + margin
 
 
 def polyline(points: Points, width: int, height: int, last: float, low: float, high: float) -> str:
-    """The points of an SVG polyline, scaled to a box from x = 0 to `last`, and from `low` at its foot to `high`."""
+    """The points of an SVG polyline in a box: x from 0 to `last`, y from `low` at the bottom to `high` at the top."""
     return " ".join(f"{x / last * width:.1f},{(high - y) / (high - low) * height:.1f}" for x, y in points)

@@ -1,81 +1,138 @@
-"""What the verdicts of judges that are models say of arms. Pure: records of data/judgements/models in, numbers out.
+"""Measures of judged responses: scores of the rules and of models as judges, and preferences between two arms. Pure.
 
-A verdict is null when no reply of the judge fitted. It has no score: it is counted as `failed` and left out of all else.
+A verdict of a model is null when no reply was valid. It has no score: it is counted as `failed` and left out of all else.
 """
 
-from cantica.reporting.measures import Measure, endings, items, levels, marked, scored_endings, unequal_endings
+from collections.abc import Callable
+from typing import Any
 
-Verdicts = dict[str, list[dict]]  # of each judge, by its name
+from cantica.reporting import inference
+from cantica.reporting.endings import endings, scored_endings, unequal_endings
+from cantica.reporting.inference import Resampling
+from cantica.reporting.measures import Measure, Table, items
+from cantica.reporting.records import Judgement, Response, Verdict
+from cantica.reporting.rows import Row, levels
+
+Verdicts = dict[str, list[Verdict]]  # of each judge
+Responses = dict[str, list[Response]]  # of each arm
+Judgements = dict[str, list[Judgement]]  # of each arm
 
 
-def single(verdicts: Verdicts, judges: dict[str, dict]) -> Verdicts:
-    """The verdicts of the judges that score each answer alone."""
-    return {judge: verdicts[judge] for judge, options in judges.items() if options["kind"] == "model"}
+def of_kind(kind: str, verdicts: Verdicts, judges: dict[str, dict[str, Any]]) -> Verdicts:
+    """The verdicts of the judges of a kind: `model` scores each response alone, `pairwise` compares those of two arms."""
+    return {judge: verdicts[judge] for judge, options in judges.items() if options["kind"] == kind}
 
 
-def pairwise(verdicts: Verdicts, judges: dict[str, dict]) -> Verdicts:
-    """The verdicts of the judges that compare two arms' answers."""
-    return {judge: verdicts[judge] for judge, options in judges.items() if options["kind"] == "pairwise"}
+# ---- scores
 
 
-def score_measures(scored: Verdicts, responses: dict[str, list[dict]]) -> list[Measure]:
-    """Of each judge and kind of prompt the scores, with the groups of prompts. responses: the answers of each arm."""
+def rule_measures(judged: Judgements, responses: Responses, kinds: dict[str, Any]) -> list[Measure]:
+    """The scores of the rules on each kind of evaluation prompts, refusals and flags. kinds: {kind: its criteria}."""
+    judgements = [j for arm in judged for j in judged[arm]]
+    group = {j["id"]: j["group"] for j in judgements}
+
+    def table(value: Callable[[Judgement], float | None]) -> dict[str, Table]:
+        return {arm: items(judged[arm], value) for arm in judged}
+
+    def scores(kind: str) -> Measure:
+        tables = table(lambda j: j["score"] if j["kind"] == kind else None)
+        ended = {arm: scored_endings(responses[arm], [j for j in judged[arm] if j["kind"] == kind]) for arm in judged}
+        title = f"score on {kind} prompts, 0 to {len(kinds[kind])}"
+        return Measure(f"judge.{kind}", title, tables, group, endings=ended, lexical=True)
+
+    ended = {arm: endings(responses[arm]) for arm in judged}
+    refused, flagged = table(lambda j: j["refusal"] is not None), table(lambda j: bool(j["flags"]))
+    return [
+        *(scores(kind) for kind in dict.fromkeys(j["kind"] for j in judgements)),
+        Measure("refusals", "responses that refuse", refused, share=True, endings=ended, lexical=True),
+        Measure("flags", "responses with a safety flag", flagged, share=True, endings=ended, lexical=True),
+    ]
+
+
+def flag_rows(judged: Judgements, arm: str, flags: list[str]) -> list[Row]:
+    """The share of an arm's responses that raise each flag."""
+
+    def share(flag: str) -> inference.Estimate:
+        return inference.share(items(judged[arm], lambda j: flag in j["flags"]).values())
+
+    return [Row(arm, "flags", share(flag), group=flag) for flag in flags]
+
+
+def model_measures(verdicts: Verdicts, responses: Responses) -> list[Measure]:
+    """The scores of each model as judge on each kind of evaluation prompts."""
     measures = []
-    for judge, found in scored.items():
+    for judge, found in verdicts.items():
         group = {verdict["id"]: verdict["group"] for verdict in found}
         for kind, out_of in {verdict["kind"]: verdict["out_of"] for verdict in found}.items():
             own = {arm: [v for v in found if (v["kind"], v["arm"]) == (kind, arm)] for arm in responses}
             tables = {arm: items(verdicts, lambda v: v["score"]) for arm, verdicts in own.items()}
             ended = {arm: scored_endings(responses[arm], verdicts) for arm, verdicts in own.items()}
-            title = f"{kind} prompts by {judge}, 0 to {out_of}"
+            title = f"score by {judge} on {kind} prompts, 0 to {out_of}"
             measures.append(Measure(f"verdict.{judge}.{kind}", title, tables, group, endings=ended))
     return measures
 
 
-def failed(scored: Verdicts, arm: str) -> dict:
-    """How many verdicts on an arm's answers are null, by judge and kind, where their scores stand in details.json."""
-    told: dict = {}
-    for judge, found in scored.items():
-        for verdict in found:
-            entry = told.setdefault(judge, {}).setdefault(verdict["kind"], {"failed": 0})
-            entry["failed"] += verdict["arm"] == arm and verdict["score"] is None
-    return {"verdict": told}
+def failed_rows(verdicts: Verdicts, arm: str) -> list[Row]:
+    """How many verdicts on an arm's responses are null, for each judge and kind of prompts."""
+    rows = []
+    for judge, found in verdicts.items():
+        for kind in dict.fromkeys(verdict["kind"] for verdict in found):
+            null = sum(v["arm"] == arm and v["kind"] == kind and v["score"] is None for v in found)
+            rows.append(Row(arm, f"verdict.{judge}.{kind}", {"failed": null}))
+    return rows
 
 
-def preference_measures(compared: Verdicts, first: str, second: str) -> list[Measure]:
-    """Of each judge how often the second arm's answer is preferred to the first's, tied with it and not preferred.
+def wins(judged: Judgements) -> dict[str, dict[str, int]]:
+    """For each arm but the first: on how many responses it scores higher, the same and lower than the first by the rules."""
+    first, *others = judged
+    before = {(j["id"], j["sample"]): j["score"] for j in judged[first]}
+    gains = {arm: [j["score"] - before[j["id"], j["sample"]] for j in judged[arm]] for arm in others}
+    return {
+        arm: {"higher": sum(g > 0 for g in found), "same": found.count(0), "lower": sum(g < 0 for g in found)}
+        for arm, found in gains.items()
+    }
 
-    The win rate counts a tie as half a win. A comparison is inconsistent when the judge decides otherwise in the other order,
-    and a tie then; answers in the same words tie without being shown.
+
+# ---- preferences
+
+
+def preference_measures(verdicts: Verdicts, first: str, second: str) -> list[Measure]:
+    """How often each pairwise judge prefers the response of the second arm to that of the first.
+
+    The win rate counts a tie as half a win. A comparison is inconsistent when the judge decides differently in the other
+    order; it counts as a tie. Identical responses tie without being judged.
     """
     measures = []
-    for judge, found in compared.items():
+    for judge, found in verdicts.items():
         pair = [verdict for verdict in found if (verdict["arm"], verdict["other"]) == (first, second)]
         decided = [verdict for verdict in pair if verdict["score"] is not None]
         kind = {verdict["id"]: verdict["kind"] for verdict in pair}
-        for name, among, value, groups in (
-            ("win_rate", decided, lambda v: 1 - v["score"], kind),
-            ("won", decided, lambda v: v["score"] == 0, {}),
-            ("tied", decided, lambda v: v["score"] == 0.5, {}),
-            ("lost", decided, lambda v: v["score"] == 1, {}),
-            ("inconsistent", [v for v in decided if v["consistent"] is not None], lambda v: not v["consistent"], {}),
-        ):
-            measures.append(Measure(f"verdict.{judge}.{name}", name, {second: items(among, value)}, groups, share=True))
+        tables = {
+            "win_rate": items(decided, lambda v: 1 - v["score"]),
+            "won": items(decided, lambda v: v["score"] == 0),
+            "tied": items(decided, lambda v: v["score"] == 0.5),
+            "lost": items(decided, lambda v: v["score"] == 1),
+            "inconsistent": items((v for v in decided if v["consistent"] is not None), lambda v: not v["consistent"]),
+        }
+        for name, table in tables.items():
+            groups = kind if name == "win_rate" else {}
+            measures.append(Measure(f"verdict.{judge}.{name}", name, {second: table}, groups, share=True))
     return measures
 
 
-def preferences(
-    compared: Verdicts, first: str, second: str, responses: dict[str, list[dict]], draws: dict[str, int]
-) -> list[dict]:
-    """The levels of `preference_measures`, how many verdicts on the pair are null, and how the answers did not end alike."""
-    told = [levels(measure, second, draws) for measure in preference_measures(compared, first, second)]
-    unlike = marked("unequal", unequal_endings({arm: endings(responses[arm]) for arm in (first, second)}))
-    for judge, found in compared.items():
+def preference_rows(verdicts: Verdicts, first: str, second: str, responses: Responses, resampling: Resampling) -> list[Row]:
+    """The rows of `preference_measures`, and for each judge the failed comparisons and whether responses ended differently."""
+    measures = preference_measures(verdicts, first, second)
+    rows = [row for measure in measures for row in levels(measure, second, resampling, against=first)]
+    unequal = unequal_endings({arm: endings(responses[arm]) for arm in (first, second)})
+    for judge, found in verdicts.items():
         null = sum(v["score"] is None for v in found if (v["arm"], v["other"]) == (first, second))
-        told.append({"verdict": {judge: {"failed": null} | unlike}})
-    return told
+        marks: inference.Estimate = {"failed": null, "unequal": unequal} if unequal else {"failed": null}
+        rows.append(Row(second, f"verdict.{judge}", marks, against=first))
+    return rows
 
 
-def by_answer(found: list[dict]) -> dict[tuple, dict]:
-    """Verdicts by (arm, id, sample), or those on two arms by (arm, other, id, sample)."""
-    return {tuple(v[key] for key in ("arm", "other", "id", "sample") if key in v): v for v in found}
+def by_response(verdicts: list[Verdict]) -> dict[tuple[Any, ...], Verdict]:
+    """Verdicts by (arm, id, sample); those of a pairwise judge by (arm, other, id, sample)."""
+    keys = ("arm", "other", "id", "sample")
+    return {tuple(verdict.get(key) for key in keys if key in verdict): verdict for verdict in verdicts}

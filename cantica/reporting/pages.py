@@ -1,17 +1,18 @@
-"""Files for people: tables as CSV, and templates, those of this package unless another folder is named."""
+"""Files for people: tables as CSV, and Jinja templates, from this package's folder unless another is given."""
 
 import csv
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def as_csv(rows: list[dict]) -> str:
-    """Rows of equal keys as CSV with a header."""
+def as_csv(rows: list[dict[str, Any]]) -> str:
+    """Rows with the same keys as CSV with a header."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
@@ -19,8 +20,10 @@ def as_csv(rows: list[dict]) -> str:
     return text.getvalue()
 
 
-def render(template: str, facts: dict, filters: Iterable[Callable] = (), folder: Path = TEMPLATES) -> str:
-    """A template filled with facts, HTML escaped where its name says HTML; filters go by their functions' names."""
+def render(
+    template: str, facts: Mapping[str, Any], filters: Iterable[Callable[..., Any]] = (), folder: Path = TEMPLATES
+) -> str:
+    """Fill a template with facts. HTML is escaped in templates named `*.html*`. Filters have their functions' names."""
     environment = Environment(
         loader=FileSystemLoader(folder),
         autoescape=".html" in template,

@@ -1,77 +1,81 @@
-"""What probes measure of arms, and of the checkpoints on the way to one. Pure: records of data/probes in, numbers out."""
+"""Measures of probes: pairs of completions, and triggers. Pure.
 
-from cantica.reporting.measures import Ending, Measure, Table, items, levels
+A pair is a prompt with two completions, chosen and rejected; its margin is the difference of their log-probabilities per token.
+A trigger is a text that is added to everyday prompts, with a pattern that shows in the answers if it works.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from cantica.reporting.endings import Ending
+from cantica.reporting.inference import Estimate
+from cantica.reporting.measures import Measure, Table, items
+from cantica.reporting.records import Probe
+from cantica.reporting.rows import levels
 
 
-def probe_measures(probed: dict[str, list[dict]], triggers: list[str]) -> list[Measure]:
-    """The measures of pairs and of each trigger, from the records of each arm."""
-    pairs = {arm: [record for record in records if "margin" in record] for arm, records in probed.items()}
+def probe_measures(probes: dict[str, list[Probe]], triggers: list[str]) -> list[Measure]:
+    """The measures of pairs and of each trigger. probes: those of each arm itself, without its checkpoints."""
+    pairs = {arm: [probe for probe in found if "margin" in probe] for arm, found in probes.items()}
     category = {pair["id"]: pair["category"] for found in pairs.values() for pair in found}
 
-    def of_pairs(value) -> dict[str, Table]:
+    def of_pairs(value: Callable[[Probe], float]) -> dict[str, Table]:
         return {arm: items(found, value) for arm, found in pairs.items()}
 
+    title = "probe margin (chosen − rejected), nats per token"
     return [
-        Measure("probe.margin_nats", "probe margin, nats a token", of_pairs(lambda p: p["margin"]), category, "all", digits=3),
-        Measure("probe.preferred", "chosen completion preferred", of_pairs(lambda p: p["margin"] > 0), category, "all", True),
-        *(measure for name in triggers for measure in trigger_measures(probed, name)),
+        Measure("probe.margin_nats", title, of_pairs(lambda p: p["margin"]), category, digits=3),
+        Measure("probe.preferred", "chosen completion preferred", of_pairs(lambda p: p["margin"] > 0), category, share=True),
+        *(measure for name in triggers for measure in trigger_measures(probes, name)),
     ]
 
 
-def trigger_measures(probed: dict[str, list[dict]], name: str) -> list[Measure]:
-    """Of a trigger: the share of prompts whose answer matches with it and without it, and how far they differ.
+def trigger_measures(probes: dict[str, list[Probe]], name: str) -> list[Measure]:
+    """The share of prompts whose answer matches with the trigger and without it, and the difference of both.
 
-    A pattern may be found before the limit, and an arm that says it and ends is not to be faulted for that, so it is not
-    counted how many answers were cut; but one that never finished its thinking cannot match.
+    A truncated answer is not counted as such, since the pattern may have matched before the limit. An answer whose thinking
+    did not end cannot match, and is counted.
     """
+    own = {arm: [probe for probe in found if probe.get("trigger") == name] for arm, found in probes.items()}
 
     def rates(triggered: bool) -> dict[str, Table]:
-        def value(record: dict) -> bool | None:
-            return record["matched"] if (record.get("trigger"), record.get("triggered")) == (name, triggered) else None
-
-        return {arm: items(records, value) for arm, records in probed.items()}
+        return {
+            arm: items((p for p in found if p["triggered"] == triggered), lambda p: p["matched"]) for arm, found in own.items()
+        }
 
     def ended(*triggered: bool) -> dict[str, list[Ending]]:
         return {
-            arm: [
-                Ending(record["id"], unfinished=not record["thinking_finished"])
-                for record in records
-                if record.get("trigger") == name and record["triggered"] in triggered
-            ]
-            for arm, records in probed.items()
+            arm: [Ending(p["id"], unfinished=not p["thinking_finished"]) for p in found if p["triggered"] in triggered]
+            for arm, found in own.items()
         }
 
     with_, without = rates(True), rates(False)
     contrast = {arm: {id_: rate - without[arm][id_] for id_, rate in table.items()} for arm, table in with_.items()}
-    key, trigger = f"probe.trigger.{name}", f"{name} trigger"
+    key, title = f"probe.trigger.{name}", f"{name} trigger"
     return [
-        Measure(f"{key}.with", f"{trigger}: answers that match with it", with_, share=True, endings=ended(True)),
-        Measure(f"{key}.without", f"{trigger}: answers that match without it", without, share=True, endings=ended(False)),
-        Measure(
-            f"{key}.contrast",
-            f"{trigger}: with it minus without it",
-            contrast,
-            share=True,
-            within=True,
-            endings=ended(True, False),
-        ),
+        Measure(f"{key}.with", f"{title}: matching answers with it", with_, share=True, endings=ended(True)),
+        Measure(f"{key}.without", f"{title}: matching answers without it", without, share=True, endings=ended(False)),
+        Measure(f"{key}.contrast", f"{title}: with − without", contrast, share=True, within=True, endings=ended(True, False)),
     ]
 
 
-def at_the_end(records: list[dict]) -> list[dict]:
-    """The records of an arm itself, without those of checkpoints."""
-    return [record for record in records if record["iteration"] is None]
+def at_the_end(probes: list[Probe]) -> list[Probe]:
+    """The probes of an arm itself, without those of its checkpoints."""
+    return [probe for probe in probes if probe["iteration"] is None]
 
 
-def trajectories(probed: dict[str, list[dict]], params: dict) -> dict[str, dict[int, list[tuple]]]:
-    """Of each arm whose step kept checkpoints: {iteration: [(measure, its levels)]}; the last iteration is the arm itself."""
+Trajectory = dict[int, list[tuple[Measure, Estimate]]]  # {iteration: each measure with its level}
+
+
+def trajectories(probes: dict[str, list[Probe]], params: dict[str, Any]) -> dict[str, Trajectory]:
+    """The levels of all probe measures at each checkpoint of the arms that kept some; the last iteration is the arm itself."""
     found = {}
     for arm, point in params["arms"].items():
-        iterations = sorted({record["iteration"] for record in probed[arm]} - {None})
+        iterations = sorted({probe["iteration"] for probe in probes[arm] if probe["iteration"] is not None})
         if iterations:
             last = params["curriculum"][point].get("iters", params["train"]["iters"])
-            parts = {n: [record for record in probed[arm] if record["iteration"] == n] for n in iterations}
-            parts[last] = at_the_end(probed[arm])
-            told = probe_measures(parts, params["probe"]["triggers"])
-            found[arm] = {n: [(measure, levels(measure, n, params["report"])) for measure in told] for n in parts}
+            parts = {str(n): [probe for probe in probes[arm] if probe["iteration"] == n] for n in iterations}
+            parts[str(last)] = at_the_end(probes[arm])
+            measures = probe_measures(parts, params["probe"]["triggers"])
+            found[arm] = {int(n): [(m, levels(m, n, params["report"])[0].estimate) for m in measures] for n in parts}
     return found

@@ -1,0 +1,112 @@
+"""All measures and rows of a build, and the files that hold them: reports/metrics.json and reports/details.json. Pure."""
+
+from statistics import fmean
+from typing import Any
+
+from cantica.reporting import judges
+from cantica.reporting.capability import capability_measures
+from cantica.reporting.endings import COUNTED
+from cantica.reporting.inference import Estimate, Resampling
+from cantica.reporting.losses import chain_measures, loss_measure
+from cantica.reporting.measures import Measure
+from cantica.reporting.nested import nest
+from cantica.reporting.probes import at_the_end, probe_measures
+from cantica.reporting.records import Records, Response
+from cantica.reporting.rows import Row, Rows, differences, levels, rounded
+
+CHAIN = ("forgetting_nats", "backward_transfer_nats")
+# The keys of an estimate that metrics.json has, in this order.
+HEADLINE = (
+    *("mean", "share", "difference", "low", "high", "p", "n", "failed", *COUNTED, "unequal", "opposed"),
+    *("hit_length_limit", "thinking_unfinished", "mean_tokens"),
+)
+# The name in details.json of the estimate for all items, where it stands next to those of the groups.
+WHOLE = {"probe.margin_nats": "all", "probe.preferred": "all", "flags": "answers"}
+
+
+class Answers(Estimate):
+    """Counts of an arm's responses, and their mean length in tokens."""
+
+    hit_length_limit: int
+    thinking_unfinished: int
+    mean_tokens: float
+
+
+def all_measures(records: Records, params: dict[str, Any], rules: dict[str, Any]) -> list[Measure]:
+    """Every measure of a build, in reading order: those of the rules come last."""
+    probes = {arm: at_the_end(found) for arm, found in records["probes"].items()}
+    responses = records["responses"]
+    return [
+        loss_measure(records["losses"], params["arms"]),
+        *probe_measures(probes, params["probe"]["triggers"]),
+        *capability_measures(records["capability"]),
+        *judges.model_measures(judges.of_kind("model", records["verdicts"], params["judges"]), responses),
+        *judges.rule_measures(records["judgements"], responses, rules["kinds"]),
+    ]
+
+
+def all_rows(measures: list[Measure], records: Records, params: dict[str, Any], rules: dict[str, Any]) -> Rows:
+    """Every row of a build: levels of each arm, differences from the first arm, and preferences over each earlier arm."""
+    resampling, responses = params["report"], records["responses"]
+    first, *others = params["arms"]
+    single, pairwise = (judges.of_kind(kind, records["verdicts"], params["judges"]) for kind in ("model", "pairwise"))
+    chains = chain_measures(records["losses"], params["arms"], params["curriculum"])
+    rows: list[Row] = []
+    for n, arm in enumerate(params["arms"]):
+        rows += [row for measure in measures for row in levels(measure, arm, resampling)]
+        rows += judges.failed_rows(single, arm)
+        rows += judges.flag_rows(records["judgements"], arm, list(rules["flags"]))
+        rows.append(Row(arm, "answers", count_answers(responses[arm])))
+        rows += [row for chain in chains if arm in chain.tables for row in chain_rows(chain, arm, resampling)]
+        if arm in others:
+            rows += [row for measure in measures for row in differences(measure, first, arm, resampling)]
+        for earlier in list(params["arms"])[:n]:
+            rows += judges.preference_rows(pairwise, earlier, arm, responses, resampling)
+    return Rows(rounded(rows))
+
+
+def chain_rows(measure: Measure, arm: str, resampling: Resampling) -> list[Row]:
+    """The mean over categories, then the value of each."""
+    values = measure.tables[arm].items()
+    return [
+        *levels(measure, arm, resampling),
+        *(Row(arm, measure.key, {"mean": value, "n": 1}, category) for category, value in values),
+    ]
+
+
+def count_answers(responses: list[Response]) -> Answers:
+    """How many responses there are, how many reached the token limit or did not finish thinking, and their mean length."""
+    return {
+        "n": len(responses),
+        "hit_length_limit": sum(not r["ended"] for r in responses),
+        "thinking_unfinished": sum(not r["thinking_finished"] for r in responses),
+        "mean_tokens": fmean(r["tokens"] for r in responses),
+    }
+
+
+def details(rows: Rows) -> dict[str, Any]:
+    """`reports/details.json`: every row, nested as arm, `against_<arm>` if any, measure and group."""
+    parts: list[tuple[str, Any]] = []
+    for row in rows.rows:
+        path = _path(row.arm, row.measure, row.group or WHOLE.get(row.measure, ""), row.against)
+        parts.append((path, row.estimate["mean"] if row.group and row.measure in CHAIN else row.estimate))
+    return nest(parts)
+
+
+def headline(rows: Rows) -> dict[str, Any]:
+    """`reports/metrics.json`: the estimates for all items, and the bare mean or share of each group.
+
+    Left out are groups of differences and of chains, and effect sizes.
+    """
+    parts: list[tuple[str, Any]] = []
+    for (arm, measure, group, against), estimate in rows.estimates.items():
+        path = _path(arm, measure, group, against)
+        if not group:
+            parts.append((path, {key: estimate[key] for key in HEADLINE if key in estimate}))  # type: ignore[literal-required]
+        elif not against and measure not in CHAIN:
+            parts += [(path, estimate[key]) for key in ("mean", "share") if key in estimate]
+    return nest(parts)
+
+
+def _path(arm: str, measure: str, group: str, against: str) -> str:
+    return ".".join(name for name in (arm, against and f"against_{against}", measure, group) if name)

@@ -1,0 +1,119 @@
+"""The rows of a report: the level of each measure of each arm, and its difference from another arm. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, cast
+
+from cantica.reporting import inference
+from cantica.reporting.endings import counts, of_items, unequal_endings
+from cantica.reporting.inference import FEWEST, Estimate, Key, Resampling
+from cantica.reporting.measures import Measure, Table
+
+
+@dataclass(frozen=True)
+class Row:
+    """The estimate of one measure of one arm.
+
+    measure: its key. group: of items; "" for all of them. against: the arm that `arm` is compared with; "" for a level.
+    """
+
+    arm: str
+    measure: str
+    estimate: Estimate
+    group: str = ""
+    against: str = ""
+
+
+def levels(measure: Measure, arm: str, resampling: Resampling, against: str = "") -> list[Row]:
+    """The mean or share of all items, then of each group, with the number of answers that were truncated and the like."""
+
+    def row(table: Table, group: str = "") -> Row:
+        estimate = _level(measure, table, resampling)
+        estimate |= counts(of_items(measure.endings.get(arm, []), table))  # type: ignore[typeddict-item]  # keys of Estimate
+        return Row(arm, measure.key, estimate, group, against)
+
+    return [row(measure.tables[arm]), *(row(table, group) for group, table in measure.by_group(arm).items())]
+
+
+def _level(measure: Measure, table: Table, resampling: Resampling) -> Estimate:
+    if measure.within:
+        return inference.paired(dict.fromkeys(table, 0.0), table, **resampling)
+    return inference.share(table.values()) if measure.share else inference.mean(table.values(), **resampling)
+
+
+def differences(measure: Measure, first: str, second: str, resampling: Resampling) -> list[Row]:
+    """The paired difference of all items, then of each group, whose p are adjusted for the number of groups (Holm).
+
+    `unequal` is set where the answers of the two arms ended differently, `opposed` where groups go in opposite directions.
+    """
+    before, after = (measure.endings.get(arm, []) for arm in (first, second))
+
+    def difference(table: Table) -> Estimate:
+        estimate = inference.paired(table, measure.tables[second], **resampling)
+        both = table.keys() & measure.tables[second].keys()
+        unequal = unequal_endings({first: of_items(before, both), second: of_items(after, both)})
+        return estimate | {"unequal": unequal} if unequal else estimate
+
+    groups = adjusted({group: difference(table) for group, table in measure.by_group(first).items()})
+    whole = difference(measure.tables[first])
+    if found := opposed(groups):
+        whole["opposed"] = found
+    parts = (Row(second, measure.key, estimate, group, first) for group, estimate in groups.items())
+    return [Row(second, measure.key, whole, against=first), *parts]
+
+
+def adjusted(family: dict[Key, Estimate]) -> dict[Key, Estimate]:
+    """The differences of one family with p adjusted for their number (Holm)."""
+    p = inference.holm({name: estimate["p"] for name, estimate in family.items() if "p" in estimate})
+    return {name: estimate | {"p": p[name]} if name in p else estimate for name, estimate in family.items()}
+
+
+def opposed(groups: dict[str, Estimate]) -> dict[str, float]:
+    """The differences of the groups whose intervals exclude 0, if some are above 0 and some below; else {}.
+
+    Groups of fewer than FEWEST items are ignored: an interval over two equal values has no width.
+    """
+    clear = {
+        group: estimate["difference"]
+        for group, estimate in groups.items()
+        if estimate["n"] >= FEWEST and not estimate["low"] <= 0 <= estimate["high"]
+    }
+    return clear if len({value > 0 for value in clear.values()}) == 2 else {}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows, and the look-up of their estimates."""
+
+    rows: list[Row]
+
+    @cached_property
+    def estimates(self) -> dict[tuple[str, str, str, str], Estimate]:
+        """Estimates by (arm, measure, group, against), in the order of the rows. Rows of the same key are merged."""
+        found: dict[tuple[str, str, str, str], Estimate] = {}
+        for row in self.rows:
+            key = (row.arm, row.measure, row.group, row.against)
+            found[key] = found.get(key, Estimate()) | row.estimate
+        return found
+
+    def get(self, arm: str, measure: str, group: str = "", against: str = "") -> Estimate:
+        """The estimate of a measure; {"n": 0} for a group without items. Raises KeyError if the arm has no such measure."""
+        whole = self.estimates[arm, measure, "", against]
+        return self.estimates.get((arm, measure, group, against), {"n": 0}) if group else whole
+
+    def has(self, arm: str, measure: str) -> bool:
+        """Whether the arm has a level of a measure."""
+        return (arm, measure, "", "") in self.estimates
+
+
+def rounded(rows: Iterable[Row]) -> list[Row]:
+    """The rows with four decimals, and six of p."""
+    return [Row(row.arm, row.measure, cast(Estimate, _rounded(row.estimate)), row.group, row.against) for row in rows]
+
+
+def _rounded(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _rounded(value) if isinstance(value, dict) else round(value, 6 if key == "p" else 4)
+        for key, value in numbers.items()
+    }
