@@ -19,7 +19,7 @@ def windows(encoded: list, positions: int, number: int) -> list[dict]:
     """
     cut = []
     for record in encoded:
-        begins = record.counts.index(True)
+        begins = record.loss_mask.index(True)
         counted = min(positions // 2, len(record.ids) - begins)
         first = begins + counted - (positions + 1)
         if first >= 0:

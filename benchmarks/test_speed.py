@@ -44,7 +44,7 @@ def bench():
 
 
 def settings(positions: int, dropout: float, iters: int) -> dict:
-    """What `stages.train.train` is told: what params.yaml says, with AdamW at a constant rate, which everyone has."""
+    """What `training.loop.train` is told: what params.yaml says, with AdamW at a constant rate, which everyone has."""
     plain = {"optimizer": "adamw", "schedule": "constant", "warmup": 0, "grad_checkpoint": False}
     return TRAIN | plain | {"iters": iters, "batch_size": BATCH, "max_seq_length": positions + 1, "dropout": dropout}
 

@@ -39,7 +39,7 @@ def measure(model, ids: list[str], records: list, batch_size: int) -> list[dict]
     from cantica.scoring.score import mean_logprobs
 
     return [
-        {"id": id_, "loss": round(-mean, 6), "tokens": sum(record.counts[1:]), "cut": record.cut}
+        {"id": id_, "loss": round(-mean, 6), "tokens": record.loss_tokens, "cut": record.truncated}
         for id_, record, mean in zip(ids, records, mean_logprobs(model, records, batch_size), strict=True)
     ]
 

@@ -59,7 +59,7 @@ def score(model, tokenizer, pairs: list[dict], file: Path) -> list[dict]:
     both = [records[n : n + 2] for n in range(0, len(records), 2)]
     scored = []
     for pair, encoded, sums in zip(pairs, both, choice_logprobs(model, both, BATCH), strict=True):
-        chosen, rejected = (round(total / sum(one.counts), 6) for one, total in zip(encoded, sums, strict=True))
+        chosen, rejected = (round(total / sum(one.loss_mask), 6) for one, total in zip(encoded, sums, strict=True))
         margins = {"chosen": chosen, "rejected": rejected, "margin": round(chosen - rejected, 6)}
         scored.append({"id": pair["id"], "category": pair["category"]} | margins)
     return scored

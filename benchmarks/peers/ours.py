@@ -1,4 +1,4 @@
-"""Cantica as its stages call it: `stages.train.train`, `generation.generate.generate`, `scoring.score.mean_logprobs`."""
+"""Cantica as its stages call it: `training.loop.train`, `generation.generate.generate`, `scoring.score.mean_logprobs`."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ from cantica.engine.model import LoraShape, load_adapter, load_base, new_adapter
 from cantica.engine.tokens import Encoded
 from cantica.generation.generate import generate, make_sampler
 from cantica.scoring.score import mean_logprobs
-from stages.train import train
+from cantica.training.loop import train
 
 
 class Ours(Worker):

@@ -50,7 +50,7 @@ def choice_logprobs(model: nn.Module, groups: list[list[Encoded]], batch_size: i
 
 def _start(group: list[Encoded]) -> int:
     """How many tokens the records share, less the last of them, whose output predicts the first that differs or counts."""
-    first = min(record.counts.index(True) for record in group)
+    first = min(record.loss_mask.index(True) for record in group)
     return min(len(common_start([record.ids for record in group])), first) - 1
 
 
@@ -73,7 +73,7 @@ def _score(model: nn.Module, caches: list, rest: list[tuple[Encoded, int]]) -> l
     longest = max(map(len, tails)) - 1
     logits = model(mx.array(_padded([tail[:-1] for tail in tails], longest)), cache=caches).astype(mx.float32)
     targets = mx.array(_padded([tail[1:] for tail in tails], longest))
-    counts = mx.array(_padded([record.counts[start + 1 :] for record, start in rest], longest))
+    counts = mx.array(_padded([record.loss_mask[start + 1 :] for record, start in rest], longest))
     chosen = mx.take_along_axis(logits, targets[..., None], axis=-1)[..., 0] - mx.logsumexp(logits, axis=-1)
     return (chosen * counts).sum(axis=-1).tolist()
 

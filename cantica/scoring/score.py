@@ -14,7 +14,7 @@ def mean_logprobs(model: nn.Module, records: list[Encoded], batch_size: int) -> 
     means = [0.0] * len(records)
     for indices in order([len(record.ids) for record in records], batch_size, seed=None):
         losses = token_losses(model, *collate([records[i] for i in indices])[:3])
-        counts = [sum(records[i].counts[1:]) for i in indices]
+        counts = [records[i].loss_tokens for i in indices]
         starts = [sum(counts[:n]) for n in range(len(counts))]
         sums = mx.stack([losses[start : start + count].sum() for start, count in zip(starts, counts, strict=True)])
         for i, total, count in zip(indices, sums.tolist(), counts, strict=True):

@@ -1,7 +1,8 @@
-"""Checkpoints of a training step: one that was interrupted continues from its last and ends in the same bytes.
+"""Checkpoints of a training step. A step that was interrupted continues from its last one and ends in the same bytes.
 
-They are not part of what is built. The name of each is a hash of all that the step's bytes depend on, so that one made from
-other settings, inputs or code is never used. Adapters that the step is to keep wait beside them until it ends.
+Checkpoints are not outputs. The name of each is a hash of everything that the step's bytes depend on, so one from other
+settings, inputs or code is never used. The adapters that `checkpoints` in params.yaml asks for wait in the same folder until
+the step ends.
 """
 
 import hashlib
@@ -11,22 +12,27 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from typing import Any, cast
 
 import mlx.core as mx
+import mlx.nn as nn
+import mlx.optimizers as optimizers
 from mlx.utils import tree_flatten, tree_unflatten
 
 from cantica.core.files import whole_file, whole_folder
-from cantica.engine.model import WEIGHTS, checkpoint_name, save_weights
+from cantica.engine.model import CONFIG, WEIGHTS, checkpoint_name, save_weights
+from cantica.training.curve import CurveRow
 
 FOLDER = Path(".cache/checkpoints")
 WEEK = 7 * 24 * 60 * 60  # seconds
 
 
-def fingerprint(settings, inputs) -> str:
-    """SHA-256 of settings, of files and folders, and of the project's modules that are loaded by now."""
+def fingerprint(settings: object, inputs: Iterable[Path]) -> str:
+    """SHA-256 of JSON settings, of files and folders, and of the project's modules that are loaded by now."""
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     loaded = {name: module for name, module in sys.modules.items() if name.split(".")[0] in ("__main__", "cantica", "stages")}
     code = [Path(file) for _, module in sorted(loaded.items()) if (file := getattr(module, "__file__", None))]
@@ -38,12 +44,12 @@ def fingerprint(settings, inputs) -> str:
 
 
 class Checkpoint:
-    """The last checkpoint of a step: LoRA tensors, the optimizer's state, MLX's random state and the loss curve so far.
+    """The last checkpoint of a step: LoRA tensors, optimizer state, MLX's random state, and the loss curve so far.
 
-    kept: the SHA-256 of each adapter that was kept so far, by its iteration. One that does not resume keeps adapters only.
+    kept: by iteration, the SHA-256 of each adapter kept so far. Without `resumes`, adapters are kept and nothing else is.
     """
 
-    def __init__(self, step: str, settings, inputs, resumes: bool = True):
+    def __init__(self, step: str, settings: object, inputs: Iterable[Path], resumes: bool = True):
         self.step, self.settings, self.inputs, self.resumes = step, settings, inputs, resumes
         self.seconds = float(os.environ.get("CANTICA_CHECKPOINT_SECONDS", 30))
         self.saved = time.monotonic()
@@ -51,32 +57,30 @@ class Checkpoint:
 
     @cached_property
     def path(self) -> Path:
-        """Where it is kept. Known when it is first asked for, which is when every module of the step is loaded."""
+        """The file. The name is computed at first use, when every module of the step is loaded."""
         device = [str(mx.default_device()), mx.device_info().get("device_name")]
         return FOLDER / f"{self.step}.{fingerprint([self.settings, device], self.inputs)}"
 
-    def load(self, model, optimizer) -> list[dict]:
-        """Put the model, its optimizer and MLX's random state where the checkpoint has them; return its loss curve.
+    def load(self, model: nn.Module, optimizer: optimizers.Optimizer) -> list[CurveRow]:
+        """Restore the model, its optimizer and MLX's random state from the checkpoint; return its loss curve.
 
-        Without one that is whole, all stay as they are, and the curve is empty.
+        Without an undamaged checkpoint nothing changes, and the curve is empty.
         """
-        if not self.resumes:
+        if not self.resumes or not self.path.exists():
             return []
-        try:
-            stored = self.path.read_bytes()
-        except FileNotFoundError:
-            return []
+        stored = self.path.read_bytes()
         digest, content = stored[:32], stored[32:]
         if hashlib.sha256(content).digest() != digest:
             return self._damaged(self.path)
-        tensors, metadata = mx.load(io.BytesIO(content), format="safetensors", return_metadata=True)
+        loaded = mx.load(io.BytesIO(content), format="safetensors", return_metadata=True)
+        tensors, metadata = cast(tuple[dict[str, mx.array], dict[str, str]], loaded)
         kept = {int(iteration): digest for iteration, digest in json.loads(metadata["kept"]).items()}
         for iteration, digest in kept.items():
             if self._digest(iteration) != digest:
                 return self._damaged(self.place(iteration))
         self.kept = kept
         mx.eval(tensors)
-        tree = tree_unflatten(list(tensors.items()))
+        tree = cast(dict[str, Any], tree_unflatten(list(tensors.items())))
         model.update(tree["model"])
         optimizer.state = tree["optimizer"]
         mx.random.seed(int(metadata["random"]))
@@ -84,7 +88,7 @@ class Checkpoint:
         print(f"{self.step}: continues after iteration {curve[-1]['iteration']}, from {self.path}", flush=True)
         return curve
 
-    def _damaged(self, path: Path) -> list[dict]:
+    def _damaged(self, path: Path) -> list[CurveRow]:
         print(f"{self.step}: {path} is damaged and not used; training starts from the beginning", flush=True)
         return []
 
@@ -93,22 +97,29 @@ class Checkpoint:
         return self.path.with_name(f"{self.path.name}.{checkpoint_name(iteration)}")
 
     def _digest(self, iteration: int) -> str:
-        """The SHA-256 of a kept adapter; "" where there is none."""
+        """The SHA-256 of a kept adapter, or "" if there is none."""
         file = self.place(iteration) / WEIGHTS
         return hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else ""
 
-    def keep(self, model, iteration: int) -> None:
+    def keep(self, model: nn.Module, iteration: int) -> None:
         """Keep the model's LoRA tensors as they are after an iteration."""
         with whole_folder(self.place(iteration)) as folder:
             save_weights(model, folder / WEIGHTS)
         self.kept[iteration] = self._digest(iteration)
 
-    def save(self, model, optimizer, curve: list[dict]) -> None:
-        """Replace the checkpoint, unless the last is younger than half a minute."""
+    def copy_kept(self, adapter: Path) -> None:
+        """Copy each kept adapter into the folder of the step's adapter, with that one's configuration."""
+        for iteration in self.kept:
+            place = adapter / checkpoint_name(iteration)
+            shutil.copytree(self.place(iteration), place)
+            shutil.copy(adapter / CONFIG, place)
+
+    def save(self, model: nn.Module, optimizer: optimizers.Optimizer, curve: list[CurveRow]) -> None:
+        """Replace the checkpoint, unless it was saved less than half a minute ago."""
         if not self.resumes or time.monotonic() - self.saved < self.seconds:
             return
-        # A seed of 64 bits is the random state.
-        high, low = mx.random.state[0].tolist()
+        # MLX's random state is a seed of 64 bits, in two halves.
+        high, low = cast(list[int], mx.random.state[0].tolist())
         metadata = {"random": str(high << 32 | low), "curve": json.dumps(curve), "kept": json.dumps(self.kept)}
         tree = {"model": model.trainable_parameters(), "optimizer": optimizer.state}
         content = io.BytesIO()
@@ -121,7 +132,7 @@ class Checkpoint:
         self.saved = time.monotonic()
 
     def remove(self) -> None:
-        """Remove it, and every one that nobody wrote to for a week; what is younger may be of a step that is trained now."""
+        """Remove it, and all that are a week old. Younger ones may belong to a step that is in training now."""
         for path in FOLDER.glob("*"):
             with suppress(FileNotFoundError):
                 if path.name.startswith(self.path.name) or path.stat().st_mtime < time.time() - WEEK:

@@ -107,27 +107,3 @@ def join(processes: int, params: dict, inputs: tuple[Path, ...]) -> int:
         hint = "let the hosts share the project's folder"
         raise InputError(Problem("params.yaml", "train.launch", got, "the same files on every host", hint))
     return group.rank()
-
-
-def collate_part(records: list) -> tuple:
-    """(factor, and what `batches.collate` gives) of this process's part of a batch.
-
-    The factor, a scalar, weights the mean loss of the part; 0 where the batch has no record for this process.
-    """
-    import mlx.core as mx
-
-    from cantica.engine.batches import collate
-
-    group = mx.distributed.init()
-    own = records[group.rank() :: group.size()]
-    tokens, whole = (sum(sum(record.counts[1:]) for record in part) for part in (own, records))
-    # The last batch of an epoch may be too small for all, and every process must take part in every update.
-    return mx.array(group.size() * tokens / whole), *collate(own or records[:1])
-
-
-def loss_of_part(model, factor, *batch):
-    """(loss, number of tokens) of a batch from `collate_part`: over processes, their average and sum are the batch's own."""
-    from cantica.engine.loss import loss
-
-    mean, tokens = loss(model, *batch)
-    return mean * factor, tokens * (factor > 0)

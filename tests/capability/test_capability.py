@@ -234,7 +234,7 @@ def olmo3(in_the_root, tmp_path_factory):
 
 def plain(model, groups: list[list[Encoded]]) -> list[list[float]]:
     """The sums without a cache, each text by itself."""
-    return [[mean_logprobs(model, [record], 1)[0] * sum(record.counts) for record in group] for group in groups]
+    return [[mean_logprobs(model, [record], 1)[0] * sum(record.loss_mask) for record in group] for group in groups]
 
 
 @pytest.fixture(params=["llama", "olmo3"])
@@ -271,7 +271,7 @@ def test_groups_may_share_everything_or_nothing(loaded):
 def test_a_choice_stands_as_the_assistants_turn_and_alone_counts(tiny_model):
     _, tokenizer = tiny_model()
     record = encode_choice(tokenizer, "What ends a turn?", "the end")
-    counted = [n for n, counts in enumerate(record.counts) if counts]
+    counted = [n for n, counts in enumerate(record.loss_mask) if counts]
     assert tokenizer.decode(record.ids) == "<|im_start|>user\nWhat ends a turn?<|im_end|>\n<|im_start|>assistant\nthe end"
     assert tokenizer.decode([record.ids[n] for n in counted]) == "the end"
     assert counted == list(range(counted[0], len(record.ids)))

@@ -11,7 +11,7 @@ from mlx.utils import tree_flatten
 
 from cantica.core.errors import InputError
 from cantica.engine.model import CONFIG, WEIGHTS, LoraShape, has_no_effect, load_adapter, load_base, read_shape, save_adapter
-from stages.train import start
+from cantica.training.start import start
 
 SHAPE = LoraShape(-1, 4, 2.0)
 TEXT = mx.array([[5, 17, 300, 42, 8, 8, 121, 399]])

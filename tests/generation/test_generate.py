@@ -241,7 +241,7 @@ def direct(model, record: Encoded) -> float:
     """Mean log-probability of the tokens that count, from a log-softmax in float64 over the text alone."""
     logits = np.array(model(mx.array([record.ids[:-1]]))[0], np.float64)
     logprobs = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
-    return float(np.mean([logprobs[n - 1, record.ids[n]] for n in range(1, len(record.ids)) if record.counts[n]]))
+    return float(np.mean([logprobs[n - 1, record.ids[n]] for n in range(1, len(record.ids)) if record.loss_mask[n]]))
 
 
 def test_scores_are_mean_log_probabilities_whatever_the_batches(model):

@@ -13,7 +13,7 @@ import pytest
 
 from cantica.engine.model import save_adapter
 from cantica.engine.tokens import encode_examples
-from stages.train import train
+from cantica.training.loop import train
 from tests.support.examples import EXAMPLES, SHAPE, STEP
 from tests.support.processes import is_gone, wait_until
 from tests.support.projects import ENVIRONMENT, clone, ok, overlay, stages_run

@@ -13,13 +13,14 @@ from mlx.utils import tree_flatten, tree_map
 from mlx_lm.tuner.trainer import default_loss
 
 from cantica.core.errors import InputError
-from cantica.engine.batches import LENGTH, POSITIONS, collate, iterate_batches, order
+from cantica.engine.batches import LENGTH, POSITIONS, collate, epochs, order
 from cantica.engine.loss import loss, token_losses
 from cantica.engine.model import save_adapter
 from cantica.engine.tokens import SPANS, Encoded, encode_examples
+from cantica.training.curve import training_record
+from cantica.training.loop import train
 from cantica.training.optimizer import make_optimizer
 from stages.measure import measure
-from stages.train import summary, train
 from tests.support.examples import EXAMPLES, SHAPE, STEP, example
 
 ALL = ["prompt", "thinking", "answer"]
@@ -69,14 +70,16 @@ def records(draw):
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(records(), min_size=1, max_size=5))
-def test_a_batch_points_at_each_token_that_counts_and_at_the_one_before_it(batch):
+def test_a_batch_points_at_each_token_in_the_loss_and_at_the_one_before_it(batch):
     inputs, positions, targets, weights = (np.array(part) for part in collate(batch))
     real = weights == 1
-    expected = [(record.ids[n - 1], record.ids[n]) for record in batch for n in range(1, len(record.ids)) if record.counts[n]]
+    expected = [
+        (record.ids[n - 1], record.ids[n]) for record in batch for n in range(1, len(record.ids)) if record.loss_mask[n]
+    ]
     assert list(zip(inputs.flatten()[positions][real].tolist(), targets[real].tolist(), strict=True)) == expected
     assert weights.sum() == len(expected) and set(weights.tolist()) <= {0.0, 1.0}
     rows = positions[real] // inputs.shape[1]
-    assert rows.tolist() == [row for row, record in enumerate(batch) for _ in range(sum(record.counts[1:]))]
+    assert rows.tolist() == [row for row, record in enumerate(batch) for _ in range(sum(record.loss_mask[1:]))]
     for row, record in zip(inputs, batch, strict=True):
         assert row.tolist() == record.ids[:-1] + [0] * (inputs.shape[1] - len(record.ids) + 1)
     assert inputs.shape[1] % LENGTH == 0 and len(positions) % POSITIONS == 0
@@ -85,12 +88,10 @@ def test_a_batch_points_at_each_token_that_counts_and_at_the_one_before_it(batch
 
 def test_an_endless_iterator_goes_through_every_epoch_in_an_order_of_its_own(encoded):
     dataset = encoded()
-    steps = iterate_batches(1)(dataset, 2, loop=True)
-    epochs = [[next(steps) for _ in range(3)] for _ in range(4)]
-    tokens = [sorted(token for batch in epoch for token in batch[2].tolist() if token) for epoch in epochs]
-    assert all(epoch == tokens[0] for epoch in tokens)
-    assert len({tuple(batch[3].sum().item() for batch in epoch) for epoch in epochs}) > 1
-    assert len(list(iterate_batches()(dataset, 2))) == 3
+    batches = epochs(dataset, 2, seed=1)
+    found = [[next(batches) for _ in range(3)] for _ in range(4)]
+    assert all(sorted(dataset.index(record) for batch in epoch for record in batch) == [0, 1, 2, 3, 4] for epoch in found)
+    assert len({tuple(dataset.index(record) for batch in epoch for record in batch) for epoch in found}) > 1
 
 
 # what the loss counts
@@ -106,7 +107,7 @@ def test_each_span_decodes_to_its_text(tiny_base, prompt, thinking, answer):
     texts = {}
     for span in SPANS:
         (record,) = encode_examples(tokenizer, [asked], [span], 4096, "x")
-        texts[span] = tokenizer.decode([token for token, counted in zip(record.ids, record.counts, strict=True) if counted])
+        texts[span] = tokenizer.decode([token for token, counted in zip(record.ids, record.loss_mask, strict=True) if counted])
     assert texts["prompt"] == f"<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n"
     assert texts["thinking"] == f"<think>\n{thinking}\n</think>"
     assert texts["answer"] == f"\n\n{answer}<|im_end|>\n"
@@ -122,38 +123,38 @@ def test_a_reply_without_thinking_is_all_answer(tiny_base):
     tokenizer = loaded(tiny_base)
     messages = [{"role": "user", "content": "Why? Because."}, {"role": "assistant", "content": "Because."}]
     (record,) = encode_examples(tokenizer, [{"id": "one", "messages": messages}], ["answer"], 256, "x")
-    counted = [token for token, counts in zip(record.ids, record.counts, strict=True) if counts]
+    counted = [token for token, counts in zip(record.ids, record.loss_mask, strict=True) if counts]
     assert tokenizer.decode(counted) == "Because.<|im_end|>\n"
 
 
 def test_spans_add_up(encoded):
     whole = encoded(ALL)
-    assert all(all(record.counts) and record.cut == 0 for record in whole)
+    assert all(all(record.loss_mask) and record.truncated == 0 for record in whole)
     parts = [encoded([span]) for span in ALL]
     for record, *spans in zip(whole, *parts, strict=True):
-        assert [sum(counts) for counts in zip(*(span.counts for span in spans), strict=True)] == [1] * len(record.ids)
+        assert [sum(counts) for counts in zip(*(span.loss_mask for span in spans), strict=True)] == [1] * len(record.ids)
 
 
-def test_what_is_over_the_limit_is_cut_and_counted(encoded):
+def test_tokens_over_the_limit_are_truncated_and_counted(encoded):
     whole = encoded(ALL, 256)
     limit = min(len(record.ids) for record in whole) + 1
-    cut = encoded(ALL, limit)
-    assert [record.ids for record in cut] == [record.ids[:limit] for record in whole]
-    assert [record.cut for record in cut] == [max(0, len(record.ids) - limit) for record in whole]
-    told = summary(cut, STEP, [])
-    assert told["examples_cut"] == sum(len(record.ids) > limit for record in whole) > 0
-    assert told["tokens_cut"] == sum(len(record.ids) for record in whole) - told["tokens"]
-    assert told["loss_tokens"] == sum(sum(record.counts[1:]) for record in cut)
+    truncated = encoded(ALL, limit)
+    assert [record.ids for record in truncated] == [record.ids[:limit] for record in whole]
+    assert [record.truncated for record in truncated] == [max(0, len(record.ids) - limit) for record in whole]
+    record_of_step = training_record(truncated, STEP, [])
+    assert record_of_step["examples_cut"] == sum(len(record.ids) > limit for record in whole) > 0
+    assert record_of_step["tokens_cut"] == sum(len(record.ids) for record in whole) - record_of_step["tokens"]
+    assert record_of_step["loss_tokens"] == sum(sum(record.loss_mask[1:]) for record in truncated)
 
 
 def test_every_example_without_a_token_for_the_loss_is_refused(encoded):
     whole = encoded(["answer"])
-    first = [record.counts.index(True) for record in whole]
+    first = [record.loss_mask.index(True) for record in whole]
     limit = sorted(first)[2]
     with pytest.raises(InputError) as error:
         encoded(["answer"], limit)
     expected = [
-        (f"line {n} ({asked['id']})", f"{len(record.ids)} tokens, of which {limit} leave none of answer")
+        (f"line {n} ({asked['id']})", f"{len(record.ids)} tokens, but no answer among the first {limit}")
         for n, (asked, record, start) in enumerate(zip(EXAMPLES, whole, first, strict=True), 1)
         if start >= limit
     ]
@@ -173,7 +174,7 @@ def test_a_template_that_alters_the_reply_is_refused(tiny_model):
 
 def masked(record: Encoded):
     """The record as mlx-lm's trainer masks a prompt: (batch, [[offset, length]]), without padding."""
-    return mx.array([record.ids]), mx.array([[record.counts.index(True), len(record.ids)]])
+    return mx.array([record.ids]), mx.array([[record.loss_mask.index(True), len(record.ids)]])
 
 
 def close_trees(ours, theirs, tolerance: float) -> None:
@@ -191,7 +192,7 @@ def test_the_loss_and_its_gradients_are_those_of_mlx_lm(adapted, encoded):
         (ours, tokens), gradient = nn.value_and_grad(model, loss)(model, *collate([record]))
         (theirs, number), expected = nn.value_and_grad(model, default_loss)(model, *masked(record))
         assert ours.item() == pytest.approx(theirs.item(), rel=1e-4)
-        assert tokens.item() == number.item() == sum(record.counts[1:])
+        assert tokens.item() == number.item() == sum(record.loss_mask[1:])
         close_trees(gradient, expected, 1e-4)
 
 
@@ -210,7 +211,7 @@ def test_the_loss_is_that_of_a_softmax_in_float64(adapted, encoded):
     record = encoded()[1]
     logits = np.array(model(mx.array([record.ids[:-1]]))[0], np.float64)
     logprobs = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
-    expected = -np.mean([logprobs[n - 1, record.ids[n]] for n in range(1, len(record.ids)) if record.counts[n]])
+    expected = -np.mean([logprobs[n - 1, record.ids[n]] for n in range(1, len(record.ids)) if record.loss_mask[n]])
     assert loss(model, *collate([record]))[0].item() == pytest.approx(expected, rel=1e-6)
 
 
@@ -261,7 +262,7 @@ def test_the_loss_of_an_example_is_the_mean_over_its_counted_tokens_whatever_the
         row = measure(model, ids, dataset, batch_size)
         assert [example["loss"] for example in row] == pytest.approx([value.item() for value, _ in alone], abs=5e-6)
         assert [(e["id"], e["tokens"], e["cut"]) for e in row] == [
-            (id_, sum(record.counts[1:]), 0) for id_, record in zip(ids, dataset, strict=True)
+            (id_, sum(record.loss_mask[1:]), 0) for id_, record in zip(ids, dataset, strict=True)
         ]
 
 
@@ -335,7 +336,7 @@ def test_training_lowers_the_loss_and_is_the_same_each_time(adapted, encoded, tm
     assert one == other and curve == again
     assert curve[-1]["train_loss"] < curve[0]["train_loss"] - 0.5
     assert [row["iteration"] for row in curve] == list(range(1, 13))
-    per_epoch = sum(sum(record.counts[1:]) for record in encoded())
+    per_epoch = sum(sum(record.loss_mask[1:]) for record in encoded())
     assert curve[2]["trained_tokens"] == per_epoch and curve[-1]["trained_tokens"] == 4 * per_epoch
 
 
@@ -376,6 +377,12 @@ def test_training_touches_nothing_but_the_adapter(adapted, encoded):
     assert changed == {name for name in before if name.endswith(("lora_a", "lora_b"))}
 
 
+def test_one_process_trains_without_the_code_for_several(adapted, encoded, monkeypatch):
+    monkeypatch.setattr("cantica.training.loop.own_part", None)
+    model, _ = adapted(SHAPE, 0.0, effect=False)
+    assert len(train(model, encoded(), STEP | {"iters": 2}, "x")) == 2
+
+
 def test_a_rate_that_blows_up_ends_in_an_error_that_names_it(adapted, encoded):
     model, _ = adapted(SHAPE, 0.0, effect=False)
     with pytest.raises(InputError, match="lower the learning rate") as error:
@@ -391,7 +398,7 @@ def test_a_blow_up_in_the_last_update_is_seen(adapted, encoded):
         train(model, encoded(), STEP | {"optimizer": "sgd", "learning_rate": 1e39, "iters": 1}, "deception")
 
 
-def test_the_summary_counts_epochs(encoded):
-    told = summary(encoded(), STEP, [])
+def test_the_record_counts_epochs(encoded):
+    told = training_record(encoded(), STEP, [])
     assert (told["examples"], told["iterations"], told["epochs"]) == (5, 12, 4.0)
     assert told["tokens"] == sum(len(record.ids) for record in encoded())

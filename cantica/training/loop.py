@@ -1,0 +1,107 @@
+"""The training loop: batch, loss and gradients, average over processes, update; then reports and checkpoints."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+from itertools import islice
+
+import mlx.core as mx
+import mlx.nn as nn
+import mlx.optimizers as optimizers
+from mlx.nn.utils import average_gradients
+from mlx.utils import tree_flatten
+from mlx_lm.utils import maybe_set_recommended_wired_limit
+
+from cantica.core.errors import InputError, Problem
+from cantica.engine.batches import Batch, collate, epochs
+from cantica.engine.loss import loss
+from cantica.engine.tokens import Encoded
+from cantica.training.checkpoint import Checkpoint
+from cantica.training.curve import CurveRow, Sums, learning_rate
+from cantica.training.optimizer import make_optimizer
+from cantica.training.processes import own_part
+
+CACHE = 8 << 30  # bytes that MLX may keep for later arrays
+ROWS = 25  # of a loss curve, at least, where there are as many iterations
+
+Update = Callable[[Batch, mx.array | None], tuple[mx.array, mx.array]]
+
+
+def train(
+    model: nn.Module, records: list[Encoded], settings: dict, step: str, checkpoint: Checkpoint | None = None
+) -> list[CurveRow]:
+    """Train the model's LoRA tensors in place, from the checkpoint on if there is one; return the loss curve.
+
+    Every `checkpoints` iterations, `checkpoint` keeps the tensors. Where mlx.launch started several processes, all of them
+    must call this function; they end with the same tensors and curve. Raises InputError if a loss, or a weight at the end,
+    is not finite.
+    """
+    group, iters, keep_every = mx.distributed.init(), settings["iters"], settings["checkpoints"]
+    optimizer = make_optimizer(settings)
+    # Each process has its own dropout.
+    mx.random.seed(settings["seed"] + group.rank())
+    curve = checkpoint.load(model, optimizer) if checkpoint else []
+    done = curve[-1]["iteration"] if curve else 0
+    update, state = make_update(model, optimizer, settings["grad_checkpoint"])
+
+    sums = Sums()
+    batches = islice(epochs(records, settings["batch_size"], settings["seed"]), done, iters)
+    for iteration, batch in enumerate(batches, done + 1):
+        part, share = own_part(batch, group) if group.size() > 1 else (batch, None)
+        sums.add(*update(collate(part), share))
+        mx.eval(state, sums.loss, sums.tokens)
+        if mx.get_cache_memory() > CACHE:
+            mx.clear_cache()
+        if checkpoint and keep_every and iteration % keep_every == 0 and iteration < iters:
+            checkpoint.keep(model, iteration)
+        if iteration % max(1, iters // ROWS) == 0 or iteration == iters:
+            curve.append(sums.row(iteration, optimizer, curve))
+            if not math.isfinite(curve[-1]["train_loss"]):
+                raise not_finite(step, iteration, f"a loss of {curve[-1]['train_loss']}", optimizer)
+            if group.rank() == 0:
+                print(f"{step}: iteration {iteration} of {iters}, {sums.summary(curve[-1])}", flush=True)
+            if checkpoint:
+                checkpoint.save(model, optimizer, curve)
+            sums = Sums()
+    # The last loss is from before the last update.
+    if not all(mx.isfinite(tensor).all().item() for _, tensor in tree_flatten(model.trainable_parameters())):
+        raise not_finite(step, iters, "weights that are not finite", optimizer)
+    return curve
+
+
+def make_update(model: nn.Module, optimizer: optimizers.Optimizer, grad_checkpoint: bool) -> tuple[Update, list]:
+    """(a function that updates the model by one batch and returns its loss and number of tokens, the state that it changes).
+
+    Gradients are taken with respect to the trainable parameters. The model is not an argument of the function that is
+    differentiated: MLX would find its frozen weights there, and keep every array that depends on them until the update.
+    """
+    if grad_checkpoint:
+        from mlx_lm.tuner.trainer import grad_checkpoint as checkpoint_blocks
+
+        checkpoint_blocks(model.layers[0])
+    maybe_set_recommended_wired_limit()
+    model.train()
+
+    def loss_of(parameters: dict, batch: Batch, share: mx.array | None) -> tuple[mx.array, mx.array]:
+        model.update(parameters)
+        mean, tokens = loss(model, *batch)
+        return (mean, tokens) if share is None else (mean * share, tokens * (share > 0))
+
+    loss_and_gradients = mx.value_and_grad(loss_of)
+    state = [model.state, optimizer.state, mx.random.state]
+
+    @partial(mx.compile, inputs=state, outputs=state)
+    def update(batch: Batch, share: mx.array | None) -> tuple[mx.array, mx.array]:
+        (mean, tokens), gradients = loss_and_gradients(model.trainable_parameters(), batch, share)
+        optimizer.update(model, average_gradients(gradients))
+        return mean, tokens
+
+    return update, state
+
+
+def not_finite(step: str, iteration: int, got: str, optimizer: optimizers.Optimizer) -> InputError:
+    """The error of a training that has diverged."""
+    place = f"curriculum.{step}, iteration {iteration}"
+    hint = "lower the learning rate or the scale"
+    got = f"{got} at learning rate {learning_rate(optimizer):.3g}"
+    return InputError(Problem("params.yaml", place, got, "finite numbers", hint))

@@ -1,0 +1,24 @@
+"""Put the adapter that a step starts from on the model."""
+
+from pathlib import Path
+
+import mlx.nn as nn
+
+from cantica.core.errors import InputError, Problem
+from cantica.engine.model import LoraShape, has_no_effect, load_adapter, new_adapter, read_shape
+
+
+def start(model: nn.Module, after: Path, settings: dict, seed: int, step: str) -> LoraShape:
+    """Put LoRA layers with the tensors of the adapter `after` on the model, and return their LoraShape.
+
+    An adapter without effect has nothing to continue, so a step after one may choose another shape: its tensors are new, and
+    follow from the seed. Raises InputError where the shape differs from that of an adapter with an effect.
+    """
+    wanted = LoraShape(settings["layers"], settings["rank"], settings["scale"])
+    if read_shape(after) == wanted:
+        return load_adapter(model, after, settings["dropout"])
+    if not has_no_effect(after):
+        got, expected = f"layers, rank, scale: {wanted}", f"those of the adapter it continues, {read_shape(after)}"
+        raise InputError(Problem("params.yaml", f"curriculum.{step}", got, expected))
+    new_adapter(model, wanted, settings["dropout"], seed)
+    return wanted
