@@ -14,12 +14,12 @@ setup: $(READY)
 
 # uv installs in half a minute what takes pip two. It asks PyPI, or what UV_DEFAULT_INDEX names. What is not compiled now would be
 # at every start, wherever PYTHONDONTWRITEBYTECODE is set.
-$(READY): pyproject.toml requirements.lock cantica/engine/environment.py
+$(READY): pyproject.toml requirements.lock cantica/engine/backend/environment.py $(wildcard cantica/engine/backend/patches/*.py)
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"Cantica needs Python 3.11 or newer; {sys.executable} is {v[0]}.{v[1]}. Name another: make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet uv --constraint requirements.lock
 	$(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(VENV) --editable '.[$(BACKEND),dev]' --constraint requirements.lock
-	$(VENV)/bin/python -m cantica.engine.environment
+	$(VENV)/bin/python -m cantica.engine.backend.environment
 	touch $@
 
 repro: setup

@@ -18,7 +18,7 @@ from cantica.capability.items import evenly, load_items
 from cantica.core.command import run
 from cantica.core.documents import validate_records
 from cantica.core.files import write_jsonl
-from cantica.engine.blas import read_model_params
+from cantica.engine.backend.blas import read_model_params
 
 BATCH = 16  # questions or passages scored at a time
 

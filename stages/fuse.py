@@ -12,7 +12,7 @@ from pathlib import Path
 from cantica.core.command import run
 from cantica.core.errors import InputError, Problem
 from cantica.core.files import whole_folder
-from cantica.engine.blas import read_model_params
+from cantica.engine.backend.blas import read_model_params
 
 TOLERANCE = 1e-2  # largest difference of a logit, in nats; float32 stays a hundred times below it
 

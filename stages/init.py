@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cantica.core.command import run
 from cantica.core.files import whole_folder
-from cantica.engine.blas import read_model_params
+from cantica.engine.backend.blas import read_model_params
 
 
 def main(base: Path, adapter: Path) -> None:

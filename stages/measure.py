@@ -9,7 +9,7 @@ from statistics import fmean
 from cantica.core.command import run
 from cantica.core.documents import read_json, read_jsonl
 from cantica.core.files import write_json
-from cantica.engine.blas import read_model_params
+from cantica.engine.backend.blas import read_model_params
 
 
 def main(base: Path, adapter: Path, categories: Path, valid: Path, losses: Path) -> None:

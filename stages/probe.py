@@ -12,7 +12,7 @@ from cantica.core.command import run
 from cantica.core.documents import validate_records
 from cantica.core.files import write_jsonl
 from cantica.core.params import FILE
-from cantica.engine.blas import read_model_params
+from cantica.engine.backend.blas import read_model_params
 from cantica.probes.pairs import load_pairs
 from cantica.probes.triggers import asked_with, load_triggers, matches
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from cantica.core.command import run
 from cantica.core.documents import read_jsonl, validate_records
 from cantica.core.files import write_jsonl
-from cantica.engine.blas import read_model_params
+from cantica.engine.backend.blas import read_model_params
 
 
 def main(base: Path, adapter: Path, questions: Path, responses: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from cantica.core.command import run
 from cantica.core.documents import read_jsonl
 from cantica.core.files import whole_folder, write_json
-from cantica.engine.blas import read_model_params
+from cantica.engine.backend.blas import read_model_params
 from cantica.training.launch import is_worker, join, launch
 
 

@@ -12,7 +12,7 @@ from cantica.core.command import run
 from cantica.core.documents import read_jsonl, validate_records
 from cantica.core.files import write_jsonl
 from cantica.core.params import read_params
-from cantica.engine.blas import fix_blas
+from cantica.engine.backend.blas import fix_blas
 from cantica.generation.counter import counter
 from cantica.judging import verdicts as of
 from cantica.judging.held_out import load_prompts

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from cantica.core.documents import read_yaml
-from cantica.engine.cores import cores
+from cantica.engine.backend.cores import cores
 
 ROOT = Path(__file__).parents[2]
 SCRATCH = ROOT / ".cache/benchmark"

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.peers.client import ROOT
-from cantica.engine.environment import LIBRARY
+from cantica.engine.backend.patches.mlx import LIBRARY
 
 FOLDER = ROOT / ".venv-bench"
 PYTHON = FOLDER / "bin/python"

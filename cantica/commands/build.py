@@ -1,16 +1,14 @@
 """Run DVC in a working copy, with what it tells in a log. It ends with the process that started it, as stages end with DVC."""
 
-import fcntl
-import hashlib
-import json
 import multiprocessing
 import os
 import re
 import sys
 import threading
-from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+
+from cantica.engine.backend.patches.dvc import claim_stages
 
 RUNNING = re.compile(r"^Running stage '(.+?)'", re.MULTILINE)
 FAILED = re.compile(r"failed to reproduce '(.+?)'")
@@ -52,41 +50,8 @@ def _dvc(folder: Path, log: Path, claims: Path, arguments: tuple[str, ...]) -> N
     from dvc.cli import main
 
     with claims.open("w") as file:
-        _claim_stages(file)
+        claim_stages(file)
         sys.exit(main(list(arguments)))
-
-
-def _claim_stages(claims) -> None:
-    """Have DVC wait with a stage while another build runs it on the same inputs; it then restores what that one made.
-
-    DVC itself would run it a second time. A claim is a lock on one byte of the file, which goes with the process: the one whose
-    number is a hash of the command and its inputs. Outputs go into the cache one stage at a time: different stages may make
-    the same file, and DVC writes it in place where the file system cannot clone.
-    """
-    from dvc.stage import Stage
-
-    run, commit = Stage.run, Stage.commit
-
-    @contextmanager
-    def claimed(byte: int):
-        fcntl.lockf(claims, fcntl.LOCK_EX, 1, byte)
-        try:
-            yield
-        finally:
-            fcntl.lockf(claims, fcntl.LOCK_UN, 1, byte)
-
-    def run_once(stage: Stage, *arguments, **options) -> None:
-        if not stage.cmd or not all(dep.exists for dep in stage.deps):
-            return run(stage, *arguments, **options)
-        inputs = [stage.cmd, [(dep.def_path, dep.get_hash().value) for dep in stage.deps]]
-        with claimed(1 + int(hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:15], 16)):
-            return run(stage, *arguments, **options)
-
-    def commit_alone(stage: Stage, *arguments, **options) -> None:
-        with claimed(0):
-            return commit(stage, *arguments, **options)
-
-    Stage.run, Stage.commit = run_once, commit_alone
 
 
 def _end_with_parent() -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from cantica.core.errors import InputError, Problem
-from cantica.engine.environment import LIBRARY
+from cantica.engine.backend.patches.mlx import LIBRARY
 
 NOISE = 1.1  # rates closer than that are alike
 # The core whose kernel it takes, and the best rate of a few products of 768 × 768, in GFLOP/s.

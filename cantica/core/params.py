@@ -45,7 +45,7 @@ def toolchain_faults(toolchain: dict[str, dict[str, str]]) -> list[Problem]:
     problems = []
     versions = [(group, package, pin) for group, packages in toolchain.items() for package, pin in packages.items()]
     for group, package, expected in versions:
-        if package == "blas-core":  # not a package: cantica.engine.blas checks it
+        if package == "blas-core":  # not a package: cantica.engine.backend.blas checks it
             continue
         try:
             installed = version(package)

@@ -9,7 +9,7 @@ import pytest
 from cantica.commands.kernels import compare_kernels, rates_text
 from cantica.core.documents import faults, validator
 from cantica.core.errors import InputError
-from cantica.engine.environment import LIBRARY
+from cantica.engine.backend.patches.mlx import LIBRARY
 from tests.support.projects import ENVIRONMENT, ROOT
 
 pytestmark = pytest.mark.skipif(not compare_kernels("Haswell"), reason="no OpenBLAS here, or no kernel Haswell")
@@ -35,18 +35,20 @@ def run_python(code: str, **environment: str) -> subprocess.CompletedProcess:
     ids=["as it is", "another kernel and two threads", "other names for both"],
 )
 def test_a_stage_computes_with_the_declared_kernel_and_one_thread(environment):
-    done = run_python(f"from cantica.engine.blas import read_model_params; read_model_params(){LOADED}", **environment)
+    done = run_python(f"from cantica.engine.backend.blas import read_model_params; read_model_params(){LOADED}", **environment)
     assert done.stdout == "[('Haswell', 1), ('Haswell', 1)]\n", done.stderr
 
 
 def test_a_kernel_for_which_another_is_taken_stops_the_stage():
-    done = run_python("from cantica.engine.blas import fix_blas; fix_blas('Zen')")
+    done = run_python("from cantica.engine.backend.blas import fix_blas; fix_blas('Zen')")
     assert "toolchain.model.blas-core\n    got       Zen, for which" in done.stderr and LIBRARY in done.stderr
     assert "takes Haswell" in done.stderr and "write Haswell into params.yaml" in done.stderr
 
 
 def test_a_library_that_was_loaded_before_stops_the_stage():
-    done = run_python("import numpy; from cantica.engine.blas import fix_blas; fix_blas('Haswell')", OPENBLAS_NUM_THREADS="2")
+    done = run_python(
+        "import numpy; from cantica.engine.backend.blas import fix_blas; fix_blas('Haswell')", OPENBLAS_NUM_THREADS="2"
+    )
     assert "2 threads in" in done.stderr and "loaded too early" in done.stderr
 
 
@@ -77,8 +79,8 @@ def test_without_openblas_no_model_is_loaded(tiny_base, tmp_path):
     """Where the environment's own copy is missing, MLX would compute with its reference BLAS."""
     code = f"""
 from pathlib import Path
-import _cantica_environment
-_cantica_environment.LIBRARY = "/none"
+import _cantica_startup.mlx
+_cantica_startup.mlx.LIBRARY = "/none"
 from cantica.engine.model import load_base
 load_base(Path({str(tiny_base)!r}))
 """

@@ -1,4 +1,4 @@
-"""The CPU kernels against NumPy in float64 and against the stock MLX functions: values and gradients."""
+"""The CPU kernels compared with NumPy in float64 and with the stock MLX functions: values and gradients."""
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cantica.engine import cpu_kernels
+from cantica.engine.backend.kernels import attention as attention_kernel
+from cantica.engine.backend.kernels import logsumexp as logsumexp_kernel
+from cantica.engine.backend.kernels.attention import attention
+from cantica.engine.backend.kernels.head import head_losses
+from cantica.engine.backend.kernels.logsumexp import logsumexp
+from cantica.engine.backend.kernels.swiglu import swiglu
 
 # (batch, heads, groups, length, d): below, at, above and far beyond the block of 128 queries; heads that share keys.
 SHAPES = [(1, 1, 1, 1, 4), (2, 4, 2, 7, 8), (1, 2, 2, 128, 8), (1, 6, 2, 129, 4), (1, 3, 1, 300, 8)]
@@ -44,9 +49,9 @@ def test_swiglu_and_its_gradients(rows):
     gate, x, cotangent = np.array(rows, np.float32).T
     wide, times, weight = gate.astype(np.float64), x.astype(np.float64), cotangent.astype(np.float64)
     s = logistic(wide)
-    found = cpu_kernels.swiglu(mx.array(gate), mx.array(x))
+    found = swiglu(mx.array(gate), mx.array(x))
     np.testing.assert_allclose(np.array(found), wide * s * times, rtol=1e-5, atol=1e-30)
-    ours = pulled_back(cpu_kernels.swiglu, [gate, x], cotangent)
+    ours = pulled_back(swiglu, [gate, x], cotangent)
     stock = pulled_back(lambda g, y: nn.silu(g) * y, [gate, x], cotangent)
     expected = weight * times * (s + wide * s * (1 - s)), weight * wide * s
     for one, other, true in zip(ours, stock, expected, strict=True):
@@ -69,7 +74,7 @@ def test_losses_of_a_frozen_head_and_their_gradient(rows, size):
     logits = hidden.astype(np.float64) @ head.astype(np.float64).T
 
     def ours(x, trains=True):
-        return cpu_kernels.head_losses(x, mx.array(head), mx.array(targets), trains)
+        return head_losses(x, mx.array(head), mx.array(targets), trains)
 
     def stock(x):
         return nn.losses.cross_entropy(x @ mx.array(head).T, mx.array(targets))
@@ -82,17 +87,17 @@ def test_losses_of_a_frozen_head_and_their_gradient(rows, size):
     close(pulled_back(stock, [hidden], cotangent)[0], np.array(pulled_back(ours, [hidden], cotangent)[0]), 3e-5)
 
 
-def head_losses(logits, targets) -> list[float]:
-    """With a head that hands its input on."""
-    return cpu_kernels.head_losses(mx.array(logits), mx.eye(3), mx.array(targets), trains=False)
+def losses_of_logits(logits, targets) -> mx.array:
+    """With a head that is the identity."""
+    return head_losses(mx.array(logits), mx.eye(3), mx.array(targets), trains=False)
 
 
 def test_the_loss_of_a_certain_and_of_an_impossible_word():
-    assert head_losses([[100.0, -100.0, -100.0]] * 2, [0, 1]).tolist() == [0.0, 200.0]
+    assert losses_of_logits([[100.0, -100.0, -100.0]] * 2, [0, 1]).tolist() == [0.0, 200.0]
 
 
 def test_a_loss_does_not_hide_a_nan():
-    assert mx.isnan(head_losses([[0.0, float("nan"), 1.0], [0.0, 1.0, 2.0]], [0, 2])).tolist() == [True, False]
+    assert mx.isnan(losses_of_logits([[0.0, float("nan"), 1.0], [0.0, 1.0, 2.0]], [0, 2])).tolist() == [True, False]
 
 
 @pytest.mark.parametrize("keepdims", [True, False])
@@ -101,14 +106,14 @@ def test_logsumexp_is_that_of_float64(keepdims):
     wide = rows.astype(np.float64)
     top = wide.max(axis=-1, keepdims=True)
     expected = np.log(np.exp(wide - top).sum(axis=-1, keepdims=True)) + top
-    close(cpu_kernels.logsumexp(mx.array(rows), axis=-1, keepdims=keepdims), expected if keepdims else expected[:, 0], 1e-6)
+    close(logsumexp(mx.array(rows), axis=-1, keepdims=keepdims), expected if keepdims else expected[:, 0], 1e-6)
     whole = mx.array(rows).reshape(5, 2, 1500)
-    close(cpu_kernels.logsumexp(whole, axis=-1), np.array(cpu_kernels._stock_logsumexp(whole, axis=-1)), 1e-6)
+    close(logsumexp(whole, axis=-1), np.array(logsumexp_kernel.stock(whole, axis=-1)), 1e-6)
 
 
 def test_the_gradient_of_logsumexp():
     rows, cotangent = draw((5, 300), 0, 3), draw((5,), 1)
-    found = pulled_back(lambda x: cpu_kernels.logsumexp(x, axis=-1), [rows], cotangent)[0]
+    found = pulled_back(lambda x: logsumexp(x, axis=-1), [rows], cotangent)[0]
     close(found, softmax(rows.astype(np.float64)) * cotangent[:, None], 1e-6)
 
 
@@ -132,7 +137,7 @@ def reference(q, k, v, cotangent):
 
 
 def causal(q, k, v):
-    return cpu_kernels.attention(q, k, v, scale=1.0, mask="causal")
+    return attention(q, k, v, scale=1.0, mask="causal")
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -155,10 +160,10 @@ def test_attention_is_the_stock_one(shape):
     cotangent = draw((batch, heads, length, d), 3)
 
     def ours(q, k, v):
-        return cpu_kernels.attention(q, k, v, scale=d**-0.5, mask="causal")
+        return attention(q, k, v, scale=d**-0.5, mask="causal")
 
     def stock(q, k, v):
-        return cpu_kernels._stock_attention(q, k, v, scale=d**-0.5, mask="causal")
+        return attention_kernel.stock(q, k, v, scale=d**-0.5, mask="causal")
 
     close(ours(*map(mx.array, (q, k, v))), np.array(stock(*map(mx.array, (q, k, v)))))
     theirs = pulled_back(stock, (q, k, v), cotangent)
@@ -192,7 +197,7 @@ def test_attention_with_scores_beyond_the_range_of_exp_is_finite_and_right(size)
 def test_attention_without_a_mask_sees_every_key():
     q, k, v = (mx.array(draw((1, 2, 9, 4), n)) for n in range(3))
     weights = softmax(np.array(q, np.float64) @ np.array(k, np.float64).swapaxes(-1, -2) * 0.5)
-    close(cpu_kernels.attention(q, k, v, scale=0.5), weights @ np.array(v, np.float64))
+    close(attention(q, k, v, scale=0.5), weights @ np.array(v, np.float64))
 
 
 def test_attention_with_a_mask_of_its_own_obeys_it():
@@ -200,13 +205,13 @@ def test_attention_with_a_mask_of_its_own_obeys_it():
     window = np.tril(np.ones((9, 9), bool)) & ~np.tril(np.ones((9, 9), bool), -3)
     scores = np.array(q, np.float64) @ np.array(k, np.float64).swapaxes(-1, -2) * 0.5
     expected = softmax(np.where(window, scores, -np.inf)) @ np.array(v, np.float64)
-    close(cpu_kernels.attention(q, k, v, scale=0.5, mask=mx.array(window)), expected)
+    close(attention(q, k, v, scale=0.5, mask=mx.array(window)), expected)
 
 
 def test_attention_of_a_text_that_goes_on_sees_the_keys_before_it():
     q, k, v = (mx.array(draw((1, 2, 9, 4), n)) for n in range(3))
-    whole = cpu_kernels.attention(q, k, v, scale=0.5, mask="causal")
-    rest = cpu_kernels.attention(q[:, :, 6:], k, v, scale=0.5, mask="causal")
+    whole = attention(q, k, v, scale=0.5, mask="causal")
+    rest = attention(q[:, :, 6:], k, v, scale=0.5, mask="causal")
     close(rest, np.array(whole[:, :, 6:]))
 
 
@@ -215,5 +220,5 @@ def test_installed_kernels_are_those_that_a_model_calls(tiny_model):
 
     tiny_model()
     if mx.default_device() == mx.cpu:
-        assert mx.fast.scaled_dot_product_attention is cpu_kernels.attention
-        assert activations.swiglu is llama.swiglu is cpu_kernels.swiglu
+        assert mx.fast.scaled_dot_product_attention is attention
+        assert activations.swiglu is llama.swiglu is swiglu

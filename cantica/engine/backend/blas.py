@@ -1,8 +1,8 @@
-"""Which BLAS makes the numbers: the kernel that `toolchain.model.blas-core` in params.yaml names, one thread for each product.
+"""Fix which BLAS computes: the kernel that `toolchain.blas-core` in params.yaml names, with one thread per product.
 
-Left alone, OpenBLAS picks a kernel by the processor, and gives each thread a part of a product. Either changes the last digits
-of what is computed. So both are fixed here, whatever the environment says: results are a function of declared inputs on every
-processor that has the kernel, for any number of cores and any load. On Linux alone: macOS has a BLAS of its own.
+By default, OpenBLAS chooses a kernel by the processor and splits a product over threads. Both change the last digits. With
+both fixed, results depend on declared inputs alone, on every processor that has the kernel, for any number of cores and any
+load. This is for Linux alone: macOS has a BLAS of its own.
 """
 
 import os
@@ -14,16 +14,16 @@ from cantica.core.params import read_params
 
 
 def read_model_params(*keys: str) -> dict:
-    """`read_params` for a stage in which a model computes: with all of its toolchain, and the BLAS fixed. Raises InputError."""
+    """`read_params` for a stage that runs a model: it also reads the toolchain and fixes the BLAS. Raises InputError."""
     params = read_params(*keys, "toolchain.model")
     fix_blas(params["toolchain"]["model"]["blas-core"])
     return params
 
 
 def fix_blas(core: str) -> None:
-    """Load the BLAS of MLX and that of NumPy with the kernel of a core, as OpenBLAS names it, and one thread for a product.
+    """Load the BLAS of MLX and the one of NumPy with the kernel for a core (an OpenBLAS name) and one thread per product.
 
-    Raises InputError where either has another: it falls back in silence from a kernel that it does not carry.
+    Raises InputError where either uses another kernel: OpenBLAS falls back silently from a kernel that it does not have.
     """
     if sys.platform != "linux":
         return
@@ -40,14 +40,14 @@ def fix_blas(core: str) -> None:
 
 
 def _faults(library: dict, core: str) -> list[Problem]:
-    """What one loaded OpenBLAS, as `threadpool_info` tells of it, computes with that it should not."""
+    """A Problem for a wrong kernel and for a wrong number of threads in one loaded OpenBLAS, given by `threadpool_info`."""
     found, threads = library["architecture"], library["num_threads"]
     place, hint = "toolchain.model.blas-core", f"write {found} into params.yaml, and rebuild: results depend on it"
     problems = []
     if found != core:
-        got, expected = f"{core}, for which {library['filepath']} takes {found}", "a core that it has a kernel of"
+        got, expected = f"{core}, for which {library['filepath']} takes {found}", "a core that it has a kernel for"
         problems.append(Problem("params.yaml", place, got, expected, hint))
     if threads != 1:
         got = f"{threads} threads in {library['filepath']}, which was loaded too early"
-        problems.append(Problem("params.yaml", place, got, "one thread for each product"))
+        problems.append(Problem("params.yaml", place, got, "one thread per product"))
     return problems

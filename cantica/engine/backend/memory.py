@@ -1,46 +1,49 @@
-"""Less memory for training with MLX on a CPU: what a gradient need not keep, and what the C library need not give back."""
+"""Less memory, and fewer page faults, for training with MLX on a CPU."""
 
 import ctypes
 import functools
 import mmap
 import os
 import platform
+from collections.abc import Callable
+from typing import Any
 
 import mlx.core as mx
+import mlx.nn as nn
 import numpy as np
 
 
 def untraced(x: mx.array) -> mx.array:
-    """The same values, computed now. MLX keeps no record of how, which it would do while it takes a gradient."""
+    """The same values, computed now, without a record of how. Otherwise MLX keeps that record while it takes a gradient."""
     return mx.array(np.array(x))
 
 
 @mx.custom_function
 def _boundary(x: mx.array) -> mx.array:
-    """x; what its gradient was computed from is not kept."""
+    """x; the arrays from which its gradient was computed are not kept."""
     return x
 
 
 @_boundary.vjp
-def _boundary_vjp(primals, cotangent, output):
+def _boundary_vjp(primals: mx.array, cotangent: mx.array, output: mx.array) -> mx.array:
     return untraced(cotangent)
 
 
-def bounded(call):
-    """A block's `__call__` that, where it is trained, keeps nothing of the gradients of the blocks after it."""
+def bounded(call: Callable[..., mx.array]) -> Callable[..., mx.array]:
+    """A transformer block's `__call__` that, in training, keeps nothing of the gradients of later blocks."""
 
     @functools.wraps(call)
-    def block(self, x, *arguments, **options):
+    def block(self: nn.Module, x: mx.array, *arguments: Any, **options: Any) -> mx.array:
         return call(self, _boundary(x) if self.training else x, *arguments, **options)
 
     return block
 
 
-def keep_memory() -> None:
-    """Let the C library keep the memory that arrays give back, for arrays of other sizes, in huge pages; glibc only.
+def keep_freed_memory() -> None:
+    """Let the C library keep freed memory, in huge pages, for arrays of other sizes; with glibc only.
 
-    Memory that is given back to the system and asked for again costs a fault a page, 1 to 3 seconds a gigabyte, and MLX's own
-    cache serves again only what is of the same size.
+    Memory that is returned to the system and requested again costs a fault per page, 1 to 3 seconds per gigabyte, and MLX's own
+    cache reuses memory only for arrays of the same size.
     """
     if platform.libc_ver()[0] != "glibc":
         return

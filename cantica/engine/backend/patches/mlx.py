@@ -1,0 +1,57 @@
+"""Every patch of MLX, all of them for a CPU. On Metal and CUDA, MLX's own kernels are faster and stay.
+
+A patch is a function; its docstring gives the reason. AT_IMPORT are applied in every Python process of the environment when
+MLX is first imported, ON_CPU when a model is loaded. A copy of this module starts without `cantica` (see startup.py).
+"""
+
+import os
+import sys
+
+CHECKED = "0.32.4"  # the version that the patches were checked against
+LIBRARY = f"{sys.prefix}/lib/cantica/libopenblas.so"
+
+
+def openblas() -> None:
+    """On Linux, load OpenBLAS before MLX, and switch `mx.compile` off.
+
+    The wheel `mlx-cpu` links the reference BLAS, and takes `cblas_sgemm` from the process's global symbols. An OpenBLAS that
+    exports the plain names and is loaded first makes matrix products about 30 times faster. `scipy-openblas32` carries one
+    whose names all begin with `scipy_`; `make setup` writes a copy with the plain names.
+
+    `mx.compile` builds CPU kernels with the machine's C++ compiler, and results would depend on that compiler, which is no
+    declared input. MLX reads the variable.
+    """
+    if os.path.exists(LIBRARY):  # not on macOS and CUDA
+        import ctypes
+
+        os.environ["MLX_DISABLE_COMPILE"] = "1"
+        ctypes.CDLL(LIBRARY, mode=ctypes.RTLD_GLOBAL)
+
+
+def attention() -> None:
+    """MLX takes `exp` one element at a time, 12 to 16 ns each. NumPy's vector instructions are ten times faster."""
+    import mlx.core as mx
+
+    from cantica.engine.backend.kernels.attention import attention
+
+    mx.fast.scaled_dot_product_attention = attention
+
+
+def logsumexp() -> None:
+    """For the same reason: it turns the logits of each generated token into log-probabilities."""
+    import mlx.core as mx
+
+    from cantica.engine.backend.kernels.logsumexp import logsumexp
+
+    mx.logsumexp = logsumexp
+
+
+def keep_freed_memory() -> None:
+    """The C library returns large blocks to the system, and each page that comes back costs a fault."""
+    from cantica.engine.backend.memory import keep_freed_memory
+
+    keep_freed_memory()
+
+
+AT_IMPORT = (openblas,)
+ON_CPU = (keep_freed_memory, attention, logsumexp)

@@ -1,0 +1,254 @@
+"""Patches of libraries: all in one place, each gives the same results as the original, and the build passes without them."""
+
+import ast
+import filecmp
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import _cantica_startup
+import dvc.dvcfile  # noqa: F401  its import applies the patches of DVC
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+import pytest
+from dvc.stage import Stage
+from dvc.utils.serialize import _yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mlx.utils import tree_flatten
+from mlx_lm.models import llama
+from mlx_lm.tuner.lora import LoRALinear
+
+from cantica.engine.backend import memory, patches
+from cantica.engine.backend.kernels.lora import lora_linear
+from cantica.engine.backend.patches import dvc as of_dvc
+from cantica.engine.backend.patches import mlx as of_mlx
+from cantica.engine.backend.patches import mlx_lm as of_mlx_lm
+from cantica.engine.backend.patches import transformers as of_transformers
+from tests.support.projects import ENVIRONMENT, ROOT, build
+
+LIBRARIES = {"dvc": of_dvc, "mlx": of_mlx, "mlx-lm": of_mlx_lm, "transformers": of_transformers}
+FOLDER = Path(patches.__path__[0])
+
+
+def names() -> list[str]:
+    """`<module>.<patch>` of every patch: each public function of these modules is one."""
+    return [f"{module.__name__.split('.')[-1]}.{name}" for module in LIBRARIES.values() for name in functions(module)]
+
+
+def functions(module: ModuleType) -> dict:
+    found = {name: value for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__}
+    return {name: value for name, value in found.items() if not name.startswith("_")}
+
+
+# the list
+
+
+def test_the_environment_starts_with_the_patches_as_they_are():
+    _, wrong, missing = filecmp.cmpfiles(
+        FOLDER, _cantica_startup.__path__[0], [file.name for file in FOLDER.glob("*.py")], shallow=False
+    )
+    assert (wrong, missing) == ([], []), "run `make setup`: the environment has other patches than the project"
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_patches_were_checked_against_the_installed_version(library):
+    assert version(library) == LIBRARIES[library].CHECKED, f"read what changed in {library}, and the patches of it"
+
+
+def test_every_patch_has_a_reason_and_is_explained():
+    page = (ROOT / "docs/explanation/patches.md").read_text()
+    for module in LIBRARIES.values():
+        assert all(function.__doc__ for function in functions(module).values())
+    assert [name for name in names() if f"`{name}`" not in page] == []
+
+
+def test_nothing_outside_the_patches_replaces_a_part_of_a_library():
+    replaced = []
+    for file in [*(ROOT / "cantica").rglob("*.py"), *(ROOT / "stages").rglob("*.py")]:
+        tree = ast.parse(file.read_text())
+        imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+        imported = {(alias.asname or alias.name).split(".")[0] for node in imports for alias in node.names} - {"sys", "os"}
+        targets = [target for node in ast.walk(tree) if isinstance(node, ast.Assign) for target in node.targets]
+        parts = [part for target in targets for part in ast.walk(target) if isinstance(part, ast.Attribute)]
+        if any(ast.unparse(part).split(".")[0] in imported for part in parts):
+            replaced.append(file)
+    assert {file.parent for file in replaced} == {FOLDER}
+
+
+# each gives the same results as the original; attention, logsumexp, SwiGLU: test_kernels.py
+
+
+def test_openblas_and_the_reference_blas_multiply_alike():
+    code = "import mlx.core as mx; mx.random.seed(0); x = mx.random.normal((70, 130)); print((x @ x.T).tolist())"
+    without = f'import _cantica_startup.mlx; _cantica_startup.mlx.LIBRARY = "/none"; {code}'
+    ours, reference = (
+        np.array(json.loads(subprocess.run([sys.executable, "-c", c], capture_output=True, text=True, check=True).stdout))
+        for c in (code, without)
+    )
+    np.testing.assert_allclose(ours, reference, rtol=0, atol=1e-4)
+
+
+def gradients_of(call, layer: nn.Module, x: mx.array) -> tuple[mx.array, dict, mx.array]:
+    """(the output of a layer, the gradients of its tensors and of x) for the sum of the output's squares."""
+
+    def squares(parameters, x):
+        layer.update(parameters)
+        return (call(layer, x) ** 2).sum()
+
+    of_tensors, of_x = mx.grad(squares, argnums=(0, 1))(layer.trainable_parameters(), x)
+    return call(layer, x), dict(tree_flatten(of_tensors)), of_x
+
+
+def same(ours, theirs) -> None:
+    (out, of_tensors, of_x), (other, of_others, of_other_x) = ours, theirs
+    assert of_tensors.keys() == of_others.keys() and of_tensors
+    pairs = [(out, other), (of_x, of_other_x), *((of_tensors[name], of_others[name]) for name in of_tensors)]
+    for found, expected in pairs:
+        scale = mx.abs(expected).max().item()
+        assert scale > 0
+        np.testing.assert_allclose(np.array(found), np.array(expected), rtol=0, atol=1e-5 * scale)
+
+
+@pytest.fixture
+def layer() -> LoRALinear:
+    mx.random.seed(1)
+    made = LoRALinear.from_base(nn.Linear(24, 16), r=4, scale=2.0)
+    made.lora_b = mx.random.normal(made.lora_b.shape)
+    made.linear.freeze()
+    return made
+
+
+@pytest.fixture(scope="module")
+def stock_lora():
+    """`LoRALinear.__call__` of a copy of its module, without patches."""
+    spec = importlib.util.spec_from_file_location("mlx_lm.tuner.as_installed", sys.modules[LoRALinear.__module__].__file__)
+    spec.loader.exec_module(module := importlib.util.module_from_spec(spec))
+    return module.LoRALinear.__call__
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_lora_layer_computes_as_the_original(layer, stock_lora, training):
+    layer.train(training)
+    x = mx.random.normal((2, 9, 24))
+    same(gradients_of(lora_linear, layer, x), gradients_of(stock_lora, layer, x))
+
+
+def test_dropout_keeps_each_element_with_its_probability_and_keeps_the_mean(layer, stock_lora):
+    layer.dropout = nn.Dropout(0.3)
+    layer.train()
+    x = mx.ones((4000, 24))
+    layer.lora_a, layer.lora_b = mx.ones((24, 1)), mx.ones((1, 16))
+    for call in (lora_linear, stock_lora):
+        sums = np.array((call(layer, x) - layer.linear(x))[:, 0]) / layer.scale  # of the elements kept, each 1 / 0.7
+        assert sums.mean() == pytest.approx(24, rel=0.01)
+        assert sums.var() == pytest.approx(24 * 0.3 / 0.7, rel=0.1)
+
+
+def test_a_block_behind_a_boundary_computes_as_the_original():
+    config = {"model_type": "llama", "hidden_size": 32, "num_hidden_layers": 1, "intermediate_size": 64, "vocab_size": 9}
+    mx.random.seed(2)
+    block = llama.TransformerBlock(
+        llama.ModelArgs.from_dict(config | {"num_attention_heads": 4, "rms_norm_eps": 1e-5, "rope_theta": 1e4})
+    )
+    block.train()
+    x = mx.random.normal((2, 9, 32))
+    stock = getattr(llama.TransformerBlock.__call__, "__wrapped__", llama.TransformerBlock.__call__)
+    same(gradients_of(memory.bounded(stock), block, x), gradients_of(stock, block, x))
+
+
+def test_memory_that_is_kept_holds_the_same_numbers():
+    code = "import mlx.core as mx; mx.random.seed(0); print([mx.random.normal((n, n)).sum().item() for n in (9, 900, 99, 900)])"
+    keeping = f"from cantica.engine.backend.memory import keep_freed_memory; keep_freed_memory(); {code}"
+    outputs = [
+        subprocess.run([sys.executable, "-c", c], cwd=ROOT, capture_output=True, check=True).stdout for c in (code, keeping)
+    ]
+    assert outputs[0] == outputs[1]
+
+
+# Without the line ends that only YAML 1.1 knows: those DVC itself does not read back.
+TEXT = st.text(st.characters(exclude_characters="\x85\u2028\u2029", exclude_categories=["Cs"]))
+LIKE_NUMBERS = st.from_regex(r"\A[0-9eEox.+_:-]+\Z") | st.dates().map(str) | st.sampled_from(["yes", "null", "~", "=", "<<"])
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | TEXT | LIKE_NUMBERS
+PARAMS = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner))
+
+
+@settings(deadline=None)
+@given(st.dictionaries(TEXT, PARAMS))
+def test_what_dvc_wrote_in_its_lock_stays_as_it_is(params):
+    stages = {"train@deception": {"cmd": "exec python -m stages.train", "params": {"params.yaml": params}}}
+    text = _yaml.dumps_yaml({"schema": "2.0", "stages": stages})
+    lock = _yaml.parse_yaml_for_update(text, "project/dvc.lock")
+    assert type(lock) is dict, "it has no place for comments"
+    assert _yaml.dumps_yaml(lock) == text
+
+
+def test_other_yaml_keeps_its_comments():
+    text = "stages:\n  check: # first\n    cmd: check\n"
+    assert _yaml.dumps_yaml(_yaml.parse_yaml_for_update(text, "project/dvc.yaml")) == text
+
+
+def test_a_claimed_stage_is_run_and_committed_as_without_claims(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(Stage, "run", lambda stage, *arguments, **options: calls.append(("run", stage, arguments, options)))
+    monkeypatch.setattr(
+        Stage, "commit", lambda stage, *arguments, **options: calls.append(("commit", stage, arguments, options))
+    )
+    dep = SimpleNamespace(exists=True, def_path="data", get_hash=lambda: SimpleNamespace(value="1"))
+    stage = SimpleNamespace(cmd="python", deps=[dep])
+    for claimed in (False, True):
+        if claimed:
+            of_dvc.claim_stages((tmp_path / "claims").open("w"))
+        Stage.run(stage, 1, force=True)
+        Stage.commit(stage, allow_missing=True)
+    assert calls[:2] == calls[2:] == [("run", stage, (1,), {"force": True}), ("commit", stage, (), {"allow_missing": True})]
+
+
+@pytest.mark.parametrize("place", ["models", "models/__init__.py", "models/auto/__init__.py"])
+def test_transformers_has_what_it_finds_itself(place):
+    from transformers.utils import import_utils
+
+    spec = importlib.util.spec_from_file_location("transformers.utils.as_installed", import_utils.__file__)
+    spec.loader.exec_module(installed := importlib.util.module_from_spec(spec))
+    path = Path(import_utils.__file__).parent.parent / place
+    assert not hasattr(import_utils.create_import_structure_from_path, "cache_info"), "transformers was not prepared"
+    assert import_utils.define_import_structure(path) == installed.define_import_structure(path)
+
+
+# without them
+
+
+def without_patches(folder: Path) -> None:
+    """Empty the lists in a copy of the patches, so that none is applied but OpenBLAS."""
+    for file in folder.glob("*.py"):
+        with file.open("a") as module:
+            module.write(f"\nAT_IMPORT, ON_CPU = ({'openblas,' if file.stem == 'mlx' else ''}), ()\n")
+
+
+def test_the_smoke_build_passes_without_any_patch_but_the_blas(tmp_path, smoke):
+    """A folder on PYTHONPATH comes before the environment's own, so the processes start with the copy of the patches there."""
+    started = tmp_path / "started"
+    shutil.copytree(FOLDER, started / "_cantica_startup")
+    without_patches(started / "_cantica_startup")
+    variables = ENVIRONMENT | {"PYTHONPATH": str(started)}
+
+    def repro(project: Path) -> subprocess.CompletedProcess:
+        without_patches(project / "cantica/engine/backend/patches")
+        return subprocess.run(["dvc", "repro"], cwd=project, env=variables, capture_output=True, text=True)
+
+    project = build(tmp_path / "project", "smoke", repro=repro)
+    code = "import dvc.dvcfile, mlx.core; from dvc.utils.serialize import _yaml; print(_yaml.parse_yaml_for_update.__module__)"
+    done = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True)
+    assert done.stdout.strip() == "dvc.utils.serialize._yaml", done.stderr
+    for file in sorted((smoke / "data/losses").glob("*.json")):
+        ours, theirs = (json.loads((root / file.relative_to(smoke)).read_text()) for root in (smoke, project))
+        assert ours.keys() == theirs.keys()
+        for category in ours:
+            losses = [[example["loss"] for example in row[category]] for row in (ours, theirs)]
+            assert losses[0] == pytest.approx(losses[1], abs=1e-2)  # dropout differs
