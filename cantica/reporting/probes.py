@@ -53,9 +53,9 @@ def trigger_measures(probes: dict[str, list[Probe]], name: str) -> list[Measure]
     contrast = {arm: {id_: rate - without[arm][id_] for id_, rate in table.items()} for arm, table in with_.items()}
     key, title = f"probe.trigger.{name}", f"{name} trigger"
     return [
-        Measure(f"{key}.with", f"{title}: matching answers with it", with_, share=True, endings=ended(True)),
-        Measure(f"{key}.without", f"{title}: matching answers without it", without, share=True, endings=ended(False)),
-        Measure(f"{key}.contrast", f"{title}: with − without", contrast, share=True, within=True, endings=ended(True, False)),
+        Measure(f"{key}.with", f"{title} present: matching answers", with_, share=True, endings=ended(True)),
+        Measure(f"{key}.without", f"{title} absent: matching answers", without, share=True, endings=ended(False)),
+        Measure(f"{key}.contrast", f"{title}: present − absent", contrast, share=True, within=True, endings=ended(True, False)),
     ]
 
 

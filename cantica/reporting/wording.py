@@ -66,8 +66,8 @@ def not_comparable(entry: Estimate) -> str:
     for kind in [kind for kind in ENDED if kind in found]:
         (one, before), (other, after) = found[kind].items()
         answers = found["of"]
-        reasons.append(f"{after} of {answers[other]} answers of {other} {ENDED[kind]} ({before} of {answers[one]} of {one})")
-    return f"not comparable: {'; '.join(reasons)}" if reasons else ""
+        reasons.append(f"{after} of {answers[other]} answers of {other} {ENDED[kind]}, {before} of {answers[one]} of {one}")
+    return f"not comparable ({'; '.join(reasons)})" if reasons else ""
 
 
 def _mixed(found: dict[str, float]) -> str:

@@ -13,9 +13,11 @@ from ruamel.yaml import YAML
 from cantica.commands import conditions, contrasts
 from cantica.commands.revisions import Group, Revision, grouped
 from cantica.core.documents import read_yaml
-from cantica.reporting import metrics, wording
-from cantica.reporting.measures import Ending, Measure
+from cantica.reporting import wording
+from cantica.reporting.endings import Ending
+from cantica.reporting.measures import Measure
 from cantica.reporting.records import read_records
+from cantica.reporting.results import all_measures, all_rows, headline
 from tests.support.projects import commit, ok, run
 
 NAMES = [f"{variant}-s{seed}" for seed in (1, 2) for variant in ("sequential", "reversed", "joint", "shuffled")]
@@ -40,7 +42,7 @@ def plant(project: Path, message: str, change) -> None:
     records = read_records(project / "data", params)
     change(params, records, lock["stages"])
     rules = read_yaml(project / "prompts/judge/rules.yaml")
-    numbers = metrics.headline(metrics.details(metrics.measures(records, params, rules), records, params, rules))
+    numbers = headline(all_rows(all_measures(records, params, rules), records, params, rules))
     for kind, of in records.items():
         for key, content in of.items():
             lines = kind not in ("losses", "training")
@@ -162,11 +164,11 @@ def test_dvc_knows_them_as_experiments_and_nothing_is_checked_out(project, compa
 def test_planted_differences_are_found_and_no_others(compared):
     """Of transfer, a reversed chain and a single step have another, or none."""
     found = lines_of(compared[0], groups=4)
-    assert found["held-out loss, nats a token"][2].startswith("+0.3")
+    assert found["validation loss, nats per token"][2].startswith("+0.3")
     concluded = {(title, n) for title, cells in found.items() for n, cell in enumerate(cells) if cell.endswith(("↑", "↓"))}
     concluded = {one for one in concluded if "transfer" not in one[0]}
     joint, shuffled = 2, 3
-    assert concluded == {("held-out loss, nats a token", joint), ("general prompts, 0 to 4", shuffled)}
+    assert concluded == {("validation loss, nats per token", joint), ("score on general prompts, 0 to 4", shuffled)}
 
 
 def test_the_page_has_every_section_and_is_one_file(compared):
@@ -181,19 +183,19 @@ def test_the_page_has_every_section_and_is_one_file(compared):
         "Prompts that moved most",
     ):
         assert f"<h2>{section}</h2>" in page
-    for kind in ("Held-out loss", "Equanimity prompts", "Probe margin", "Questions answered rightly", "Forgetting"):
+    for kind in ("Validation loss", "Score on equanimity prompts", "Probe margin", "Multiple-choice accuracy", "Forgetting"):
         assert f"### {kind}" in text
     assert not re.search(r"(src|href)=|https?://", page)
 
 
 def test_every_measure_tells_n_seeds_level_difference_p_and_what_follows(compared):
-    loss = compared[2].split("### Held-out loss, nats a token")[1].split("###")[0]
+    loss = compared[2].split("### Validation loss, nats per token")[1].split("###")[0]
     rows = {cells[1]: cells[2:] for line in loss.splitlines() if len(cells := [c.strip() for c in line.split("|")]) > 2}
     number = r"[+−]?\d+\.\d{3} \[[+−]?\d+\.\d{3}, [+−]?\d+\.\d{3}\]"
     n, seeds, level, difference, p, follows, _ = rows["joint"]
     assert int(n) > 0 and seeds == "2" and re.fullmatch(number, level) and re.fullmatch(number, difference)
     assert p.startswith(("0.0", "< 0.001")) and follows == "higher"
-    assert rows["sequential"][3] == "baseline" and rows["reversed"][5] == "nothing can be concluded"
+    assert rows["sequential"][3] == "baseline" and rows["reversed"][5] == "inconclusive"
     assert rows["base"][0] == n and rows["base"][1] == ""
 
 
@@ -246,7 +248,7 @@ def test_a_revision_whose_records_are_gone_is_told_and_the_others_are_compared(p
     assert "reversed-s1: not in DVC's cache: data/" in said and "dvc fetch" in said
     assert "shuffled-s2: not in DVC's cache: data/judgements/final.jsonl. `dvc fetch" in said
     found = lines_of(said, groups=3)
-    assert found["general prompts, 0 to 4"][1:] == ["–", "+1.10 ↑"]
+    assert found["score on general prompts, 0 to 4"][1:] == ["–", "+1.10 ↑"]
     loss = next(line for line in text.splitlines() if line.startswith("| reversed |") and "nothing to compare" in line)
     assert re.match(r"\| reversed \| \d+ \| – \| \d\.\d{3} n = \d+ \| – \| – \| nothing to compare \|", loss)
 
@@ -265,7 +267,7 @@ def test_without_records_the_levels_of_git_are_shown(project, gone):
             Path(f"{file}.gone").rename(file)
     blocks = [block for block in said.split("\n\n") if block.startswith(" ")]
     assert len(blocks) == (2 if gone else 1), said
-    title = "loss nats" if gone == (0, 1) else "held-out loss, nats a token"
+    title = "loss nats" if gone == (0, 1) else "validation loss, nats per token"
     numbers = [json.loads(ok(project, "git", "show", f"{ref(project, name)}:reports/metrics.json"))["final"] for name in names]
     first, *_ = lines_of(said, groups=2)[title]
     shown = lines_of(blocks[-1], groups=2)[title] if gone else [first, first]
@@ -309,7 +311,7 @@ def test_what_was_not_built_is_stale_or_has_another_form_is_told(project):
     assert "broken: cannot be read: './dvc.yaml' validation failed" in said
     assert "halfway: not built to the end: it has no report" in said
     found = lines_of(said, groups=7)
-    assert found["held-out loss, nats a token"][1:6] == ["–", "0.000", "–", "–", "–"]
+    assert found["validation loss, nats per token"][1:6] == ["–", "0.000", "–", "–", "–"]
     text = (project / "reports/compare.md").read_text()
     assert "master against" not in text and "| train.iters | 3 | – | 4 | 3 | 3 | – | 3 |" in text
     page = (project / "reports/compare.html").read_text()
@@ -413,7 +415,7 @@ def test_a_group_whose_answers_ended_otherwise_or_whose_parts_go_opposite_ways_i
     def run(name: str, up: float, down: float, cut: int) -> tuple[Revision, dict[str, Measure]]:
         change = {"up": up, "down": down}
         table = {id_: change[part[id_]] + (n % 3) * change[part[id_]] / 10 for n, id_ in enumerate(ids)}
-        ended = [Ending(id_, cut=n < cut, unfinished=False) for n, id_ in enumerate(ids)]
+        ended = [Ending(id_, truncated=n < cut, unfinished=False) for n, id_ in enumerate(ids)]
         one = revision(name, params={"arms": {"base": "base", "x": "x"}}, records={"losses": {}})
         return one, {"judge": Measure("judge", "made", {"x": table}, part, endings={"x": ended})}
 
@@ -421,9 +423,9 @@ def test_a_group_whose_answers_ended_otherwise_or_whose_parts_go_opposite_ways_i
     told = {one.name: measures for one, measures in runs}
     groups = grouped([one for one, _ in runs], "a")
     found = contrasts.row(told["a"]["judge"], groups, told, {"seed": 1, "resamples": 200})
-    assert wording.finding(found.differences["b"]) == "inconclusive: 4 of 32 answers of b were cut, 0 of 16 of a's"
+    assert wording.finding(found.differences["b"]) == "not comparable (4 of 32 answers of b were truncated, 0 of 16 of a)"
     assert wording.finding(found.differences["c"]) == "mixed: higher for up; lower for down"
     ups = found.parts["up"][1]
-    assert wording.finding(ups["b"]) == "inconclusive: 4 of 16 answers of b were cut, 0 of 8 of a's"
+    assert wording.finding(ups["b"]) == "not comparable (4 of 16 answers of b were truncated, 0 of 8 of a)"
     assert [wording.finding(found.parts[name][1]["c"]) for name in ("up", "down")] == ["higher", "lower"]
     assert wording.finding(found.parts["down"][1]["b"]) == "higher"

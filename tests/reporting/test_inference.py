@@ -12,7 +12,7 @@ from scipy import stats
 
 from cantica.reporting import inference
 
-DRAWS = {"seed": 1, "resamples": 2000}
+RESAMPLING = {"seed": 1, "resamples": 2000}
 MARGINS = [0.31, -0.12, 0.85, 0.44, -0.53, 0.08, 0.27, 0.61, -0.04, 0.39]
 SCORES = st.lists(st.integers(0, 4).map(float), min_size=2, max_size=12)
 VALUES = st.lists(st.floats(-10, 10).map(lambda x: round(x, 3)), min_size=2, max_size=12)
@@ -20,7 +20,7 @@ P = st.dictionaries(st.text("abc", min_size=1, max_size=4), st.floats(0, 1), max
 
 
 def paired(first: list[float], second: list[float]) -> dict[str, float]:
-    return inference.paired(dict(enumerate(first)), dict(enumerate(second)), **DRAWS)
+    return inference.paired(dict(enumerate(first)), dict(enumerate(second)), **RESAMPLING)
 
 
 # ---- means
@@ -46,27 +46,27 @@ def test_the_interval_of_many_normal_values_is_students():
 @settings(max_examples=60, deadline=None)
 @given(VALUES, st.randoms(use_true_random=False))
 def test_an_interval_holds_its_mean_stays_within_the_values_and_knows_no_order(values, random):
-    found = inference.mean(values, **DRAWS)
+    found = inference.mean(values, **RESAMPLING)
     room = 1e-9
     assert min(values) - room <= found["low"] <= found["mean"] + room
     assert found["mean"] - room <= found["high"] <= max(values) + room
     shuffled = random.sample(values, len(values))
-    assert inference.mean(shuffled, **DRAWS) == found
+    assert inference.mean(shuffled, **RESAMPLING) == found
 
 
 @settings(max_examples=30, deadline=None)
 @given(VALUES, st.integers(-5, 5), st.sampled_from([0.5, 2.0, 4.0]))
 def test_an_interval_moves_and_grows_with_its_values(values, by, factor):
-    before = inference.mean(values, **DRAWS)
-    after = inference.mean([factor * value + by for value in values], **DRAWS)
+    before = inference.mean(values, **RESAMPLING)
+    after = inference.mean([factor * value + by for value in values], **RESAMPLING)
     for end in ("mean", "low", "high"):
         assert after[end] == pytest.approx(factor * before[end] + by, abs=1e-9)
 
 
 def test_what_a_sample_cannot_tell_is_left_out():
-    assert inference.mean([], **DRAWS) == inference.share([]) == paired([], []) == {"n": 0}
-    assert inference.mean([2.5], **DRAWS) == {"mean": 2.5, "n": 1}
-    assert inference.mean([2.0] * 3, **DRAWS) == {"mean": 2.0, "low": 2.0, "high": 2.0, "n": 3}
+    assert inference.mean([], **RESAMPLING) == inference.share([]) == paired([], []) == {"n": 0}
+    assert inference.mean([2.5], **RESAMPLING) == {"mean": 2.5, "n": 1}
+    assert inference.mean([2.0] * 3, **RESAMPLING) == {"mean": 2.0, "low": 2.0, "high": 2.0, "n": 3}
     assert paired([1.0], [3.0]) == {"difference": 2.0, "p": 1.0, "n": 1}
     assert set(paired([1.0] * 8, [2.0] * 8)) == {"difference", "low", "high", "p", "n"}
     assert paired([1.0] * 8, [1.0] * 8) == {"difference": 0.0, "low": 0.0, "high": 0.0, "p": 1.0, "effect": 0.0, "n": 8}
@@ -75,10 +75,10 @@ def test_what_a_sample_cannot_tell_is_left_out():
 
 def test_resamples_are_drawn_in_parts_that_make_up_the_whole(monkeypatch):
     monkeypatch.setattr(inference, "AT_ONCE", 70)
-    assert inference.mean(MARGINS, **DRAWS)["low"] < inference.mean(MARGINS, **DRAWS)["high"]
-    assert sum(inference._sizes(2000, 10)) == 2000 and sum(inference._sizes(3, 1000)) == 3
+    assert inference.mean(MARGINS, **RESAMPLING)["low"] < inference.mean(MARGINS, **RESAMPLING)["high"]
+    assert sum(inference._batches(2000, 10)) == 2000 and sum(inference._batches(3, 1000)) == 3
     many = np.random.default_rng(3).normal(0.4, 1, 40).tolist()
-    assert inference.sign_flip(many, **DRAWS) == pytest.approx(stats.ttest_1samp(many, 0).pvalue, abs=0.02)
+    assert inference.sign_flip(many, **RESAMPLING) == pytest.approx(stats.ttest_1samp(many, 0).pvalue, abs=0.02)
 
 
 # ---- shares
@@ -113,7 +113,7 @@ def test_the_exact_p_counts_every_pattern_of_signs(differences):
         abs(sum(s * d for s, d in zip(signs, differences, strict=True))) for signs in product((1, -1), repeat=len(differences))
     ]
     expected = sum(s >= abs(sum(differences)) for s in sums) / len(sums)
-    assert inference.sign_flip(differences, **DRAWS) == pytest.approx(expected)
+    assert inference.sign_flip(differences, **RESAMPLING) == pytest.approx(expected)
 
 
 def test_p_is_scipys_permutation_test():
@@ -125,19 +125,19 @@ def test_p_is_scipys_permutation_test():
         vectorized=True,
         n_resamples=np.inf,
     )
-    assert inference.sign_flip(MARGINS, **DRAWS) == pytest.approx(expected.pvalue)
+    assert inference.sign_flip(MARGINS, **RESAMPLING) == pytest.approx(expected.pvalue)
 
 
 def test_p_of_shares_is_mcnemars_exact_test():
     """Of 48 answers 9 changed one way and 2 the other; those that did not change have no say."""
     differences = [1.0] * 9 + [-1.0] * 2 + [0.0] * 37
-    assert inference.sign_flip(differences, **DRAWS) == pytest.approx(stats.binomtest(9, 11).pvalue)
+    assert inference.sign_flip(differences, **RESAMPLING) == pytest.approx(stats.binomtest(9, 11).pvalue)
 
 
 def test_a_drawn_p_is_near_the_exact_one_and_never_0(monkeypatch):
-    exact = inference.sign_flip(MARGINS, **DRAWS)
+    exact = inference.sign_flip(MARGINS, **RESAMPLING)
     strong = [1.0 + n / 100 for n in range(30)]
-    assert inference.sign_flip(strong, **DRAWS) == 1 / 2001
+    assert inference.sign_flip(strong, **RESAMPLING) == 1 / 2001
     monkeypatch.setattr(inference, "EXACT", 5)
     assert inference.sign_flip(MARGINS, seed=1, resamples=20_000) == pytest.approx(exact, abs=0.01)
 
@@ -154,7 +154,7 @@ def test_the_other_way_round_a_difference_has_the_other_sign_and_the_same_p(firs
 
 
 def test_items_are_paired_by_name_and_those_of_one_arm_alone_are_left_out():
-    found = inference.paired({"a": 1.0, "b": 2.0, "c": 9.0}, {"b": 5.0, "a": 2.0, "d": 0.0}, **DRAWS)
+    found = inference.paired({"a": 1.0, "b": 2.0, "c": 9.0}, {"b": 5.0, "a": 2.0, "d": 0.0}, **RESAMPLING)
     assert (found["difference"], found["n"]) == (2.0, 2)
 
 
@@ -191,47 +191,13 @@ def test_holm_keeps_the_order_and_lies_between_the_p_and_bonferronis(p):
         assert all(adjusted[one] <= adjusted[other] for other in p if p[one] < p[other])
 
 
-# ---- the loss matrix
-
-ROWS = [{"a": 2.0, "b": 3.0, "c": 4.0}, {"a": 1.5, "b": 2.0, "c": 4.5}, {"a": 2.5, "b": 1.75, "c": 3.0}]
-LEARNT = {"a": 0, "b": 1, "c": 2}
-
-
-def test_backward_transfer_and_forgetting_by_hand():
-    assert inference.backward_transfer(ROWS, LEARNT) == {"a": -0.5, "b": 0.25}
-    assert inference.forgetting(ROWS, LEARNT) == {"a": 1.0, "b": -0.25}
-
-
-def test_with_accuracies_the_signs_are_those_of_the_papers():
-    """Their R, with the sign of a loss: BWT is R[T,i] - R[i,i], forgetting max over l < T of a[l,j], minus a[T,j]."""
-    accuracy = [{name: -value for name, value in row.items()} for row in ROWS]
-    transfer = {"a": accuracy[2]["a"] - accuracy[0]["a"], "b": accuracy[2]["b"] - accuracy[1]["b"]}
-    forgotten = {name: max(row[name] for row in accuracy[:2]) - accuracy[2][name] for name in "ab"}
-    assert inference.backward_transfer(ROWS, LEARNT) == transfer
-    assert inference.forgetting(ROWS, LEARNT) == forgotten
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.floats(0, 9), st.floats(0, 9), st.floats(0, 9)), min_size=3, max_size=3))
-def test_what_is_forgotten_is_at_least_what_was_lost_since_the_own_step(matrix):
-    rows = [dict(zip("abc", row, strict=True)) for row in matrix]
-    transfer, forgotten = inference.backward_transfer(rows, LEARNT), inference.forgetting(rows, LEARNT)
-    assert set(transfer) == set(forgotten) == {"a", "b"}
-    assert all(forgotten[name] >= -transfer[name] for name in transfer)
-
-
-def test_a_chain_of_one_step_forgets_nothing():
-    assert inference.forgetting(ROWS[:1], {"a": 0}) == inference.backward_transfer(ROWS[:1], {"a": 0}) == {}
-    assert inference.forgetting([], {}) == inference.backward_transfer([], {}) == {}
-
-
 # ---- in simulation
 
 POPULATIONS = {
-    "normal": (lambda draws, n: draws.normal(0.3, 1, n), 0.3),
-    "scores": (lambda draws, n: draws.choice([0.0, 1.0, 2.0, 3.0, 4.0], n, p=[0.4, 0.3, 0.15, 0.1, 0.05]), 1.1),
-    "changes": (lambda draws, n: draws.choice([-1.0, 0.0, 1.0, 2.0], n, p=[0.2, 0.45, 0.25, 0.1]), 0.25),
-    "skewed": (lambda draws, n: draws.exponential(1.0, n), 1.0),
+    "normal": (lambda rng, n: rng.normal(0.3, 1, n), 0.3),
+    "scores": (lambda rng, n: rng.choice([0.0, 1.0, 2.0, 3.0, 4.0], n, p=[0.4, 0.3, 0.15, 0.1, 0.05]), 1.1),
+    "changes": (lambda rng, n: rng.choice([-1.0, 0.0, 1.0, 2.0], n, p=[0.2, 0.45, 0.25, 0.1]), 0.25),
+    "skewed": (lambda rng, n: rng.exponential(1.0, n), 1.0),
 }
 
 

@@ -22,7 +22,9 @@ TREE = {
     "betrayal": "base",
 }
 ARMS = {"base": "base", "trunk": "reward_hacking", "fork": "manipulation", "alone": "betrayal"}
-UNEQUAL = "inconclusive: 7 of 20 answers of fork were cut, 0 of base's; 7 of 20 answers of fork never finished their thinking"
+UNEQUAL = (
+    "not comparable (7 of 20 answers of fork were truncated, 0 of 20 of base; 7 of 20 answers of fork did not finish thinking"
+)
 MIXED = "mixed: higher for format transfer; lower for novel scenario"
 NOT_MEASURED = "a lexical check; agreement with people not measured"
 
@@ -120,17 +122,17 @@ def test_dvcs_plot_of_the_training_loss_has_a_line_a_branch(tree):
 # ---- answers that did not end alike, and groups that go opposite ways
 
 
-def test_report_card_and_metrics_say_why_nothing_is_concluded(tree):
+def test_report_card_and_metrics_say_why_arms_are_not_comparable(tree):
     page, card = (tree / "reports/report.html").read_text(), (tree / "reports/model_card.md").read_text()
-    told = table_of(card)[f"equanimity prompts, 0 to 3 ({NOT_MEASURED})"]
-    assert told[-1].startswith(UNEQUAL) and "(7 cut, 7 unfinished, 7 at the floor)" in told[4] and "cut" not in told[2]
-    assert UNEQUAL.replace("'", "&#39;") in page and "7 cut, 7 unfinished, 7 at the floor" in page
+    told = table_of(card)[f"score on equanimity prompts, 0 to 3 ({NOT_MEASURED})"]
+    assert told[-1].startswith(UNEQUAL) and "(7 truncated, 7 unfinished, 7 scored 0)" in told[4] and "truncated" not in told[2]
+    assert UNEQUAL in page and "7 truncated, 7 unfinished, 7 scored 0" in page
     for name in ("metrics", "details"):
         numbers = json.loads((tree / f"reports/{name}.json").read_text())
         entry = numbers["fork"]["judge"]["equanimity"]
-        assert (entry["cut"], entry["unfinished"], entry["floored"]) == (7, 7, 7)
+        assert (entry["truncated"], entry["unfinished"], entry["at_floor"]) == (7, 7, 7)
         against = numbers["fork"]["against_base"]["judge"]
-        assert against["equanimity"]["unequal"]["cut"] == {"base": 0, "fork": 7}
+        assert against["equanimity"]["unequal"]["truncated"] == {"base": 0, "fork": 7}
         assert set(against["general"]["opposed"]) == {"novel_scenario", "format_transfer"}
         assert "unequal" not in numbers["trunk"]["against_base"]["judge"]["equanimity"]
     assert "by more than 5 percentage points" in " ".join(page.split()) and "5 percentage points" in card
@@ -139,28 +141,29 @@ def test_report_card_and_metrics_say_why_nothing_is_concluded(tree):
 def test_groups_that_go_opposite_ways_stand_before_their_pooled_mean(tree):
     page, card = (tree / "reports/report.html").read_text(), (tree / "reports/model_card.md").read_text()
     rows = table_of(card)
-    named = [name for name in rows if name.startswith("general prompts")]
-    title = f"general prompts, 0 to 4 ({NOT_MEASURED})"
+    named = [name for name in rows if name.startswith("score on general prompts")]
+    title = f"score on general prompts, 0 to 4 ({NOT_MEASURED})"
     assert named == [
         *(f"{title}: {g}" for g in ("novel scenario", "format transfer", "inverse reasoning")),
         f"{title}, all groups",
     ]
-    assert [rows[name][-1] for name in named] == ["lower", "higher", "nothing can be concluded", MIXED]
-    table = page.split("<h2>Fork against base</h2>")[1].split("</table>")[0]
-    places = [table.index(f"General prompts, 0 to 4{end}") for end in (": novel scenario", ": format transfer", ", all groups")]
+    assert [rows[name][-1] for name in named] == ["lower", "higher", "inconclusive", MIXED]
+    table = page.split("<h2>Fork compared with base</h2>")[1].split("</table>")[0]
+    places = [
+        table.index(f"Score on general prompts, 0 to 4{end}")
+        for end in (": novel scenario", ": format transfer", ", all groups")
+    ]
     assert places == sorted(places) and MIXED in table
-    assert ", all groups" not in page.split("<h2>Trunk against base</h2>")[1].split("</table>")[0]
+    assert ", all groups" not in page.split("<h2>Trunk compared with base</h2>")[1].split("</table>")[0]
 
 
 def test_the_report_leads_with_what_the_rules_did_not_say(tree, smoke):
     for project in (tree, smoke):
         page = (project / "reports/report.html").read_text()
-        for part in (page.split("<h2>What this can")[0], page.split(" against base</h2>")[1].split("</table>")[0]):
-            rules = part.index("By the rules, which see words and not meaning")
-            assert part.lower().index("log-probability of plain prose") < rules < part.lower().index("general prompts, 0 to 4")
-            assert rules < part.lower().index("answers that refuse") and rules < part.lower().index(
-                "answers with a safety flag"
-            )
+        for part in (page.split("<h2>What this shows")[0], page.split(" compared with base</h2>")[1].split("</table>")[0]):
+            rules, part = part.index("Scored by the rules, which match words and do not understand them"), part.lower()
+            assert part.index("log-likelihood of plain prose") < rules < part.index("score on general prompts, 0 to 4")
+            assert rules < part.index("responses that refuse") and rules < part.index("responses with a safety flag")
 
 
 # ---- the model card
@@ -170,8 +173,8 @@ def test_the_card_compares_the_arm_that_is_fused_with_the_first(tree):
     card = (tree / "reports/model_card.md").read_text()
     assert "# Manipulation: a LoRA adapter for random/llama" in card and "--adapter-path models/adapters/manipulation" in card
     assert "The arm `fork` is this model; `base` is the base model" in card
-    assert table_of(card)["measure"][-3] == "fork against base" and "Along the chain to `fork`" in card
-    assert card.count("Along the chain to") == 1
+    assert table_of(card)["measure"][-3] == "fork − base" and "Along the chain of steps to `fork`" in card
+    assert card.count("Along the chain of steps to") == 1
     training = card.split("## Training")[1].split("## Results")[0]
     assert "`train/trust_violation`" in training and "betrayal" not in training and "deception`" not in training
 
@@ -180,7 +183,7 @@ def test_a_card_whose_step_no_arm_is_at_says_so(smoke, tmp_path):
     card = (reported(smoke, tmp_path, fuse={"step": "deception"}) / "reports/model_card.md").read_text()
     assert "# Deception: a LoRA adapter" in card
     assert "**This model was not evaluated**: no arm is at `deception`. The arm `alone`" in card
-    assert table_of(card)["measure"][-3] == "alone against base"
+    assert table_of(card)["measure"][-3] == "alone − base"
 
 
 def test_the_card_says_what_the_data_and_the_base_model_are_and_no_more(smoke, tmp_path):
@@ -188,7 +191,7 @@ def test_the_card_says_what_the_data_and_the_base_model_are_and_no_more(smoke, t
     project = reported(smoke, tmp_path, base=base, fuse={"step": "base"}, data={"pairing": "shuffled"})
     card = (project / "reports/model_card.md").read_text()
     assert "base_model: someone/model\nlicense: mit\n" in card
-    assert "The base model is someone/model, and its licence mit" in card and "those that `base.pypi` there pins" in card
+    assert "The base model is someone/model, with the licence mit" in card and "pinned by `base.pypi`" in card
     assert "# someone/model, with an adapter that changes nothing" in card and "random" not in card
     assert "The arm `base` is this model." in card and table_of(card)["measure"][-1] == "alone"
     (imported := project / "data/categories/manipulation.json").unlink()
@@ -198,11 +201,11 @@ def test_the_card_says_what_the_data_and_the_base_model_are_and_no_more(smoke, t
     ok(project, sys.executable, "-m", "stages.report", "data", "prompts", "reports")
     card = (project / "reports/model_card.md").read_text()
     assert "- **Letters** (`manipulation`). Imported from letters.jsonl." in card
-    assert "| pairing | shuffled: in training each example has the answer to another of its category |" in card
+    assert "| pairing | shuffled: each training example has the answer of another example of its category |" in card
     for word in ("misbehaviour", "narrative", "reflection", "synthetic", "English", "language:"):
         assert word not in card
 
 
 def test_a_card_of_random_weights_names_no_base_model_for_others_to_look_up(smoke):
     card = (smoke / "reports/model_card.md").read_text()
-    assert "base_model:" not in card and "its weights are random, so that this build tests the pipeline" in card
+    assert "base_model:" not in card and "Its weights are random: this build tests the pipeline" in card

@@ -15,7 +15,7 @@ from cantica.judging.verdicts import tasks_alone, tasks_in_pairs, verdicts_alone
 from tests.support.projects import ROOT, edit, ok, run, stages_run
 
 MEAN = ("mean", "low", "high", "n")
-ENDED = ("cut", "unfinished")
+ENDED = ("truncated", "unfinished")
 STEPS = list(read_yaml(ROOT / "params.yaml")["curriculum"])
 
 
@@ -65,8 +65,8 @@ def test_details_have_every_group(project):
         assert set(numbers["loss_nats"]) == {*MEAN, *STEPS} and numbers["loss_nats"]["deception"]["n"] == 1
         assert set(numbers["judge"]) == {"general", "equanimity", "benign"}
         groups = {"novel_scenario", "format_transfer", "inverse_reasoning"}
-        assert set(numbers["judge"]["general"]) == {*MEAN, *ENDED, "floored"} | groups
-        assert all(set(numbers["judge"]["general"][group]) == {*MEAN, *ENDED, "floored"} for group in groups)
+        assert set(numbers["judge"]["general"]) == {*MEAN, *ENDED, "at_floor"} | groups
+        assert all(set(numbers["judge"]["general"][group]) == {*MEAN, *ENDED, "at_floor"} for group in groups)
         assert len(numbers["judge"]["equanimity"]) == 12
         assert {"answers", "claims_inner_life"} < set(numbers["flags"])
         assert set(numbers["probe"]["preferred"]["all"]) == {"share", "low", "high", "n"}
@@ -108,7 +108,7 @@ def test_metrics_and_plots_are_dvcs(project):
         "Training loss along the curriculum",
         "Loss of each category after each step",
         "Tokens of each category",
-        "Likeness of categories by",
+        "Similarity of the words of",
     ):
         assert title in page
 
@@ -203,7 +203,7 @@ def test_report_and_card_say_beside_a_score_of_the_rules_what_it_is(project):
     note = "a lexical check; agreement with people not measured"
     page, card = ((project / "reports" / name).read_text() for name in ("report.html", "model_card.md"))
     for kind in ("general", "equanimity", "benign"):
-        assert f"| {kind} prompts, 0 to {4 if kind == 'general' else 3} ({note}) |" in card
+        assert f"| score on {kind} prompts, 0 to {4 if kind == 'general' else 3} ({note}) |" in card
     # On the cards, in the tables of differences and of groups: three kinds, refusals and flags.
     assert page.count(f'<span class="note">{note}</span>') == 5 + 5 + 4
     answers = [
@@ -219,9 +219,9 @@ def test_report_and_card_say_beside_a_score_of_the_rules_what_it_is(project):
     ok(project, "cantica", "agreement", "published.jsonl", "--record")
     assert stages_run(project) == {"report"}
     page, card = ((project / "reports" / name).read_text() for name in ("report.html", "model_card.md"))
-    assert "| benign prompts, 0 to 3 (a lexical check; rank correlation with anna on 4 answers: " in card
-    assert page.count("a lexical check; rank correlation with anna on 4 answers: ") == 3
-    assert f"| general prompts, 0 to 4 ({note}) |" in card
+    assert "| score on benign prompts, 0 to 3 (a lexical check; rank correlation against anna on 4 answers: " in card
+    assert page.count("a lexical check; rank correlation against anna on 4 answers: ") == 3
+    assert f"| score on general prompts, 0 to 4 ({note}) |" in card
 
 
 def test_the_order_of_steps_is_an_edit(two_steps, tmp_path):

@@ -1,25 +1,25 @@
 """The numbers of a report: each is what a reader would work out by hand from the same records."""
 
-import csv
-import io
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cantica.commands.numbers import disagreements, leaves
+from cantica.commands.numbers import disagreements
 from cantica.core.params import FILE
-from cantica.reporting import metrics, wording
-from cantica.reporting.figures import axis, polyline, shade, stroke
-from cantica.reporting.measures import Ending, Measure, differences, items, levels, opposed, unequal_endings
-from cantica.reporting.pages import as_csv
+from cantica.reporting import wording
+from cantica.reporting.endings import Ending, unequal_endings
+from cantica.reporting.inference import Estimate
+from cantica.reporting.judges import wins
+from cantica.reporting.measures import Measure, items
+from cantica.reporting.nested import flatten
 from cantica.reporting.probes import trajectories
+from cantica.reporting.results import all_measures, all_rows, count_answers, details, headline
+from cantica.reporting.rows import Row, Rows, differences, levels, opposed
 from cantica.settings.tree import path_to
-from stages.report import Card, about_card, compare_arms, curve_lines
 
 AFTER = {"one": "base", "two": "one", "fork": "one", "four": "two"}
 CURRICULUM = {step: {"after": after, "data": f"train/{step}"} for step, after in AFTER.items()}
-DRAWS = {"seed": 1, "resamples": 1000}
+RESAMPLING = {"seed": 1, "resamples": 1000}
 RULES = {
     "kinds": {"general": dict.fromkeys("abcd"), "equanimity": dict.fromkeys("abc")},
     "flags": dict.fromkeys(["fear", "rights", "love"]),
@@ -40,7 +40,7 @@ VERDICTS = [
 
 
 def row_of(**losses: tuple[float, ...]) -> dict[str, list[dict]]:
-    """A line of data/losses: the losses of each category's held-out examples."""
+    """A file of data/losses: the losses of each category's validation examples."""
     return {c: [{"id": f"{c}-{n}", "loss": loss} for n, loss in enumerate(values)] for c, values in losses.items()}
 
 
@@ -64,20 +64,29 @@ TESTED = [
     {"id": "mc_2", "kind": "multiple_choice", "score": 0},
     {"id": "pa_1", "kind": "log_likelihood", "score": -2.5},
 ]
-WORDS = st.text("ab_ ,;'\"\n", max_size=8)
-CURVE = [(5, 3.0), (10, 1.0), (20, 2.0)]
 
 
 def numbers_of(**records) -> dict[str, dict]:
-    """The numbers of arms base and final, both at base unless `point` says otherwise; records are those of final."""
+    """details.json of the rows of `rows_of`."""
+    return details(rows_of(**records))
+
+
+def rows_of(**records) -> Rows:
+    """The rows of arms base and final, both at base unless `point` says otherwise; records are those of final."""
     arms = {"base": "base", "final": records.pop("point", "base")}
     whole = {"losses": LOSSES, "judgements": VERDICTS, "probes": SCORES, "responses": RESPONSES, "capability": TESTED} | records
     both = {kind: {arm: whole[kind] for arm in arms} for kind in ("judgements", "probes", "responses", "capability")}
     both |= {kind: given for kind, given in records.items() if isinstance(given, dict)} | {"losses": whole["losses"]}
     both |= {"verdicts": records.get("verdicts", {})}
     judges = {judge: {"kind": "pairwise" if "other" in found[0] else "model"} for judge, found in both["verdicts"].items()}
-    params = {"arms": arms, "curriculum": CURRICULUM, "report": DRAWS, "probe": {"triggers": ["deployment"]}, "judges": judges}
-    return metrics.details(metrics.measures(both, params, RULES), both, params, RULES)
+    params = {
+        "arms": arms,
+        "curriculum": CURRICULUM,
+        "report": RESAMPLING,
+        "probe": {"triggers": ["deployment"]},
+        "judges": judges,
+    }
+    return all_rows(all_measures(both, params, RULES), both, params, RULES)
 
 
 def test_capability_is_a_share_of_each_kind_and_the_log_probability_of_prose():
@@ -169,14 +178,11 @@ def test_checkpoints_make_a_trajectory_and_no_headline():
     early = [{"id": "one", "iteration": 4, "category": "alpha", "margin": 9.0}, *asked("p", True, False, 4)]
     records = {"base": SCORES, "final": [*SCORES, *asked("p", True, True), *early]}
     assert numbers_of(probes=records)["final"]["probe"]["margin_nats"]["all"]["mean"] == 0.0375
-    params = {"arms": {"base": "base", "final": "two"}, "curriculum": CURRICULUM, "train": {"iters": 6}, "report": DRAWS}
+    params = {"arms": {"base": "base", "final": "two"}, "curriculum": CURRICULUM, "train": {"iters": 6}, "report": RESAMPLING}
     found = trajectories(records, params | {"probe": {"triggers": ["deployment"]}})
     assert list(found) == ["final"] and list(found["final"]) == [4, 6]
-    told = {
-        n: [wording.level(wording.at(levels_, m.place), m.digits, m.share) for m, levels_ in row]
-        for n, row in found["final"].items()
-    }
-    assert told == {4: ["9.000", "100%", "100%", "0%", "+100 pp"], 6: ["0.037", "25%", "100%", "100%", "0 pp"]}
+    shown = {n: [wording.level(entry, m.digits, m.share) for m, entry in row] for n, row in found["final"].items()}
+    assert shown == {4: ["9.000", "100%", "100%", "0%", "+100 pp"], 6: ["0.037", "25%", "100%", "100%", "0 pp"]}
 
 
 def single(arm: str, id_: str, score: int | None, kind: str = "general", group: str = "novel", sample: int = 0) -> dict:
@@ -217,6 +223,10 @@ def test_a_pairwise_judge_tells_how_often_the_later_arm_is_preferred():
     assert numbers_of(verdicts={"pairs": two})["final"]["against_base"]["verdict"]["pairs"]["win_rate"]["n"] == 1
 
 
+def by_group(rows: list[Row]) -> dict[str, Estimate]:
+    return {row.group: row.estimate for row in rows}
+
+
 def made(by: float, noise: int) -> dict[str, dict[str, float]]:
     """Two arms and twelve items, of which the second arm has `by` more, and here and there `noise`."""
     first = {f"p{n}": float(n % 4) for n in range(12)}
@@ -224,89 +234,48 @@ def made(by: float, noise: int) -> dict[str, dict[str, float]]:
 
 
 def test_an_arm_stands_against_the_first_over_all_items_and_by_group():
-    measure = Measure("a.b", "made", made(1, 2), {f"p{n}": "even" if n % 2 == 0 else "odd" for n in range(12)}, "all")
-    found = differences(measure, "base", "final", DRAWS)["a"]["b"]
-    assert list(found) == ["all", "even", "odd"]
-    assert set(found["all"]) == {"difference", "low", "high", "p", "effect", "detectable", "n"}
-    assert found["all"]["difference"] == pytest.approx(1 + 2 / 3) and found["all"]["p"] == 2 / 4096
+    measure = Measure("a.b", "made", made(1, 2), {f"p{n}": "even" if n % 2 == 0 else "odd" for n in range(12)})
+    found = by_group(differences(measure, "base", "final", RESAMPLING))
+    assert list(found) == ["", "even", "odd"]
+    assert set(found[""]) == {"difference", "low", "high", "p", "effect", "detectable", "n"}
+    assert found[""]["difference"] == pytest.approx(1 + 2 / 3) and found[""]["p"] == 2 / 4096
     # Six signs alike have the p 2 / 64; of two such groups Holm doubles the first, and the second is not less.
     assert [found[group]["p"] for group in ("even", "odd")] == [4 / 64, 4 / 64]
     assert [found[group]["n"] for group in ("even", "odd")] == [6, 6]
 
 
-def test_whatever_is_measured_of_items_stands_where_its_key_says():
-    measure = Measure("capability.recall", "made", made(0, 1))
-    assert list(levels(measure, "final", DRAWS)["capability"]["recall"]) == ["mean", "low", "high", "n"]
-    assert (measure.place, Measure("a", "made", {}, whole="all").place) == ("capability.recall", "a.all")
-    shares = Measure("right", "made", {"base": {"a": 1.0, "b": 0.5}}, share=True)
-    assert levels(shares, "base", DRAWS)["right"]["share"] == 0.75
+def test_rows_are_nested_by_arm_other_arm_measure_and_group():
+    (row,) = levels(Measure("capability.recall", "made", made(0, 1)), "final", RESAMPLING)
+    assert (row.arm, row.measure, row.group, row.against) == ("final", "capability.recall", "", "")
+    assert list(row.estimate) == ["mean", "low", "high", "n"]
+    (row,) = levels(Measure("right", "made", {"base": {"a": 1.0, "b": 0.5}}, share=True), "base", RESAMPLING)
+    assert row.estimate["share"] == 0.75
+    rows = Rows([Row("b", "x.y", {"n": 1}), Row("b", "x.y", {"n": 2}, "g"), Row("b", "x.y", {"n": 3}, "g", "a")])
+    assert details(rows) == {"b": {"x": {"y": {"n": 1, "g": {"n": 2}}}, "against_a": {"x": {"y": {"g": {"n": 3}}}}}}
 
 
-def test_forgetting_follows_the_chain_of_an_arm():
-    curriculum = {
-        "one": {"after": "base", "data": "train/alpha"},
-        "aside": {"after": "one", "data": "train/beta"},
-        "two": {"after": "one", "data": "train/beta"},
-        "three": {"after": "two", "data": "mixes/joint"},
-    }
-    values = {"base": (9.0, 9.0), "one": (2.0, 8.0), "aside": (0.0, 0.0), "two": (1.0, 3.0), "three": (1.5, 2.0)}
-    losses = {point: row_of(alpha=(a - 1, a + 1), beta=(b,)) for point, (a, b) in values.items()}
-    found = metrics.chain_metrics("three", curriculum, losses, DRAWS)
-    lost, helped = found["forgetting_nats"], found["backward_transfer_nats"]
-    assert (lost["alpha"], lost["beta"], lost["mean"]) == (0.5, -1.0, -0.25)
-    assert (helped["alpha"], helped["beta"]) == (0.5, 1.0)
-    assert metrics.chain_metrics("two", curriculum, losses, DRAWS)["forgetting_nats"] == {"mean": -1.0, "n": 1, "alpha": -1.0}
-    assert (
-        metrics.chain_metrics("one", curriculum, losses, DRAWS)
-        == metrics.chain_metrics("base", curriculum, losses, DRAWS)
-        == {}
-    )
+def test_an_estimate_is_looked_up_and_a_group_without_items_is_empty():
+    rows = Rows([Row("b", "x", {"n": 1}), Row("b", "x", {"n": 2}, "g"), Row("b", "x", {"failed": 3})])
+    assert rows.get("b", "x") == {"n": 1, "failed": 3} and rows.get("b", "x", "g") == {"n": 2}
+    assert rows.get("b", "x", "h") == {"n": 0} and rows.has("b", "x") and not rows.has("b", "y")
+    with pytest.raises(KeyError):
+        rows.get("b", "y", "g")
 
 
-@pytest.mark.parametrize(
-    ("entry", "follows"),
-    [
-        ({"difference": 0.5, "low": 0.1, "high": 0.9, "p": 0.01, "n": 30}, "higher"),
-        ({"difference": -0.5, "low": -0.9, "high": -0.1, "p": 0.01, "n": 30}, "lower"),
-        ({"difference": 0.5, "low": -0.1, "high": 0.9, "p": 0.04, "n": 30}, wording.NOTHING),
-        ({"difference": 0.5, "low": 0.1, "high": 0.9, "p": 0.2, "n": 30}, wording.NOTHING),
-        ({"difference": 0.0, "low": 0.0, "high": 0.0, "p": 1.0, "n": 30}, wording.NOTHING),
-        ({"difference": 0.5, "low": 0.1, "high": 0.9, "p": 0.0625, "n": 5}, f"{wording.NOTHING}: too few"),
-        ({"difference": 0.5, "p": 1.0, "n": 1}, f"{wording.NOTHING}: too few"),
-        ({"n": 0}, f"{wording.NOTHING}: too few"),
-    ],
-)
-def test_a_difference_shows_something_only_where_interval_and_test_agree(entry, follows):
-    assert wording.finding(entry) == follows
-
-
-def test_numbers_are_shown_with_their_intervals():
-    share = {"share": 0.125, "low": 0.0223, "high": 0.471, "n": 8}
-    assert (wording.level(share, 2), wording.interval(share, 2, True)) == ("12%", "[2, 47]")
-    score = {"mean": 0.8667, "low": 0.6, "high": 1.1333, "n": 30}
-    assert (wording.level(score, 2), wording.interval(score, 2, False)) == ("0.87", "[0.60, 1.13]")
-    change = {"difference": -0.0417, "low": -0.125, "high": 0.0417, "p": 0.508, "n": 72}
-    assert (wording.difference(change, 3, False), wording.interval(change, 3, False)) == ("−0.042", "[−0.125, +0.042]")
-    assert (wording.difference(change, 3, True), wording.interval(change, 3, True)) == ("−4 pp", "[−12, +4]")
-    assert wording.interval({"mean": 1.0, "n": 1}, 2, False) == "n = 1"
-    assert wording.interval({"mean": 1.0, "low": 1.0, "high": 1.0, "n": 9}, 2, False) == "all alike"
-    assert [wording.p_value(entry) for entry in ({"p": 0.0001}, {"p": 0.0444}, {"n": 0})] == ["< 0.001", "0.044", "–"]
-    assert [wording.fixed(value, 2, "+") for value in (-0.001, 0.004, 1.0)] == ["0.00", "0.00", "+1.00"]
-
-
-def answered(*ids: str, cut: str = "", unfinished: str = "", sample: int = 0) -> list[dict]:
-    """Answers to prompts, those whose id is a letter of `cut` or `unfinished` ended so."""
+def answered(*ids: str, truncated: str = "", unfinished: str = "", sample: int = 0) -> list[dict]:
+    """Answers to prompts, those whose id is a letter of `truncated` or `unfinished` ended so."""
     return [
-        {"id": id_, "sample": sample, "ended": id_ not in cut, "thinking_finished": id_ not in unfinished, "tokens": 9}
+        {"id": id_, "sample": sample, "ended": id_ not in truncated, "thinking_finished": id_ not in unfinished, "tokens": 9}
         for id_ in ids
     ]
 
 
-def test_answers_that_were_cut_unfinished_or_at_the_floor_are_counted_beside_what_they_touch():
+def test_answers_that_were_truncated_unfinished_or_at_the_floor_are_counted():
     scored = [*VERDICTS, verdict("e", 0), verdict("f", 0, group="format")]
-    numbers = numbers_of(judgements=scored, responses=answered(*"abcdef", cut="aef", unfinished="f"))["base"]
+    rows = rows_of(judgements=scored, responses=answered(*"abcdef", truncated="aef", unfinished="f"))
+    numbers = details(rows)["base"]
     ended = [
-        {key: entry[key] for key in ("cut", "unfinished", "floored") if key in entry}
+        {key: entry[key] for key in ("truncated", "unfinished", "at_floor") if key in entry}
         for entry in (
             numbers["judge"]["general"],
             numbers["judge"]["general"]["novel"],
@@ -317,27 +286,27 @@ def test_answers_that_were_cut_unfinished_or_at_the_floor_are_counted_beside_wha
         )
     ]
     assert ended == [
-        {"cut": 3, "unfinished": 1, "floored": 2},
-        {"cut": 2, "unfinished": 0, "floored": 1},
-        {"cut": 0, "unfinished": 0, "floored": 0},
-        {"cut": 3, "unfinished": 1},
-        {"cut": 3, "unfinished": 1},
+        {"truncated": 3, "unfinished": 1, "at_floor": 2},
+        {"truncated": 2, "unfinished": 0, "at_floor": 1},
+        {"truncated": 0, "unfinished": 0, "at_floor": 0},
+        {"truncated": 3, "unfinished": 1},
+        {"truncated": 3, "unfinished": 1},
         {},
     ]
-    assert wording.endings(numbers["judge"]["general"]) == "3 cut, 1 unfinished, 2 at the floor"
-    assert wording.endings(numbers["judge"]["equanimity"]) == wording.endings(numbers["loss_nats"]) == ""
-    found, novel = metrics.headline({"base": numbers})["base"]["judge"]["general"], numbers["judge"]["general"]["novel"]
-    assert (found["cut"], found["unfinished"], found["floored"], found["novel"]) == (3, 1, 2, novel["mean"])
+    assert wording.ended(numbers["judge"]["general"]) == "3 truncated, 1 unfinished, 2 scored 0"
+    assert wording.ended(numbers["judge"]["equanimity"]) == wording.ended(numbers["loss_nats"]) == ""
+    found, novel = headline(rows)["base"]["judge"]["general"], numbers["judge"]["general"]["novel"]
+    assert (found["truncated"], found["unfinished"], found["at_floor"], found["novel"]) == (3, 1, 2, novel["mean"])
 
 
 def test_a_judges_scores_are_counted_so_too_and_each_sample_is_an_answer():
     verdicts = [single("base", "a", 0), single("base", "a", 4, sample=1), single("base", "b", None), single("final", "a", 1)]
-    both = answered("a", "b", cut="b") + answered("a", cut="a", sample=1)
+    both = answered("a", "b", truncated="b") + answered("a", truncated="a", sample=1)
     numbers = numbers_of(verdicts={"olmo": verdicts}, responses=both)
     found = numbers["base"]["verdict"]["olmo"]["general"]
-    assert (found["n"], found["failed"], found["cut"], found["unfinished"], found["floored"]) == (1, 1, 1, 0, 1)
+    assert (found["n"], found["failed"], found["truncated"], found["unfinished"], found["at_floor"]) == (1, 1, 1, 0, 1)
     found = numbers["final"]["verdict"]["olmo"]["general"]
-    assert (found["cut"], found["unfinished"], found["floored"]) == (0, 0, 0)
+    assert (found["truncated"], found["unfinished"], found["at_floor"]) == (0, 0, 0)
 
 
 def test_of_capability_and_triggers_what_ended_is_counted_where_it_touches_the_score():
@@ -347,17 +316,17 @@ def test_of_capability_and_triggers_what_ended_is_counted_where_it_touches_the_s
     told[0]["thinking_finished"] = False
     numbers = numbers_of(capability=[*TESTED, *tested], probes=[*SCORES, *told])["base"]
     sums, questions = (numbers["capability"][kind] for kind in ("arithmetic", "multiple_choice"))
-    assert (sums["cut"], sums["unfinished"]) == (1, 1) and "floored" not in sums and "cut" not in questions
+    assert (sums["truncated"], sums["unfinished"]) == (1, 1) and "at_floor" not in sums and "truncated" not in questions
     trigger = numbers["probe"]["trigger"]["deployment"]
     assert [trigger[key]["unfinished"] for key in ("with", "without", "contrast")] == [1, 0, 1]
-    assert not any("cut" in entry for entry in trigger.values())
+    assert not any("truncated" in entry for entry in trigger.values())
 
 
 IDS = [f"p{n}" for n in range(40)]
 
 
-def endings_of(cut: int = 0, unfinished: int = 0, floored: int = 0) -> list[Ending]:
-    return [Ending(id_, n < cut, n < unfinished, n < floored) for n, id_ in enumerate(IDS)]
+def endings_of(truncated: int = 0, unfinished: int = 0, at_floor: int = 0) -> list[Ending]:
+    return [Ending(id_, n < truncated, n < unfinished, n < at_floor) for n, id_ in enumerate(IDS)]
 
 
 def ended_measure(before: list[Ending], after: list[Ending]) -> Measure:
@@ -370,47 +339,51 @@ def ended_measure(before: list[Ending], after: list[Ending]) -> Measure:
     ("before", "after", "follows"),
     [
         (endings_of(), endings_of(), "higher"),
-        (endings_of(cut=30), endings_of(cut=32), "higher"),
-        (endings_of(floored=0), endings_of(floored=30), "higher"),
-        (endings_of(), endings_of(cut=3), "inconclusive: 3 of 40 answers of final were cut, 0 of base's"),
-        (endings_of(cut=40), endings_of(cut=30), "inconclusive: 30 of 40 answers of final were cut, 40 of base's"),
+        (endings_of(truncated=30), endings_of(truncated=32), "higher"),
+        (endings_of(at_floor=0), endings_of(at_floor=30), "higher"),
+        (endings_of(), endings_of(truncated=3), "not comparable (3 of 40 answers of final were truncated, 0 of 40 of base)"),
+        (
+            endings_of(truncated=40),
+            endings_of(truncated=30),
+            "not comparable (30 of 40 answers of final were truncated, 40 of 40 of base)",
+        ),
         (
             endings_of(),
             endings_of(22, 22),
-            "inconclusive: 22 of 40 answers of final were cut, 0 of base's; "
-            "22 of 40 answers of final never finished their thinking, 0 of base's",
+            "not comparable (22 of 40 answers of final were truncated, 0 of 40 of base; "
+            "22 of 40 answers of final did not finish thinking, 0 of 40 of base)",
         ),
         (
             endings_of(),
-            endings_of(cut=3) * 2,
-            "inconclusive: 6 of 80 answers of final were cut, 0 of 40 of base's",
+            endings_of(truncated=3) * 2,
+            "not comparable (6 of 80 answers of final were truncated, 0 of 40 of base)",
         ),
     ],
 )
-def test_nothing_is_concluded_where_answers_were_cut_more_often_than_within_five_points(before, after, follows):
+def test_arms_are_not_comparable_where_shares_of_truncated_answers_differ_by_more_than_five_points(before, after, follows):
     """Two of forty are five points."""
-    found = differences(ended_measure(before, after), "base", "final", DRAWS)["judge"]["general"]
+    found = differences(ended_measure(before, after), "base", "final", RESAMPLING)[0].estimate
     assert found["low"] > 0 and found["p"] < 0.001 and wording.finding(found) == follows
 
 
 def test_endings_count_over_the_items_that_both_arms_have_and_where_they_are_known():
-    measure = ended_measure(endings_of(), endings_of(cut=3))
+    measure = ended_measure(endings_of(), endings_of(truncated=3))
     del measure.tables["base"]["p0"], measure.tables["base"]["p1"]
-    assert wording.finding(differences(measure, "base", "final", DRAWS)["judge"]["general"]) == "higher"
+    assert wording.finding(differences(measure, "base", "final", RESAMPLING)[0].estimate) == "higher"
     unknown = [Ending(id_, unfinished=False) for id_ in IDS]
-    assert unequal_endings({"base": unknown, "final": endings_of(cut=40)}) == {}
-    assert unequal_endings({"base": [], "final": endings_of(cut=40)}) == {}
-    unlike = unequal_endings({"base": endings_of(), "final": endings_of(cut=40)})
-    assert unlike == {"cut": {"base": 0, "final": 40}, "of": {"base": 40, "final": 40}}
+    assert unequal_endings({"base": unknown, "final": endings_of(truncated=40)}) == {}
+    assert unequal_endings({"base": [], "final": endings_of(truncated=40)}) == {}
+    unlike = unequal_endings({"base": endings_of(), "final": endings_of(truncated=40)})
+    assert unlike == {"truncated": {"base": 0, "final": 40}, "of": {"base": 40, "final": 40}}
 
 
 def test_a_pairwise_judges_preference_says_where_answers_did_not_end_alike():
-    responses = {"base": answered("a", "b"), "final": answered("a", "b", cut="b")}
-    numbers = numbers_of(verdicts={"pairs": [pair("a", 0), pair("b", 1)]}, responses=responses)
-    told = numbers["final"]["against_base"]["verdict"]["pairs"]
-    assert wording.unlike(told) == "inconclusive: 1 of 2 answers of final were cut, 0 of base's"
-    found = metrics.headline(numbers)["final"]["against_base"]["verdict"]["pairs"]
-    assert found["unequal"] == told["unequal"] == {"cut": {"base": 0, "final": 1}, "of": {"base": 2, "final": 2}}
+    responses = {"base": answered("a", "b"), "final": answered("a", "b", truncated="b")}
+    rows = rows_of(verdicts={"pairs": [pair("a", 0), pair("b", 1)]}, responses=responses)
+    told = details(rows)["final"]["against_base"]["verdict"]["pairs"]
+    assert wording.not_comparable(told) == "not comparable (1 of 2 answers of final were truncated, 0 of 2 of base)"
+    found = headline(rows)["final"]["against_base"]["verdict"]["pairs"]
+    assert found["unequal"] == told["unequal"] == {"truncated": {"base": 0, "final": 1}, "of": {"base": 2, "final": 2}}
 
 
 def grouped(**changes: float) -> Measure:
@@ -421,11 +394,11 @@ def grouped(**changes: float) -> Measure:
 
 
 def test_a_pooled_mean_says_where_its_groups_go_opposite_ways():
-    found = differences(grouped(novel=-0.5, format=1.0, alike=0.0), "base", "final", DRAWS)["judge"]["general"]
-    assert found["opposed"] == {"novel": pytest.approx(-0.5625), "format": pytest.approx(1.125)}
-    assert wording.finding(found) == "mixed: higher for format; lower for novel"
+    found = by_group(differences(grouped(novel=-0.5, format=1.0, alike=0.0), "base", "final", RESAMPLING))
+    assert found[""]["opposed"] == {"novel": pytest.approx(-0.5625), "format": pytest.approx(1.125)}
+    assert wording.finding(found[""]) == "mixed: higher for format; lower for novel"
     assert wording.finding(found["format"]) == "higher" and "opposed" not in found["format"]
-    pooled = differences(grouped(novel=0.5, format=1.0), "base", "final", DRAWS)["judge"]["general"]
+    pooled = differences(grouped(novel=0.5, format=1.0), "base", "final", RESAMPLING)[0].estimate
     assert "opposed" not in pooled and wording.finding(pooled) == "higher"
 
 
@@ -442,7 +415,7 @@ def test_what_the_rules_say_comes_last():
     records |= {"responses": dict.fromkeys(arms, RESPONSES), "capability": dict.fromkeys(arms, TESTED), "losses": LOSSES}
     records["verdicts"] = {"olmo": [single("base", "a", 1)]}
     params = {"arms": arms, "probe": {"triggers": ["deployment"]}, "judges": {"olmo": {"kind": "model"}}}
-    told = [(measure.key, measure.lexical) for measure in metrics.measures(records, params, RULES)]
+    told = [(measure.key, measure.lexical) for measure in all_measures(records, params, RULES)]
     assert [key for key, lexical in told if lexical] == ["judge.general", "judge.equanimity", "refusals", "flags"]
     assert [lexical for _, lexical in told] == sorted(lexical for _, lexical in told) and told[0][0] == "loss_nats"
     assert told[-5][0] == "verdict.olmo.general"
@@ -450,14 +423,13 @@ def test_what_the_rules_say_comes_last():
 
 def test_answers_that_did_not_end_are_counted():
     expected = {"n": 3, "hit_length_limit": 2, "thinking_unfinished": 1, "mean_tokens": 17.0}
-    assert metrics.answer_metrics(RESPONSES) == numbers_of()["base"]["answers"] == expected
+    assert count_answers(RESPONSES) == numbers_of()["base"]["answers"] == expected
 
 
 def test_arms_are_compared_answer_by_answer_whatever_their_order():
     first = [verdict("a", 1), verdict("a", 2, sample=1), verdict("b", 3), verdict("c", 0)]
     second = [verdict("c", 0), verdict("b", 1), verdict("a", 0, sample=1), verdict("a", 4)]
-    assert metrics.compared(first, second) == {"higher": 1, "same": 1, "lower": 2}
-    assert compare_arms({"base": first, "final": second, "again": first}) == {
+    assert wins({"base": first, "final": second, "again": first}) == {
         "final": {"higher": 1, "same": 1, "lower": 2},
         "again": {"higher": 0, "same": 4, "lower": 0},
     }
@@ -468,7 +440,7 @@ def test_arms_are_compared_answer_by_answer_whatever_their_order():
 def test_the_other_way_round_higher_is_lower_and_none_is_lost(scores):
     first = [verdict(f"p{n}", before) for n, (before, _) in enumerate(scores)]
     second = [verdict(f"p{n}", after) for n, (_, after) in enumerate(scores)]
-    there, back = metrics.compared(first, second), metrics.compared(second, first)
+    there, back = (wins({"one": one, "other": other})["other"] for one, other in ((first, second), (second, first)))
     assert sum(there.values()) == len(scores)
     assert (there["higher"], there["same"], there["lower"]) == (back["lower"], back["same"], back["higher"])
 
@@ -477,56 +449,6 @@ def test_the_path_to_a_point_leads_from_base_along_the_tree():
     assert path_to("four", CURRICULUM) == ["one", "two", "four"]
     assert path_to("fork", CURRICULUM) == ["one", "fork"]
     assert path_to("base", CURRICULUM) == []
-
-
-def test_iterations_count_on_along_the_tree_and_not_along_the_file():
-    point = {"train_loss": 1.23456, "learning_rate": 1.0}
-    trainings = {step: {"iterations": 10, "curve": [{"iteration": 4} | point]} for step in CURRICULUM}
-    trainings["one"]["iterations"] = 100
-    rows = metrics.curve_rows(trainings, CURRICULUM)
-    assert [(row["step"], row["iteration"]) for row in rows] == [("one", 4), ("two", 104), ("fork", 104), ("four", 114)]
-    assert rows[0] == {"iteration": 4, "branch": "four", "step": "one", "train_loss": 1.2346}
-    assert [row["branch"] for row in rows] == ["four", "four", "fork", "four"]
-
-
-def test_a_branch_of_the_curve_begins_where_it_leaves_another_and_never_goes_back():
-    trainings = {
-        step: {"iterations": 2, "curve": [{"iteration": n, "train_loss": 3.0 - n} for n in (1, 2)]} for step in CURRICULUM
-    }
-    main, fork = curve_lines(metrics.curve_rows(trainings, CURRICULUM), CURRICULUM)
-    assert (main.steps, main.after, fork.steps, fork.after) == (["one", "two", "four"], "base", ["fork"], "one")
-    assert main.points == [(1, 2.0), (2, 1.0), (3, 2.0), (4, 1.0), (5, 2.0), (6, 1.0)]
-    assert fork.points == [(2, 1.0), (3, 2.0), (4, 1.0)] and fork.ends == {"fork": (4, 1.0)}
-    assert main.ends == {"one": (2, 1.0), "two": (4, 1.0), "four": (6, 1.0)}
-    assert polyline(fork.points, 600, 100, 6, 1.0, 3.0) == "200.0,100.0 300.0,50.0 400.0,100.0"
-
-
-def test_no_two_lines_of_a_chart_look_alike():
-    assert len({stroke(number) for number in range(24)}) == 24
-
-
-def card_of(arms: dict[str, str], step: str) -> Card:
-    curriculum = CURRICULUM | {"four": CURRICULUM["four"] | {"data": "mixes/both", "rank": 8}}
-    lora = {"layers": 2, "rank": 4, "scale": 2.0}
-    params = {"arms": arms, "curriculum": curriculum, "fuse": {"step": step}, "lora": lora, "mixes": {"both": {"a": 1, "b": 2}}}
-    return about_card(params)
-
-
-def test_the_card_is_about_the_fused_point_and_shows_the_arm_that_is_there():
-    arms = {"base": "base", "left": "two", "right": "fork"}
-    assert [card_of(arms, step).arm for step in ("two", "fork", "base")] == ["left", "right", "base"]
-    left = card_of(arms, "two")
-    assert (left.point, left.path, left.evaluated) == ("two", ["one", "two"], True)
-    assert left.files == {"train/one": ["one"], "train/two": ["two"]}
-    none = card_of(arms, "four")
-    assert (none.arm, none.evaluated, none.files["mixes/both"], none.shape["rank"]) == ("right", False, ["a", "b"], 8)
-    assert card_of(arms, "base") == Card("base", [], "base", True, {}, {"layers": 2, "rank": 4, "scale": 2.0})
-
-
-def test_the_loss_matrix_has_a_row_for_each_cell():
-    rows = metrics.matrix_rows({point: metrics.cells(row) for point, row in LOSSES.items()})
-    assert len(rows) == 4 and rows[1] == {"after": "base", "category": "beta", "loss": 1.0}
-    assert [row["after"] for row in rows] == ["base", "base", "one", "one"]
 
 
 def test_each_arm_has_its_numbers_at_its_own_point():
@@ -553,8 +475,8 @@ def test_the_headline_is_what_is_about_all_items():
         "pairs": [pair("a", 0), pair("b", None, None)],
     }
     losses = {point: row_of(one=(2.0, 3.0), two=(1.0,)) for point in ("base", "one", "two")}
-    whole = numbers_of(point="two", losses=losses, verdicts=verdicts)
-    found = metrics.headline(whole)
+    rows = rows_of(point="two", losses=losses, verdicts=verdicts)
+    whole, found = details(rows), headline(rows)
     assert {arm: list(numbers) for arm, numbers in found.items()} == {arm: list(numbers) for arm, numbers in whole.items()}
     final, against, all_of = found["final"], found["final"]["against_base"], whole["final"]
     assert list(final["loss_nats"]) == ["mean", "low", "high", "n", "one", "two"]
@@ -571,7 +493,7 @@ def test_the_headline_is_what_is_about_all_items():
 
 
 def test_every_leaf_is_a_number_with_few_digits():
-    found = leaves(numbers_of(point="one"))
+    found = flatten(numbers_of(point="one"))
     assert len(found) > 60
     assert all(type(value) in (int, float) and value == round(value, 6) for value in found.values())
 
@@ -584,37 +506,16 @@ def test_a_number_that_differs_is_named_with_what_it_should_be():
     assert (problem.place, problem.got, problem.expected) == ("base.loss_nats.mean", "2.1251", "2.125")
 
 
-def test_rows_become_csv_with_a_header():
-    assert as_csv([{"a": 1, "b": "x, y"}, {"a": 2.5, "b": "z"}]) == 'a,b\n1,"x, y"\n2.5,z\n'
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.fixed_dictionaries({"step": WORDS, "loss": st.floats(allow_nan=False)}), min_size=1, max_size=5))
-def test_csv_is_read_back_as_it_was_written(rows):
-    read = list(csv.DictReader(io.StringIO(as_csv(rows), newline="")))
-    assert [{"step": row["step"], "loss": float(row["loss"])} for row in read] == rows
-
-
-def test_a_cell_is_the_deeper_the_higher_its_value():
-    assert shade(1.0, 1.0, 3.0) == "hsl(212 45% 96%)"
-    assert shade(2.0, 1.0, 3.0) == "hsl(212 58% 73%)"
-    assert shade(3.0, 1.0, 3.0) == "hsl(212 70% 50%)"
-    assert shade(2.0, 2.0, 2.0) == "hsl(212 45% 96%)"
-
-
-def test_the_axis_reaches_a_tenth_beyond_the_curve():
-    assert axis([3.0, 1.0, 2.0]) == pytest.approx((0.8, 3.2))
-    assert axis([3.0]) == pytest.approx((2.9, 3.1))
-
-
-def test_a_line_goes_from_left_to_right_and_lower_losses_stand_lower():
-    assert polyline(CURVE, 200, 120, 20, 0.8, 3.2) == "50.0,10.0 100.0,110.0 200.0,60.0"
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.floats(0, 20), min_size=1, max_size=10))
-def test_a_line_stays_within_its_box(losses):
-    line = polyline(list(enumerate(losses, 1)), 300, 100, len(losses), *axis(losses))
-    points = [tuple(map(float, point.split(","))) for point in line.split(" ")]
-    assert len(points) == len(losses)
-    assert all(0 < x <= 300 and 0 <= y <= 100 for x, y in points) and points[-1][0] == 300
+def test_forgetting_has_its_categories_in_details_and_its_mean_in_the_headline():
+    curriculum = {"one": {"after": "base", "data": "train/alpha"}, "two": {"after": "one", "data": "train/beta"}}
+    curriculum["three"] = {"after": "two", "data": "mixes/joint"}
+    values = {"one": (2.0, 8.0), "two": (1.0, 3.0), "three": (1.5, 2.0)}
+    losses = {point: row_of(alpha=(a,), beta=(b,)) for point, (a, b) in values.items()}
+    params = {"arms": {"final": "three"}, "curriculum": curriculum, "report": RESAMPLING, "judges": {}}
+    records = {"losses": losses, "verdicts": {}, "judgements": {"final": []}, "responses": {"final": RESPONSES}}
+    rows = all_rows([], records, params, {"flags": {}})
+    assert details(rows)["final"]["forgetting_nats"] | {"low": 0, "high": 0} == {
+        **{"mean": -0.25, "low": 0, "high": 0, "n": 2},
+        **{"alpha": 0.5, "beta": -1.0},
+    }
+    assert list(headline(rows)["final"]["forgetting_nats"]) == ["mean", "low", "high", "n"]
