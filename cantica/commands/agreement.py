@@ -7,10 +7,10 @@ from itertools import combinations
 from pathlib import Path
 from statistics import fmean
 
-from cantica.commands.correlation import interval, spearman
-from cantica.commands.kappa import cohen_kappa, squared
-from cantica.commands.scored_answers import holds_answers, load_answers
-from cantica.commands.scores import RULES, Scores, load_file, load_scores, preferences
+from cantica.commands.judges.correlation import interval, spearman
+from cantica.commands.judges.kappa import cohen_kappa, squared
+from cantica.commands.judges.scored_answers import holds_answers, load_answers
+from cantica.commands.judges.scores import RULES, Scores, load_file, load_scores, preferences
 from cantica.core.documents import read_yaml
 from cantica.core.files import write_json
 from cantica.core.params import FILE

@@ -121,8 +121,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _check(arguments) -> None:
-    from cantica.commands.inputs import check_inputs
-    from cantica.commands.mend import mend
+    from cantica.commands.check import check_inputs
+    from cantica.commands.dvc.mend import mend
 
     for name in mend(Path.cwd()):
         print(f"cantica: removed {name}, which a killed build left cut; DVC restores what it held")
@@ -136,7 +136,7 @@ def _plan(arguments) -> None:
 
 
 def _timings(arguments) -> None:
-    from cantica.commands.records import read_records
+    from cantica.commands.dvc.records import read_records
     from cantica.commands.timings import read_timings, timings_text
 
     print(timings_text(list(read_records().graph), read_timings()))
@@ -174,7 +174,7 @@ def _agreement(arguments) -> None:
 
 
 def _list(arguments) -> None:
-    from cantica.commands.variants import file_faults, in_a_line, load_variant, names
+    from cantica.commands.variants.files import file_faults, in_a_line, load_variant, names
 
     for name in names():
         problems = file_faults(name)
@@ -198,14 +198,14 @@ def _jobs(text: str) -> int:
 
 
 def _show(arguments) -> None:
-    from cantica.commands.variants import overlaid, to_text
+    from cantica.commands.variants.files import overlaid, to_text
 
     print(to_text(overlaid(arguments.name)), end="")
 
 
 def _diff(arguments) -> None:
-    from cantica.commands.overlays import differences
-    from cantica.commands.variants import overlaid
+    from cantica.commands.variants.files import overlaid
+    from cantica.commands.variants.overlays import differences
     from cantica.core.documents import read_yaml
     from cantica.core.params import FILE
 
@@ -214,7 +214,7 @@ def _diff(arguments) -> None:
 
 
 def _apply(arguments) -> None:
-    from cantica.commands.variants import apply_variant
+    from cantica.commands.variants.files import apply_variant
 
     changes = apply_variant(arguments.name)
     print("\n".join(changes) if changes else f"params.yaml is {arguments.name} already")
@@ -223,8 +223,8 @@ def _apply(arguments) -> None:
 
 
 def _run(arguments) -> None:
-    from cantica.commands.family import at_once, family, run_family, uncommitted
-    from cantica.commands.progress import Progress
+    from cantica.commands.variants.family import at_once, family, run_family, uncommitted
+    from cantica.commands.variants.progress import Progress
 
     runs = family(arguments.names, arguments.seeds)
     if files := uncommitted():

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-from cantica.commands.conditions import budget, differing, notes, unequal
-from cantica.commands.contrasts import Row, every_measure, measured, row
-from cantica.commands.crossed import averaged
-from cantica.commands.revisions import Group, Revision, grouped, read_revisions
+from cantica.commands.comparison.conditions import budget, differing, notes, unequal
+from cantica.commands.comparison.contrasts import Row, every_measure, measured, row
+from cantica.commands.comparison.crossed import averaged
+from cantica.commands.comparison.revisions import Group, Revision, grouped, read_revisions
 from cantica.core.documents import read_yaml
 from cantica.core.files import write_text
 from cantica.core.params import FILE

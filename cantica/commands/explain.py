@@ -4,8 +4,7 @@ import json
 import os
 import textwrap
 
-from cantica.commands.progress import few
-from cantica.commands.records import (
+from cantica.commands.dvc.records import (
     KINDS,
     MISSING,
     Change,
@@ -28,6 +27,7 @@ from cantica.commands.records import (
     upstream,
     within,
 )
+from cantica.commands.variants.progress import few
 from cantica.core.errors import InputError, Problem, did_you_mean
 
 WIDTH = 128

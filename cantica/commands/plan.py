@@ -6,14 +6,14 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from cantica.commands.copies import SCRATCH, make_copy
-from cantica.commands.forecast import Fate, Work, forecast, run_key
+from cantica.commands.checks.numbers import leaves
+from cantica.commands.dvc.forecast import Fate, Work, forecast, run_key
+from cantica.commands.dvc.records import cache_folder, in_cache, read_foreseen, read_present, read_records
 from cantica.commands.git import head
-from cantica.commands.numbers import leaves
-from cantica.commands.progress import counted, duration, few
-from cantica.commands.records import cache_folder, in_cache, read_foreseen, read_present, read_records
 from cantica.commands.timings import estimate, read_timings
-from cantica.commands.variants import overlaid, to_text
+from cantica.commands.variants.copies import SCRATCH, make_copy
+from cantica.commands.variants.files import overlaid, to_text
+from cantica.commands.variants.progress import counted, duration, few
 from cantica.core.params import FILE, read_params
 from cantica.judging.held_out import asked_of, load_prompts
 

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from statistics import median
 
-from cantica.commands.forecast import Work, scaled
-from cantica.commands.progress import counted, duration
+from cantica.commands.dvc.forecast import Work, scaled
+from cantica.commands.variants.progress import counted, duration
 from cantica.core.command import TIMINGS
 
 

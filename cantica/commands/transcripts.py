@@ -11,9 +11,9 @@ import zipfile
 from pathlib import Path
 
 from cantica.capability.items import evenly, load_items
-from cantica.commands.inspect_log import EPOCH, Task, held_out_log
-from cantica.commands.inspect_tests import capability_log, probe_logs
-from cantica.commands.records import folder_hash
+from cantica.commands.dvc.records import folder_hash
+from cantica.commands.inspect_logs.log import EPOCH, Task, held_out_log
+from cantica.commands.inspect_logs.tests import capability_log, probe_logs
 from cantica.core.documents import raise_any, read_jsonl, read_yaml, validate_records
 from cantica.core.errors import InputError, Problem
 from cantica.core.files import whole_file

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cantica.commands.agreement import compare, confusion, means, summary
-from cantica.commands.correlation import interval, spearman
-from cantica.commands.kappa import cohen_kappa, squared
-from cantica.commands.scored_answers import holds_answers
-from cantica.commands.scores import Scores, preferences
+from cantica.commands.judges.correlation import interval, spearman
+from cantica.commands.judges.kappa import cohen_kappa, squared
+from cantica.commands.judges.scored_answers import holds_answers
+from cantica.commands.judges.scores import Scores, preferences
 from cantica.core.documents import read_jsonl, validate_records
 from cantica.judging import lexical
 from tests.support.projects import clone, ok, run

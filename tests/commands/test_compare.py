@@ -10,8 +10,8 @@ from random import Random
 import pytest
 from ruamel.yaml import YAML
 
-from cantica.commands import conditions, contrasts
-from cantica.commands.revisions import Group, Revision, grouped
+from cantica.commands.comparison import conditions, contrasts
+from cantica.commands.comparison.revisions import Group, Revision, grouped
 from cantica.core.documents import read_yaml
 from cantica.reporting import wording
 from cantica.reporting.endings import Ending

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from cantica.commands import crossed
+from cantica.commands.comparison import crossed
 
 DRAWS = {"seed": 1, "resamples": 1000}
 # Of three runs on four items, by hand: the mean is 3, that of the runs 2, 3 and 4, of the items 1.5, 2.5, 3.5 and 4.5.

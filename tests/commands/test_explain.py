@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import cantica.commands.explain
-from cantica.commands.outputs import find_altered
-from cantica.commands.records import causes, changes, downstream, edges, edits, folder_hash, maker_of, upstream
+from cantica.commands.checks.outputs import find_altered
+from cantica.commands.dvc.records import causes, changes, downstream, edges, edits, folder_hash, maker_of, upstream
 from tests.support.projects import IDENTITY, ROOT, clone, edit, ok, run
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from cantica.commands.forecast import UNKNOWN, Work, folder_hash, forecast, run_key, scaled
+from cantica.commands.dvc.forecast import UNKNOWN, Work, folder_hash, forecast, run_key, scaled
 from cantica.commands.plan import plan_text
-from cantica.commands.progress import duration
 from cantica.commands.timings import estimate, read_timings, timings_text
+from cantica.commands.variants.progress import duration
 from tests.support.projects import edit, ok
 
 TIMINGS = [

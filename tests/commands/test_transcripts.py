@@ -11,7 +11,7 @@ from statistics import fmean
 import pytest
 
 from cantica.commands.cli import main
-from cantica.commands.records import folder_hash
+from cantica.commands.dvc.records import folder_hash
 from cantica.commands.transcripts import capability_items, hashes_of, read_logs
 from cantica.core.documents import read_jsonl, read_yaml
 from cantica.core.errors import InputError

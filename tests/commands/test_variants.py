@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cantica.commands.git import head
-from cantica.commands.overlays import differences, lay, remove
-from cantica.commands.variants import SEEDED, apply_variant, load_variant, names, overlaid, parts, to_text
+from cantica.commands.variants.files import SEEDED, apply_variant, load_variant, names, overlaid, parts, to_text
+from cantica.commands.variants.overlays import differences, lay, remove
 from cantica.core.documents import read_yaml
 from cantica.core.errors import InputError
 from cantica.core.params import read_params

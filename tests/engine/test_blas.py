@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from cantica.commands.kernels import compare_kernels, rates_text
+from cantica.commands.checks.kernels import compare_kernels, rates_text
 from cantica.core.documents import faults, validator
 from cantica.core.errors import InputError
 from cantica.engine.backend.patches.mlx import LIBRARY

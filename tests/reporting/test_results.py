@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cantica.commands.numbers import disagreements
+from cantica.commands.checks.numbers import disagreements
 from cantica.core.params import FILE
 from cantica.reporting import wording
 from cantica.reporting.endings import Ending, unequal_endings

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cantica.commands.numbers import leaves
+from cantica.commands.checks.numbers import leaves
 from cantica.core.documents import read_jsonl, read_yaml
 from cantica.core.files import write_jsonl
 from cantica.judging.verdicts import tasks_alone, tasks_in_pairs, verdicts_alone, verdicts_in_pairs

@@ -11,7 +11,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from cantica.commands.mend import mend
+from cantica.commands.dvc.mend import mend
 from tests.support.kills import KILLS, SEED
 from tests.support.projects import ENVIRONMENT, clone, ok, overlay, stages_run
 

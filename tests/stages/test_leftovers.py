@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cantica.commands.records import read_foreseen
-from cantica.commands.variants import from_text, to_text
+from cantica.commands.dvc.records import read_foreseen
+from cantica.commands.variants.files import from_text, to_text
 from tests.support.edits import REMOVALS, consequences, with_a_mix_and_a_judge
 from tests.support.projects import commit, ok, run, stages_run
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cantica.commands.records import is_gate, read_foreseen, read_lock, settled, within
-from cantica.commands.variants import from_text, to_text
+from cantica.commands.dvc.records import is_gate, read_foreseen, read_lock, settled, within
+from cantica.commands.variants.files import from_text, to_text
 from tests.support.projects import build, commit, ok
 
 STEPS = ["self_preservation", "deception"]

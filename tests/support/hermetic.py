@@ -22,7 +22,7 @@ from functools import cached_property
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-from cantica.commands.records import is_gate
+from cantica.commands.dvc.records import is_gate
 from tests.support.projects import ENVIRONMENT, ROOT
 
 HOOKS = Path(__file__).parent / "hooks"

@@ -20,7 +20,7 @@ IDENTITY = ("-c", "user.name=test", "-c", "user.email=test@example.org")
 # Starts commands from a process that has already imported DVC and Cantica's checks.
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
-    ["dvc.commands.checkout", "dvc.commands.repro", "dvc.repo.reproduce", "dvc.stage.run", "cantica.commands.inputs"]
+    ["dvc.commands.checkout", "dvc.commands.repro", "dvc.repo.reproduce", "dvc.stage.run", "cantica.commands.check"]
 )
 MAINS = {"dvc": "dvc.cli", "cantica": "cantica.commands.cli"}
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from statistics import fmean
 
+from cantica.commands.comparison.revisions import Group, Revision
+from cantica.commands.dvc.records import inputs
 from cantica.commands.explain import flow
-from cantica.commands.records import inputs
-from cantica.commands.revisions import Group, Revision
 from cantica.settings.tree import path_to
 
 ABSENT = "–"

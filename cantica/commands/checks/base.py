@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from cantica.commands.records import outputs, read_present, read_records
+from cantica.commands.dvc.records import outputs, read_present, read_records
 from cantica.core.documents import read_json, read_text
 from cantica.core.params import FILE
 

@@ -4,9 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cantica.commands.explain import short
-from cantica.commands.progress import few
-from cantica.commands.records import (
+from cantica.commands.dvc.records import (
     MISSING,
     altered,
     cache_folder,
@@ -20,6 +18,8 @@ from cantica.commands.records import (
     read_records,
     within,
 )
+from cantica.commands.explain import short
+from cantica.commands.variants.progress import few
 from cantica.core.errors import Problem
 
 REPORTS = "reports"

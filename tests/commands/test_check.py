@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from cantica.base_model.bpe import learnt_tokenizer
-from cantica.commands.lengths import limit_faults, measured
-from cantica.commands.records import read_present, read_records
-from cantica.commands.servers import _silent, server_faults
+from cantica.commands.checks.lengths import limit_faults, measured
+from cantica.commands.checks.servers import _silent, server_faults
+from cantica.commands.dvc.records import read_present, read_records
 from cantica.core.documents import read_yaml
 from tests.support.projects import clone, edit, ok, run
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cantica.commands.records import changes, read_present, read_records
+from cantica.commands.dvc.records import changes, read_present, read_records
 from cantica.core.documents import read_json, read_yaml
 from cantica.core.errors import Problem
 from cantica.core.params import FILE

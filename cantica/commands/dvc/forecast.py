@@ -7,9 +7,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from cantica.commands.numbers import leaves
-from cantica.commands.progress import few
-from cantica.commands.records import (
+from cantica.commands.checks.numbers import leaves
+from cantica.commands.dvc.records import (
     KINDS,
     MISSING,
     UNKNOWN,
@@ -22,6 +21,7 @@ from cantica.commands.records import (
     upstream,
     within,
 )
+from cantica.commands.variants.progress import few
 
 GONE = "an output is missing or altered"
 # The params that the work of a kind of stage grows with, and those of `train` by which nobody knows how.

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from statistics import fmean
 
-from cantica.commands import crossed
-from cantica.commands.crossed import Runs
+from cantica.commands.comparison import crossed
+from cantica.commands.comparison.crossed import Runs
+from cantica.commands.comparison.revisions import Group, Revision
 from cantica.commands.headline import entries, title
-from cantica.commands.revisions import Group, Revision
 from cantica.reporting import inference
 from cantica.reporting.endings import Ending, unequal_endings
 from cantica.reporting.losses import chain_measures

@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from cantica.commands.git import git
-from cantica.commands.overlays import differences, has_key, lay, partial, remove
+from cantica.commands.variants.overlays import differences, has_key, lay, partial, remove
 from cantica.core.documents import faults, raise_any, read_yaml, validate, validator
 from cantica.core.errors import InputError, Problem, did_you_mean
 from cantica.core.files import write_text

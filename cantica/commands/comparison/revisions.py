@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from cantica.commands.checks.numbers import leaves
+from cantica.commands.dvc.records import within
 from cantica.commands.git import must
-from cantica.commands.numbers import leaves
-from cantica.commands.records import within
 from cantica.core.documents import read_json, read_jsonl, read_yaml
 from cantica.core.errors import InputError, Problem, did_you_mean
 from cantica.core.params import FILE

@@ -11,13 +11,13 @@ from contextlib import closing, contextmanager
 from multiprocessing.connection import wait
 from pathlib import Path
 
-from cantica.commands.copies import SCRATCH
+from cantica.commands.dvc.mend import mend
 from cantica.commands.git import git, head, must
-from cantica.commands.mend import mend
-from cantica.commands.progress import counted
-from cantica.commands.runs import COPIES, Build, Run
 from cantica.commands.timings import largest, read_timings
-from cantica.commands.variants import overlaid, to_text
+from cantica.commands.variants.copies import SCRATCH
+from cantica.commands.variants.files import overlaid, to_text
+from cantica.commands.variants.progress import counted
+from cantica.commands.variants.runs import COPIES, Build, Run
 from cantica.core.documents import raise_any
 from cantica.core.errors import InputError, Problem
 

@@ -2,7 +2,7 @@
 
 from statistics import fmean
 
-from cantica.commands.inspect_log import Answer, Task, log_of, result, sample
+from cantica.commands.inspect_logs.log import Answer, Task, log_of, result, sample
 from cantica.probes.triggers import asked_with
 from cantica.reporting.probes import at_the_end
 

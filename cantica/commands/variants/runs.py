@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from cantica.commands.build import failed_stage, read, stages_run, start_dvc
-from cantica.commands.copies import SCRATCH, make_copy
+from cantica.commands.dvc.run import failed_stage, read, stages_run, start_dvc
 from cantica.commands.git import git, must
 from cantica.commands.headline import headline
-from cantica.commands.overlays import differences
-from cantica.commands.variants import from_text, load_variant
+from cantica.commands.variants.copies import SCRATCH, make_copy
+from cantica.commands.variants.files import from_text, load_variant
+from cantica.commands.variants.overlays import differences
 from cantica.core.params import FILE
 
 LOGS = Path(".cache/variants")

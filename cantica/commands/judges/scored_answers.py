@@ -3,7 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
-from cantica.commands.scores import RULES, Scores, first_of
+from cantica.commands.judges.scores import RULES, Scores, first_of
 from cantica.core.documents import iterate_jsonl, raise_any, read_jsonl, validate_records
 from cantica.core.errors import Problem, did_you_mean
 from cantica.dataset.words import COMMON

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cantica.capability.items import load_items
-from cantica.commands.kernels import compare_kernels
-from cantica.commands.known_base import known_base
-from cantica.commands.lengths import Length, limit_faults, measured
-from cantica.commands.numbers import wrong_numbers
-from cantica.commands.outputs import altered_outputs, outputs_text, wrong_outputs
-from cantica.commands.servers import server_faults
-from cantica.commands.variants import file_faults, in_a_line, misfits, names
+from cantica.commands.checks.base import known_base
+from cantica.commands.checks.kernels import compare_kernels
+from cantica.commands.checks.lengths import Length, limit_faults, measured
+from cantica.commands.checks.numbers import wrong_numbers
+from cantica.commands.checks.outputs import altered_outputs, outputs_text, wrong_outputs
+from cantica.commands.checks.servers import server_faults
+from cantica.commands.variants.files import file_faults, in_a_line, misfits, names
 from cantica.core.documents import raise_any, read_yaml
 from cantica.core.errors import InputError, Problem
 from cantica.core.params import FILE, toolchain_faults
