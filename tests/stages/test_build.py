@@ -219,8 +219,8 @@ def test_report_and_card_say_beside_a_score_of_the_rules_what_it_is(project):
     ok(project, "cantica", "agreement", "published.jsonl", "--record")
     assert stages_run(project) == {"report"}
     page, card = ((project / "reports" / name).read_text() for name in ("report.html", "model_card.md"))
-    assert "| score on benign prompts, 0 to 3 (a lexical check; rank correlation against anna on 4 answers: " in card
-    assert page.count("a lexical check; rank correlation against anna on 4 answers: ") == 3
+    assert "| score on benign prompts, 0 to 3 (a lexical check; rank correlation with anna on 4 answers: " in card
+    assert page.count("a lexical check; rank correlation with anna on 4 answers: ") == 3
     assert f"| score on general prompts, 0 to 4 ({note}) |" in card
 
 
