@@ -1,15 +1,18 @@
-"""Check everything that a researcher writes, in seconds, without building anything, and the numbers that were built."""
+"""`cantica check`: check everything that a researcher writes, within seconds, and the numbers and outputs of the last build."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 from cantica.capability.items import load_items
-from cantica.commands.checks.base import known_base
+from cantica.commands.checks.base import KnownBase, known_base, no_tokens
 from cantica.commands.checks.kernels import compare_kernels
-from cantica.commands.checks.lengths import Length, limit_faults, measured
+from cantica.commands.checks.lengths import Lengths, limit_faults, measured
 from cantica.commands.checks.numbers import wrong_numbers
 from cantica.commands.checks.outputs import altered_outputs, outputs_text, wrong_outputs
 from cantica.commands.checks.servers import server_faults
+from cantica.commands.text import counted
 from cantica.commands.variants.files import file_faults, in_a_line, misfits, names
 from cantica.core.documents import raise_any, read_yaml
 from cantica.core.errors import InputError, Problem
@@ -28,70 +31,90 @@ from cantica.settings.check import check_params
 from cantica.settings.shared import shared_folders, unnamed
 
 PROMPTS = Path("prompts")
+T = TypeVar("T")
 
 
-def check_inputs() -> str:
-    """Hold params.yaml, variants/ and prompts/ against their schemas, render every scenario in memory, ask the servers whether
-    they are there, and say what was checked. A variant that does not fit over params.yaml as it is now, where another may lie
-    already, is no fault, but named.
+@dataclass
+class Faults:
+    """The problems found so far."""
 
-    Where a build is there, its metrics are computed anew from its records, and outputs are held against what their stages made.
-    Raises InputError with the faults of all files together; those of metrics and outputs come once the inputs are in order.
-    """
-    params = read_yaml(FILE)
-    check_params(params, FILE)
-    problems: list[Problem] = toolchain_faults(params["toolchain"])
+    problems: list[Problem] = field(default_factory=list)
 
-    def collect(function, *arguments, otherwise=()):
+    def collect(self, function: Callable[..., T], *arguments: Any) -> T | None:
+        """The result of a function; or None, with its problems added, where it raises InputError."""
         try:
             return function(*arguments)
         except InputError as error:
-            problems.extend(error.problems)
-            return otherwise
+            self.problems.extend(error.problems)
+            return None
 
-    config, config_file, count = collect(known_base, params, otherwise=({}, "", _nothing))
-    if params["base"]["source"] != "random":  # whose faults are among those of params
-        problems += head_faults(config, config_file, "config") + layer_faults(params, config, str(FILE))
-    lengths = {name: collect(_lengths, name, params, count, otherwise={}) for name in params["categories"]}
-    problems += limit_faults(params, lengths)
-    prompts = collect(load_prompts, PROMPTS / "held_out")
-    kinds = [file.stem for file in sorted((PROMPTS / "held_out").glob("*.yaml"))]
-    problems += kind_faults(kinds, params["held_out"], FILE)
-    pairs = collect(load_pairs, PROMPTS / "probes" / "pairs")
-    collect(load_triggers, PROMPTS / "probes" / "triggers", params["probe"]["triggers"], FILE)
-    probed = {pair["category"] for pair in pairs}
-    written = [name for name, settings in params["categories"].items() if not is_import(Path(settings["source"]))]
-    problems += [_unprobed(name) for name in written if pairs and name not in probed]
-    rules_file = PROMPTS / "judge" / "rules.yaml"
-    if rules := collect(load_rules, rules_file):
-        problems += criteria_faults(rules, [kind for kind in kinds if kind in params["held_out"]], rules_file)
-    collect(load_agreement, PROMPTS / "judge" / "agreement.json")
-    items = collect(load_items, PROMPTS / "capability", params["capability"]["seed"])
-    for rubric in sorted({judge["rubric"] for judge in params["judges"].values()}):
-        collect(Rubric, PROMPTS / "judge" / rubric)
+
+def check_inputs() -> str:
+    """Validate params.yaml, variants/ and prompts/, render every scenario in memory, ask the servers whether they are there.
+
+    Where a build is there, its metrics are computed anew and its outputs are compared with dvc.lock. Returns a summary. It
+    names variants that do not fit over the present params.yaml, which is no fault: another variant may lie over it already.
+
+    Raises InputError with the faults of all files together; or else with those of metrics and outputs.
+    """
+    params = read_yaml(FILE)
+    check_params(params, FILE)
+    faults = Faults(toolchain_faults(params["toolchain"]))
+    scenarios = _check_categories(params, faults)
+    prompts = _check_prompts(params, faults)
     folders = shared_folders(params, Path("data"), Path("models/adapters"))
-    problems += [problem for folder, names in folders.items() for problem in unnamed(folder, names)]
-    kernels = collect(compare_kernels, params["toolchain"]["model"]["blas-core"])
-    problems += [problem for name in names() for problem in file_faults(name)] + server_faults(params)
-    raise_any(list(dict.fromkeys(problems)))  # several categories or variants may meet one fault
+    faults.problems += [problem for folder, known in folders.items() for problem in unnamed(folder, known)]
+    kernels = faults.collect(compare_kernels, params["toolchain"]["model"]["blas-core"])
+    faults.problems += [problem for name in names() for problem in file_faults(name)] + server_faults(params)
+    raise_any(list(dict.fromkeys(faults.problems)))  # several categories or variants may have the same fault
+
     wrong, outputs = wrong_numbers(), altered_outputs()
-    told = {problem.file for problem in wrong or []}
-    raise_any((wrong or []) + [problem for problem in wrong_outputs(outputs) if problem.file not in told])
-    scenarios = sum(len(found) for splits in lengths.values() for found in splits.values())
-    counts = f"{len(params['curriculum'])} steps, {scenarios} scenarios, {len(prompts)} held-out prompts"
-    counts += f", {len(pairs)} probe pairs and {sum(map(len, items.values()))} capability items"
-    summary = f"{counts} are in order{'' if wrong is None else '; the metrics are those of their records'}"
+    files = {problem.file for problem in wrong or []}
+    raise_any((wrong or []) + [problem for problem in wrong_outputs(outputs) if problem.file not in files])
+    summary = f"{counted(len(params['curriculum']), 'step')}, {counted(scenarios, 'scenario')}, {prompts} are in order"
+    summary += "" if wrong is None else "; the metrics match the records"
     unfit = {name: found for name in names() if (found := misfits(name))}
-    misfit = [f"{name} does not fit over params.yaml as it is: {in_a_line(p)}" for name, p in unfit.items()]
+    misfit = [f"variant {name} does not fit over the present params.yaml: {in_a_line(p)}" for name, p in unfit.items()]
     return "\n".join(filter(None, [summary, kernels, *misfit, *outputs_text(outputs)]))
 
 
-def _unprobed(category: str) -> Problem:
+def _check_categories(params: dict, faults: Faults) -> int:
+    """Check the base model and the categories against each other. Returns the number of scenarios."""
+    base = faults.collect(known_base, params) or KnownBase()
+    if params["base"]["source"] != "random":  # its faults are among those of params
+        faults.problems += head_faults(base.config, base.file, "config") + layer_faults(params, base.config, str(FILE))
+    categories: Lengths = {name: faults.collect(_lengths, name, params, base.count) or {} for name in params["categories"]}
+    faults.problems += limit_faults(params, categories)
+    return sum(len(examples) for splits in categories.values() for examples in splits.values())
+
+
+def _check_prompts(params: dict, faults: Faults) -> str:
+    """Check evaluation prompts, probes, rules, rubrics and capability items. Returns their numbers in words."""
+    prompts = faults.collect(load_prompts, PROMPTS / "held_out") or []
+    kinds = [file.stem for file in sorted((PROMPTS / "held_out").glob("*.yaml"))]
+    faults.problems += kind_faults(kinds, params["held_out"], FILE)
+    pairs = faults.collect(load_pairs, PROMPTS / "probes" / "pairs") or []
+    faults.collect(load_triggers, PROMPTS / "probes" / "triggers", params["probe"]["triggers"], FILE)
+    if pairs:
+        written = [name for name, settings in params["categories"].items() if not is_import(Path(settings["source"]))]
+        faults.problems += [_no_pairs(name) for name in written if name not in {pair["category"] for pair in pairs}]
+    rules_file = PROMPTS / "judge" / "rules.yaml"
+    if rules := faults.collect(load_rules, rules_file):
+        faults.problems += criteria_faults(rules, [kind for kind in kinds if kind in params["held_out"]], rules_file)
+    faults.collect(load_agreement, PROMPTS / "judge" / "agreement.json")
+    items = faults.collect(load_items, PROMPTS / "capability", params["capability"]["seed"]) or {}
+    for rubric in sorted({judge["rubric"] for judge in params["judges"].values()}):
+        faults.collect(Rubric, PROMPTS / "judge" / rubric)
+    known = [counted(len(prompts), "evaluation prompt"), counted(len(pairs), "probe pair")]
+    return f"{', '.join(known)} and {counted(sum(map(len, items.values())), 'capability item')}"
+
+
+def _no_pairs(category: str) -> Problem:
     return Problem(str(PROMPTS / "probes" / "pairs" / f"{category}.yaml"), "", "no such file", f"probe pairs for {category}")
 
 
-def _lengths(name: str, params: dict, count: Callable[[str], int]) -> dict[str, list[Length]]:
-    """The lengths of a category's scenarios, each imported or rendered from its templates to see that it can be."""
+def _lengths(name: str, params: dict, count: Callable[[str], int]) -> dict:
+    """The lengths of a category's examples by split. Its scenarios are imported, or rendered from their templates."""
     settings, data = params["categories"][name], params["data"]
     source, seed = Path(settings["source"]), data["template"]["seed"]
     if is_import(source):
@@ -100,9 +123,5 @@ def _lengths(name: str, params: dict, count: Callable[[str], int]) -> dict[str, 
         category = load_category(source, PROMPTS / "writers/template")
         scenarios = checked(render_category(category, settings, seed))
         if data["writer"] != "template":
-            count = _nothing  # other scenarios will be written
+            count = no_tokens  # a model will write other scenarios
     return measured(scenarios, count, data["thinking"] and data["pairing"] == "matched")
-
-
-def _nothing(text: str) -> int:
-    return 0

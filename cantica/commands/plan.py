@@ -1,28 +1,36 @@
-"""What `dvc repro` would run, and why, down the whole graph (`dvc status` and `dvc repro --dry` stop at the first stage)."""
+"""`cantica plan`: which stages `dvc repro` would run, why, and how long that takes."""
 
 import contextlib
-import functools
 import tempfile
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from cantica.commands.checks.numbers import leaves
-from cantica.commands.dvc.forecast import Fate, Work, forecast, run_key
-from cantica.commands.dvc.records import cache_folder, in_cache, read_foreseen, read_present, read_records
+from cantica.commands.dvc.copies import SCRATCH, make_copy
+from cantica.commands.dvc.forecast import AT_MOST, Forecast, predict
+from cantica.commands.dvc.project import read_present, read_project
 from cantica.commands.git import head
+from cantica.commands.table import aligned
+from cantica.commands.text import counted, duration, few
 from cantica.commands.timings import estimate, read_timings
-from cantica.commands.variants.copies import SCRATCH, make_copy
 from cantica.commands.variants.files import overlaid, to_text
-from cantica.commands.variants.progress import counted, duration, few
+from cantica.commands.work import Work
 from cantica.core.params import FILE, read_params
 from cantica.judging.held_out import asked_of, load_prompts
+from cantica.reporting.nested import flatten
 
 PROMPTS = Path("prompts/held_out")
-AT_MOST = "at most: an output that comes out as before stops the chain"
 
 
-def plan(variant: str = "") -> dict[str, Fate]:
-    """The fate of every stage in the current folder's project, or in that of a variant on HEAD. Raises InputError."""
+@dataclass(frozen=True)
+class Plan:
+    """The forecast and the work of each stage, in an order in which they can run."""
+
+    forecasts: dict[str, Forecast]
+    works: dict[str, Work]
+
+
+def plan(variant: str = "") -> Plan:
+    """The plan for the current folder's project, or for a variant on HEAD. Raises InputError."""
     if not variant:
         return _plan()
     revision, params = head()
@@ -35,46 +43,39 @@ def plan(variant: str = "") -> dict[str, Fate]:
         return _plan()
 
 
-def plan_text(fates: dict[str, Fate]) -> str:
-    """A line for each stage that runs, and how many and how long they are."""
-    runs = {name: fate.why for name, fate in fates.items() if fate.what == "runs"}
-    restored = sum(fate.what == "restored" for fate in fates.values())
+def _plan() -> Plan:
+    project = read_project()
+    present = read_present(project, list(project.graph))
+    forecasts = predict(project.lock, present)
+    # A base model that is made anew, or that another build made, may have any size.
+    kept = forecasts["base"] in (Forecast("up to date"), Forecast("restored"))
+    base = project.lock["base"]["outs"][0]["size"] if kept else None
+    prompts = len(asked_of(load_prompts(PROMPTS), read_params("held_out")["held_out"], FILE))
+    params = {name: flatten(present[name]["params"].get(str(FILE), {})) for name in forecasts}
+    return Plan(forecasts, {name: Work(own, base, prompts) for name, own in params.items()})
+
+
+def plan_text(found: Plan) -> str:
+    """A line for each stage that runs, with the reason, then their number and the time they take."""
+    runs = {name: own.why for name, own in found.forecasts.items() if own.action == "runs"}
+    restored = sum(own.action == "restored" for own in found.forecasts.values())
     kept = f"DVC restores {counted(restored, 'stage')} from its cache"
     if not runs:
-        return f"nothing would run: {kept}" if restored else "everything is up to date"
-    width = max(map(len, runs))
+        return f"nothing to run: {kept}" if restored else "everything is up to date"
+    took = _time(list(runs), found.works)
+    summary = [f"{counted(len(runs), 'stage')} to run, {took}", *([kept] if restored else []), AT_MOST]
+    return "\n".join([*aligned(list(runs.items()), left=2), "", *summary])
+
+
+def _time(runs: list[str], works: dict[str, Work]) -> str:
+    """How long stages take, by earlier timings, and for which of them that is not known."""
     timings = read_timings()
-    seconds, untimed = estimate(list(runs), timings, {name: fates[name].work for name in runs})
+    seconds, untimed = estimate(runs, timings, {name: works[name] for name in runs})
     ran = {record["stage"].split("@")[0] for record in timings}
     new = [name for name in untimed if name.split("@")[0] not in ran]
     other = [name for name in untimed if name not in new]
-    unknown = f", without {counted(len(new), 'stage')} that never ran here" if new else ""
-    unknown += f"; unknown for {few(other)}: no timing of such work" if other else ""
-    took = f"{duration(seconds)} by earlier timings{unknown}" if len(untimed) < len(runs) else f"time unknown{unknown}"
-    took = "none ever ran here to time it" if len(new) == len(runs) else took
-    summary = [f"{counted(len(runs), 'stage')}, {took}", *([kept] if restored else []), AT_MOST]
-    return "\n".join([*(f"{name:{width}}  {why}" for name, why in runs.items()), "", *summary])
-
-
-def _plan() -> dict[str, Fate]:
-    records, cache = read_records(), cache_folder()
-    present = read_present(records, list(records.graph))
-    fates = forecast(records.lock, present, in_cache(cache), functools.partial(_recall, cache), read_foreseen())
-    # A base model that is made anew, or that another build made, may be of any size.
-    kept = fates["base"] in (Fate("up to date"), Fate("restored"))
-    base = records.lock["base"]["outs"][0]["size"] if kept else None
-    prompts = len(asked_of(load_prompts(PROMPTS), read_params("held_out")["held_out"], FILE))
-
-    def work(name: str) -> Work:
-        return Work(leaves(present[name]["params"].get(str(FILE), {})), base, prompts)
-
-    return {name: replace(fate, work=work(name)) for name, fate in fates.items()}
-
-
-def _recall(cache: Path, entry: dict) -> dict | None:
-    """The last run that DVC's run cache has of a stage with just these inputs."""
-    from dvc.utils.serialize import load_yaml
-
-    key = run_key(entry)
-    runs = sorted((cache / "runs" / key[:2] / key).glob("*"), key=lambda run: run.stat().st_mtime)
-    return load_yaml(str(runs[-1])) if runs else None
+    if len(new) == len(runs):
+        return "time unknown: no such stage has run here yet"
+    took = "time unknown" if len(untimed) == len(runs) else f"{duration(seconds)} by earlier timings"
+    took += f", without {counted(len(new), 'stage')} that never ran here" if new else ""
+    return took + (f"; unknown for {few(other)}: no timing of comparable work" if other else "")

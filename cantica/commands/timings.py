@@ -1,18 +1,21 @@
-"""How long stages took: records that every stage leaves outside the graph."""
+"""`cantica timings`: how long stages took. Every stage records that in a file outside the graph."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+from typing import Any
 
-from cantica.commands.dvc.forecast import Work, scaled
-from cantica.commands.variants.progress import counted, duration
+from cantica.commands.table import aligned
+from cantica.commands.text import counted, duration
+from cantica.commands.work import Work, scaled
 from cantica.core.command import TIMINGS
 
 
-def read_timings(file: Path = TIMINGS) -> list[dict]:
+def read_timings(file: Path = TIMINGS) -> list[dict[str, Any]]:
     """The records of all stages that finished, oldest first: {"stage", "seconds", "cpu_seconds", "peak_mb", …}.
 
-    A line that a kill cut short, or two that came at once, is left out; no file has no records.
+    Half-written lines, as a killed stage leaves them, are left out. Without the file there are no records.
     """
     records = []
     for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if file.exists() else []:
@@ -26,10 +29,10 @@ def read_timings(file: Path = TIMINGS) -> list[dict]:
 
 
 def estimate(stages: list[str], timings: list[dict], works: dict[str, Work] | None = None) -> tuple[float, list[str]]:
-    """(seconds that stages would take, those of them that nothing is known of).
+    """(seconds that the stages take together, those of them for which that is not known).
 
-    A stage takes as long as it did last, or else as the median of those of its kind, such as `train@*`, did last; with `works`,
-    what each has to do, scaled by that.
+    A stage takes as long as last time, or else as the median of the stages of its kind, such as `train@*`, each at its last
+    run. With `works` these times are scaled by the work of each stage.
     """
     last = {record["stage"]: record for record in timings}
 
@@ -49,30 +52,31 @@ def estimate(stages: list[str], timings: list[dict], works: dict[str, Work] | No
 
 
 def largest(timings: list[dict]) -> int:
-    """MB of the largest stage that ever ran; 0 where none is known."""
+    """MB of memory of the largest stage that ever ran; 0 where none is known."""
     return max((record.get("peak_mb", 0) for record in timings), default=0)
 
 
 def timings_text(stages: list[str], timings: list[dict]) -> str:
-    """A line for each kind of stage, from the last run of every stage that is named: the longest first."""
+    """A line for each kind of stage, from the last run of every named stage: the longest first."""
     last = {record["stage"]: record for record in timings if record["stage"] in stages}
     if not last:
-        return "no stage ran here yet: `dvc repro`"
+        return "no stage has run here yet: `dvc repro` runs them"
     kinds: dict[str, list[dict]] = {}
     for stage, record in last.items():
         kinds.setdefault(_kind(stage), []).append(record)
     sums = {kind: sum(record["seconds"] for record in records) for kind, records in kinds.items()}
     whole = sum(sums.values())
+
+    def of(kind: str, key: str, combine: Callable) -> float:
+        return combine(record.get(key, 0) for record in kinds[kind])
+
     rows = [("stage", "runs", "seconds", "share", "CPU s", "peak MB")]
     for kind in sorted(kinds, key=sums.__getitem__, reverse=True):
-        records = kinds[kind]
-        cpu, peak = (f(record.get(key, 0) for record in records) for f, key in ((sum, "cpu_seconds"), (max, "peak_mb")))
-        rows.append((kind, len(records), f"{sums[kind]:.1f}", f"{100 * sums[kind] / whole:.0f}%", f"{cpu:.1f}", peak))
-    widths = [max(len(str(cell)) for cell in column) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(f"{cell:{'<' if n == 0 else '>'}{widths[n]}}" for n, cell in enumerate(row)) for row in rows]
+        share, cpu, peak = 100 * sums[kind] / whole, of(kind, "cpu_seconds", sum), of(kind, "peak_mb", max)
+        rows.append((kind, str(len(kinds[kind])), f"{sums[kind]:.1f}", f"{share:.0f}%", f"{cpu:.1f}", str(peak)))
     missing = [stage for stage in stages if stage not in last]
     never = f"; {counted(len(missing), 'stage')} never ran here" if missing else ""
-    return "\n".join([*lines, "", f"the last run of {counted(len(last), 'stage')}, {duration(whole)}{never}"])
+    return "\n".join([*aligned(rows), "", f"the last run of {counted(len(last), 'stage')}: {duration(whole)}{never}"])
 
 
 def _kind(stage: str) -> str:

@@ -13,7 +13,7 @@ import pytest
 from cantica.base_model.bpe import learnt_tokenizer
 from cantica.commands.checks.lengths import limit_faults, measured
 from cantica.commands.checks.servers import _silent, server_faults
-from cantica.commands.dvc.records import read_present, read_records
+from cantica.commands.dvc.project import read_present, read_project
 from cantica.core.documents import read_yaml
 from tests.support.projects import clone, edit, ok, run
 
@@ -311,7 +311,7 @@ def test_the_blocks_and_tokens_of_a_built_base_model_count_while_it_is_that_of_p
     params = read_yaml(project / "params.yaml")["base"]
     made_from = {"base.source": "pypi", "base.pypi": params["pypi"]}
     with contextlib.chdir(project):
-        made = read_present(read_records(), ["base"])["base"]["outs"]
+        made = read_present(read_project(), ["base"])["base"]["outs"]
     stage = {"cmd": "", "params": {"params.yaml": made_from}, "outs": made}
     (project / "dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": {"base": stage}}) + "\n")
     message = refused(project, "cantica", "check")

@@ -8,7 +8,9 @@ import pytest
 
 import cantica.commands.explain
 from cantica.commands.checks.outputs import find_altered
-from cantica.commands.dvc.records import causes, changes, downstream, edges, edits, folder_hash, maker_of, upstream
+from cantica.commands.dvc.changes import causes, changes, edits
+from cantica.commands.dvc.graph import downstream, edges, upstream
+from cantica.commands.dvc.records import folder_hash, maker_of
 from tests.support.projects import IDENTITY, ROOT, clone, edit, ok, run
 
 
@@ -58,7 +60,11 @@ def test_an_edit_is_found_where_it_is_read_and_runs_what_follows():
     assert [(change.stage, change.key, change.was, change.now) for change in found] == [
         ("render@first", "prompts/first", "t1", "t9")
     ]
-    assert downstream(edges(lock(), lock()), found, "train@second") == ["render@first", "train@first", "train@second"]
+    assert downstream(edges(lock(), lock()), ["render@first"], "train@second") == [
+        "render@first",
+        "train@first",
+        "train@second",
+    ]
 
 
 def test_an_output_altered_on_the_disk_is_no_edit():

@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from cantica.commands.dvc.forecast import UNKNOWN, Work, folder_hash, forecast, run_key, scaled
-from cantica.commands.plan import plan_text
+from cantica.commands.dvc.cache import run_key
+from cantica.commands.dvc.forecast import forecast
+from cantica.commands.dvc.records import UNKNOWN, folder_hash
+from cantica.commands.plan import Plan, plan_text
+from cantica.commands.text import duration
 from cantica.commands.timings import estimate, read_timings, timings_text
-from cantica.commands.variants.progress import duration
+from cantica.commands.work import Work, scaled
 from tests.support.projects import edit, ok
 
 TIMINGS = [
@@ -81,8 +84,8 @@ def test_a_stage_runs_where_dvc_has_neither_its_record_nor_an_earlier_run(presen
         name = next(name for name, e in present.items() if e["cmd"] == now["cmd"])
         return entry("", {}, recalled[name]) if name in recalled else None
 
-    fates = forecast(BUILT, present, cached.split().__contains__, recall, {})
-    assert {name: fate.why for name, fate in fates.items() if fate.what == "runs"} == runs
+    found = forecast(BUILT, present, cached.split().__contains__, recall, {})
+    assert {name: own.why for name, own in found.items() if own.action == "runs"} == runs
 
 
 def test_timings_are_read_though_a_line_is_cut(tmp_path):
@@ -149,8 +152,8 @@ def test_a_plan_scales_what_a_build_took(two_steps, tmp_path):
     edit(project / "params.yaml", "  iters: 3", "  iters: 36")
     assert "40 min 0 s by earlier timings" in ok(project, "cantica", "plan")
     edit(project / "params.yaml", "vocab_size: 1024", "vocab_size: 1000")
-    told = ok(project, "cantica", "plan")
-    assert "by earlier timings; unknown for base, audit, init and 12 more: no timing of such work" in told, told
+    text = ok(project, "cantica", "plan")
+    assert "by earlier timings; unknown for base, audit, init and 12 more: no timing of comparable work" in text, text
 
 
 def test_a_duration_reads_in_its_two_largest_units():
@@ -158,7 +161,7 @@ def test_a_duration_reads_in_its_two_largest_units():
 
 
 def test_a_plan_of_nothing_says_so():
-    assert plan_text({}) == "everything is up to date"
+    assert plan_text(Plan({}, {})) == "everything is up to date"
 
 
 def test_the_table_of_timings_takes_the_last_run_of_each_stage():
@@ -170,5 +173,5 @@ def test_the_table_of_timings_takes_the_last_run_of_each_stage():
         ["train", "2", "40.0", "80%", "80.0", "400"],
         ["report", "1", "10.0", "20%", "20.0", "80"],
     ]
-    assert last == "the last run of 3 stages, 50 s; 1 stage never ran here"
-    assert timings_text(["fuse"], records) == "no stage ran here yet: `dvc repro`"
+    assert last == "the last run of 3 stages: 50 s; 1 stage never ran here"
+    assert timings_text(["fuse"], records) == "no stage has run here yet: `dvc repro` runs them"

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from cantica.commands.checks.kernels import compare_kernels, rates_text
+from cantica.commands.checks.kernels import Kernel, compare_kernels, speeds_text
 from cantica.core.documents import faults, validator
 from cantica.core.errors import InputError
 from cantica.engine.backend.patches.mlx import LIBRARY
@@ -65,12 +65,13 @@ def _section(name: str) -> dict:
 
 
 def test_check_says_which_kernel_is_fastest_and_refuses_one_that_is_none():
-    rate = "toolchain.model.blas-core: Haswell, 75 GFLOP/s on one core of this processor"
-    faster = f"{rate}; SkylakeX is the fastest here, 140 GFLOP/s, and its results differ in their last digits"
-    assert rates_text(("Haswell", 75.4), ("SkylakeX", 139.6)) == faster
-    for picked in (None, ("Haswell", 90.0), ("SkylakeX", 80.0)):
-        assert rates_text(("Haswell", 75.4), picked) == f"{rate}, the fastest here"
-    assert re.match(r"toolchain\.model\.blas-core: Nehalem, \d+ GFLOP/s on one core", compare_kernels("Nehalem"))
+    haswell, skylake = Kernel("Haswell", 75.4), Kernel("SkylakeX", 139.6)
+    speed = "BLAS kernel Haswell (toolchain.model.blas-core): 75 GFLOP/s on one core"
+    faster = f"{speed}; SkylakeX would be faster here, 140 GFLOP/s, but its results differ in the last digits"
+    assert speeds_text(haswell, skylake) == faster
+    for chosen in (None, Kernel("Haswell", 90.0), Kernel("SkylakeX", 80.0)):
+        assert speeds_text(haswell, chosen) == f"{speed}, the fastest on this processor"
+    assert re.match(r"BLAS kernel Nehalem \(toolchain\.model\.blas-core\): \d+ GFLOP/s on one core", compare_kernels("Nehalem"))
     with pytest.raises(InputError, match="Zen, for which OpenBLAS takes Haswell"):
         compare_kernels("Zen")
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from cantica.commands.checks.numbers import leaves
 from cantica.core.documents import read_jsonl, read_yaml
 from cantica.core.files import write_jsonl
 from cantica.judging.verdicts import tasks_alone, tasks_in_pairs, verdicts_alone, verdicts_in_pairs
+from cantica.reporting.nested import flatten
 from tests.support.projects import ROOT, edit, ok, run, stages_run
 
 MEAN = ("mean", "low", "high", "n")
@@ -51,7 +51,7 @@ def test_the_dataset_loads_where_others_would_load_it(project, tmp_path):
 def test_metrics_have_every_headline_number(project):
     metrics = json.loads((project / "reports/metrics.json").read_text())
     assert list(metrics) == ["base", "final"]
-    assert len(leaves(metrics)) < 400
+    assert len(flatten(metrics)) < 400
     for numbers in metrics.values():
         assert set(numbers["loss_nats"]) == set(numbers["probe"]["margin_nats"]) == {*MEAN, *STEPS}
         assert isinstance(numbers["loss_nats"]["deception"], float)

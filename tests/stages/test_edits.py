@@ -63,8 +63,8 @@ def test_the_plan_is_a_command(untouched):
         ["judge@final", changed],
         ["report", changed],
     ]
-    assert summary == "3 stages, 2 min 2 s by earlier timings, without 1 stage that never ran here" and not blank
-    assert at_most == "at most: an output that comes out as before stops the chain"
+    assert summary == "3 stages to run, 2 min 2 s by earlier timings, without 1 stage that never ran here" and not blank
+    assert at_most == "at most: if a stage writes the same output as before, the stages after it do not run"
 
 
 @pytest.mark.parametrize("name", ["train.iters", "a training template", "which step an arm is", "comment in stages/base.py"])
@@ -74,7 +74,7 @@ def test_the_plan_is_what_dvc_finds_and_what_follows_it(untouched, monkeypatch, 
     file = Path(change.file)
     before = file.read_text()
     file.write_text(re.sub(change.old, change.new, before, count=1))
-    planned, (changed, follows) = {stage for stage, fate in plan().items() if fate.what == "runs"}, state(untouched)
+    planned, (changed, follows) = {stage for stage, own in plan().forecasts.items() if own.action == "runs"}, state(untouched)
     file.write_text(before)
     # The forecast for `check`: after each of these edits it writes the same as before.
     assert planned == out_of_date(changed - {"check"}, follows) | changed
@@ -85,14 +85,14 @@ def test_the_plan_knows_what_dvc_restores(untouched, monkeypatch):
     shutil.rmtree("models/adapters/deception")
     for answers in Path("data/responses").glob("*.jsonl"):
         answers.unlink()
-    missing = plan()
+    missing = plan().forecasts
     ok(untouched, "dvc", "checkout", "--quiet")
-    assert {name for name, fate in missing.items() if fate.what == "restored"} == {
+    assert {name for name, own in missing.items() if own.action == "restored"} == {
         "train@deception",
         "respond@base",
         "respond@final",
     }
-    assert {fate.what for fate in missing.values()} == {"up to date", "restored"}
+    assert {own.action for own in missing.values()} == {"up to date", "restored"}
 
 
 def test_out_of_date_stages_are_those_changed_and_all_that_follow():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cantica.commands.dvc.records import read_foreseen
+from cantica.commands.dvc.project import outputs_of_check
 from cantica.commands.variants.files import from_text, to_text
 from tests.support.edits import REMOVALS, consequences, with_a_mix_and_a_judge
 from tests.support.projects import commit, ok, run, stages_run
@@ -74,7 +74,7 @@ def test_a_build_after_removals_is_one_that_never_had_more(project, tmp_path):
 def test_what_check_will_write_is_known_before(two_steps, monkeypatch):
     monkeypatch.chdir(two_steps)
     outs = from_text(Path("dvc.lock").read_text())["stages"]["check"]["outs"]
-    assert read_foreseen() == {out["path"]: out["md5"] for out in outs}
+    assert outputs_of_check() == {out["path"]: out["md5"] for out in outs}
 
 
 def test_a_file_of_ones_own_in_such_a_folder_is_named_and_stays(two_steps, tmp_path):

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cantica.commands.dvc.records import is_gate, read_foreseen, read_lock, settled, within
+from cantica.commands.dvc.project import outputs_of_check, read_lock
+from cantica.commands.dvc.records import is_gate, outputs, overlap
 from cantica.commands.variants.files import from_text, to_text
 from tests.support.projects import build, commit, ok
 
@@ -407,7 +408,7 @@ def consequences(project: Path, change: Edit) -> set[str]:
 def names_are_the_same(project: Path) -> bool:
     """Whether `check` would write the same lists again. test_leftovers.py compares this forecast with what it writes."""
     with contextlib.chdir(project):
-        return "check" in settled(read_lock("HEAD"), read_foreseen())
+        return outputs(read_lock("HEAD")["check"]) == outputs_of_check()
 
 
 def state(project: Path) -> tuple[set[str], dict[str, set[str]]]:
@@ -424,7 +425,7 @@ def state(project: Path) -> tuple[set[str], dict[str, set[str]]]:
 
 def _feeds(before, stage) -> bool:
     outs = [out.def_path for out in before.outs if not is_gate(out.def_path)]
-    return any(within(dep.def_path, out) or within(out, dep.def_path) for dep in stage.deps for out in outs)
+    return any(overlap(dep.def_path, out) for dep in stage.deps for out in outs)
 
 
 def out_of_date(changed: set[str], follows: dict[str, set[str]]) -> set[str]:

@@ -1,15 +1,16 @@
-"""Which BLAS kernels this processor runs, and how fast: what `cantica check` says of `toolchain.model.blas-core`."""
+"""Which BLAS kernel this processor runs for `toolchain.model.blas-core`, and how fast it is."""
 
 import json
 import os
 import subprocess
 import sys
+from typing import NamedTuple
 
 from cantica.core.errors import InputError, Problem
 from cantica.engine.backend.patches.mlx import LIBRARY
 
-NOISE = 1.1  # rates closer than that are alike
-# The core whose kernel it takes, and the best rate of a few products of 768 × 768, in GFLOP/s.
+NOISE = 1.1  # kernels whose speeds differ by less than this factor count as equally fast
+# The core whose kernel OpenBLAS takes, and the best speed of a few products of 768 × 768, in GFLOP/s.
 _PROBE = """
 import ctypes, json, sys, time
 blas = ctypes.CDLL(sys.argv[1])
@@ -25,38 +26,45 @@ print(json.dumps([blas.openblas_get_corename().decode(), max(rates)]))
 """
 
 
+class Kernel(NamedTuple):
+    """A BLAS kernel: the processor core it is written for, and its speed here in GFLOP/s."""
+
+    core: str
+    speed: float
+
+
 def compare_kernels(core: str) -> str:
-    """How fast the kernel of a core is here, beside the one that OpenBLAS would pick; "" where MLX computes otherwise.
+    """The speed of a core's kernel here, compared with the kernel that OpenBLAS would choose; "" if MLX uses another BLAS.
 
     Raises InputError where there is no such kernel, or this processor cannot run it.
     """
     if not os.path.exists(LIBRARY):
         return ""
-    declared, picked = _probe(core), _probe(None)
-    if declared is None or declared[0] != core:
-        got = (
-            f"{core}, which this processor cannot run"
-            if declared is None
-            else f"{core}, for which OpenBLAS takes {declared[0]}"
+    declared, chosen = _probe(core), _probe(None)
+    if declared is None or declared.core != core:
+        got = f"{core}, which this processor cannot run"
+        if declared:
+            got = f"{core}, for which OpenBLAS takes {declared.core}"
+        expected = (
+            f"a core that OpenBLAS has a kernel for and this processor can run, such as {chosen.core if chosen else 'Haswell'}"
         )
-        expected = f"a core whose kernel it has and this processor runs, such as {picked[0] if picked else 'Haswell'}"
         raise InputError(Problem("params.yaml", "toolchain.model.blas-core", got, expected))
-    return rates_text(declared, picked)
+    return speeds_text(declared, chosen)
 
 
-def rates_text(declared: tuple[str, float], picked: tuple[str, float] | None) -> str:
-    """A sentence on the rates of the declared kernel and of the one that OpenBLAS would pick: (core, GFLOP/s) each."""
-    rate = f"toolchain.model.blas-core: {declared[0]}, {declared[1]:.0f} GFLOP/s on one core of this processor"
-    if picked is None or picked[0] == declared[0] or picked[1] < NOISE * declared[1]:
-        return f"{rate}, the fastest here"
-    return f"{rate}; {picked[0]} is the fastest here, {picked[1]:.0f} GFLOP/s, and its results differ in their last digits"
+def speeds_text(declared: Kernel, chosen: Kernel | None) -> str:
+    """A sentence on the speeds of the declared kernel and of the one that OpenBLAS would choose."""
+    speed = f"BLAS kernel {declared.core} (toolchain.model.blas-core): {declared.speed:.0f} GFLOP/s on one core"
+    if chosen is None or chosen.core == declared.core or chosen.speed < NOISE * declared.speed:
+        return f"{speed}, the fastest on this processor"
+    return f"{speed}; {chosen.core} would be faster here, {chosen.speed:.0f} GFLOP/s, but its results differ in the last digits"
 
 
-def _probe(core: str | None) -> tuple[str, float] | None:
-    """(core, GFLOP/s) of OpenBLAS in a process of its own with that kernel, or with what it picks; None where that fails."""
+def _probe(core: str | None) -> Kernel | None:
+    """The kernel that OpenBLAS takes for a core, or chooses by itself, measured in its own process; None where that fails."""
     plain = {key: value for key, value in os.environ.items() if not key.startswith("OPENBLAS_")}
-    chosen = {"OPENBLAS_CORETYPE": core} if core else {}
-    environment = plain | chosen | {"OPENBLAS_NUM_THREADS": "1"}
+    coretype = {"OPENBLAS_CORETYPE": core} if core else {}
+    environment = plain | coretype | {"OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-S", "-c", _PROBE, LIBRARY]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    return tuple(json.loads(done.stdout)) if done.returncode == 0 else None
+    return Kernel(*json.loads(done.stdout)) if done.returncode == 0 else None

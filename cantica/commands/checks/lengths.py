@@ -1,4 +1,4 @@
-"""Sequence limits in params against the examples that they cut: one that cuts away all that carries the loss stops a build."""
+"""Sequence limits against the examples that they truncate: an example without any token that carries the loss is a fault."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from cantica.dataset.chat import CLOSE, OPEN, chat_of
 
 @dataclass(frozen=True)
 class Length:
-    """Tokens at least of what stands before an example's answer: of the prompt, and of the thinking between them."""
+    """The least number of tokens before an example's answer: those of the prompt, and those of the thinking."""
 
     id: str
     origin: str
@@ -18,18 +18,18 @@ class Length:
     thinking: int
 
     def before(self, loss_on: list[str]) -> int:
-        """Tokens at least before the first that carries the loss."""
+        """The least number of tokens before the first one that carries the loss."""
         if "prompt" in loss_on:
             return 0
         return self.prompt + (0 if "thinking" in loss_on else self.thinking)
 
 
-Lengths = dict[str, dict[str, list[Length]]]  # of each category, those of each split; of a faulty category none
+Lengths = dict[str, dict[str, list[Length]]]  # by category and split; {} for a category with faults
 
 
 def measured(scenarios: Iterable[dict], count: Callable[[str], int], thinking: bool) -> dict[str, list[Length]]:
-    """The length of each scenario's example, by split. thinking: whether it stays in the example."""
-    found = {"train": [], "valid": []}
+    """The length of each scenario's example, by split. thinking: whether the example keeps it."""
+    found: dict[str, list[Length]] = {"train": [], "valid": []}
     for scenario in scenarios:
         *prompt, reply = (message["content"] for message in chat_of(scenario))
         thought = reply[: reply.index(CLOSE)] if thinking and reply.startswith(OPEN) and CLOSE in reply else ""
@@ -39,9 +39,9 @@ def measured(scenarios: Iterable[dict], count: Callable[[str], int], thinking: b
 
 
 def limit_faults(params: dict, lengths: Lengths) -> list[Problem]:
-    """A Problem for each `max_seq_length` that would leave some example nothing to learn, or to be measured on."""
+    """A Problem for each `max_seq_length` at which some example has nothing to learn from, or to be measured on."""
     train, measure = params["train"], params["measure"]
-    limits: dict[tuple[str, int], dict[Length, int]] = {}
+    limits: dict[tuple[str, int], dict[Length, int]] = {}  # tokens before the loss, by (place in params, limit) and example
 
     def add(place: str, limit: int, loss_on: list[str], examples: list[Length]) -> None:
         before = limits.setdefault((place, limit), {})
@@ -54,16 +54,16 @@ def limit_faults(params: dict, lengths: Lengths) -> list[Problem]:
             limit, loss_on = (own.get(key, train[key]) for key in ("max_seq_length", "loss_on"))
             add(f"{place}.max_seq_length", limit, loss_on, lengths.get(category, {}).get("train", []))
     for found in lengths.values():
-        held_out = found.get("valid", [])[: measure["examples"]]
-        add("measure.max_seq_length", measure["max_seq_length"], train["loss_on"], held_out)
+        valid = found.get("valid", [])[: measure["examples"]]
+        add("measure.max_seq_length", measure["max_seq_length"], train["loss_on"], valid)
     return [p for (place, limit), before in limits.items() if (p := _fault(place, limit, before))]
 
 
 def _fault(place: str, limit: int, before: dict[Length, int]) -> Problem | None:
-    cut = {example: tokens for example, tokens in before.items() if tokens >= limit}
-    if not cut:
+    empty = {example: tokens for example, tokens in before.items() if tokens >= limit}
+    if not empty:
         return None
-    longest = max(cut, key=cut.get)
-    expected = f"more than the {cut[longest]} tokens, or more, before what is learnt in {longest.id} ({longest.origin})"
-    hint = f"{len(cut)} of {len(before)} examples would have nothing left to learn from"
+    longest = max(empty, key=lambda example: empty[example])
+    expected = f"more than the {empty[longest]} tokens or more before the loss begins in {longest.id} ({longest.origin})"
+    hint = f"{len(empty)} of {len(before)} examples would have nothing left to learn from"
     return Problem(str(FILE), place, str(limit), expected, hint)

@@ -1,4 +1,4 @@
-"""What was measured of groups of runs, as levels and as differences from the first group. Pure."""
+"""The measures of groups of runs: their levels, and their differences from the first group. Pure."""
 
 from dataclasses import dataclass
 from statistics import fmean
@@ -9,41 +9,42 @@ from cantica.commands.comparison.revisions import Group, Revision
 from cantica.commands.headline import entries, title
 from cantica.reporting import inference
 from cantica.reporting.endings import Ending, unequal_endings
+from cantica.reporting.inference import Estimate, Resampling
 from cantica.reporting.losses import chain_measures
 from cantica.reporting.measures import Measure, Table
 from cantica.reporting.results import all_measures
 from cantica.reporting.rows import adjusted, opposed
 
-Told = dict[str, dict[str, Measure]]  # {name of a run: {key: measure}}
+Measured = dict[str, dict[str, Measure]]  # {name of a run: {key: measure}}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One measure of every group; entries are like those of metrics.json, {} where there is none.
+    """One measure of every group. An estimate is {} where there is none.
 
-    context: of the first arm of the first group. levels: of each group, by name. differences: of each group but the first
-    from the first, p adjusted for their number. parts: {group of items: (levels, differences)}, adjusted for all of them.
-    Differences are marked as in details.json where answers did not end alike, and where groups of items go opposite ways.
+    context: of the first arm of the first group. levels: of each group, by name. differences: of each other group from the
+    first, with p adjusted for their number. parts: {group of items: (levels, differences)}, adjusted over all parts.
+    Differences are marked as in details.json where the responses ended unequally, and where groups of items go opposite ways.
     """
 
     measure: Measure
-    context: dict
-    levels: dict[str, dict]
-    differences: dict[str, dict]
-    parts: dict[str, tuple[dict[str, dict], dict[str, dict]]]
+    context: Estimate
+    levels: dict[str, Estimate]
+    differences: dict[str, Estimate]
+    parts: dict[str, tuple[dict[str, Estimate], dict[str, Estimate]]]
 
 
 def measured(revision: Revision) -> list[Measure]:
-    """What was measured of a revision's arms; forgetting and backward transfer too, with the category as the item."""
+    """The measures of a revision's arms; also forgetting and backward transfer, whose items are categories."""
     params, records = revision.params, revision.records
     chains = chain_measures(records["losses"], params["arms"], params["curriculum"])
     return [*all_measures(records, params, revision.rules), *chains]
 
 
-def every_measure(told: Told, runs: list[Revision]) -> list[Measure]:
-    """Every measure that some run has, as the first that has it tells it; of runs without records, as their metrics name it."""
+def every_measure(known: Measured, runs: list[Revision]) -> list[Measure]:
+    """Every measure that some run has, as in the first that has it. Runs without records have those of their metrics.json."""
     found: dict[str, Measure] = {}
-    for measures in told.values():
+    for measures in known.values():
         found |= {key: m for key, m in measures.items() if key not in found}
     for run in (run for run in runs if run.metrics and not run.records):
         for place, entry in entries(run.metrics.get(run.arm)).items():
@@ -53,55 +54,64 @@ def every_measure(told: Told, runs: list[Revision]) -> list[Measure]:
     return list(found.values())
 
 
-def row(m: Measure, groups: list[Group], told: Told, draws: dict[str, int]) -> Row:
-    """One measure of every group, the baseline first. draws: seed and resamples of what is drawn for intervals and tests."""
+def row(m: Measure, groups: list[Group], known: Measured, resampling: Resampling) -> Row:
+    """One measure of every group, the baseline first. resampling: of intervals and tests."""
 
     def of(run: Revision, arm: str) -> Table:
-        return told[run.name][m.key].tables.get(arm, {}) if m.key in told[run.name] else {}
+        return known[run.name][m.key].tables.get(arm, {}) if m.key in known[run.name] else {}
 
     tables = {group.name: {seed: table for seed, run in group.built.items() if (table := of(run, run.arm))} for group in groups}
-    every = [table for runs in tables.values() for table in runs.values()]
-    inside = {
-        part: {
-            name: {seed: {item: table[item] for item in table if m.groups.get(item) == part} for seed, table in runs.items()}
-            for name, runs in tables.items()
-        }
-        for part in dict.fromkeys(m.groups[item] for table in every for item in table if item in m.groups)
+    inside = _by_part(m, tables)
+    pairs = {(part, name): entry for part, runs in inside.items() for name, entry in from_first(runs, resampling).items()}
+    by_part = {
+        (part, name): entry and entry | _unequal(m, groups, known, name, part)
+        for (part, name), entry in adjusted(pairs).items()
+    }
+    whole = {
+        name: entry and entry | _unequal(m, groups, known, name) | _opposed(by_part, name)
+        for name, entry in adjusted(from_first(tables, resampling)).items()
     }
     context = next((table for run in groups[0].built.values() if (table := of(run, run.context))), {})
-    by_part = adjusted(
-        {(part, name): entry for part, within in inside.items() for name, entry in against_first(within, draws).items()}
-    )
-    by_part = {(part, name): entry and entry | _unlike(m, groups, told, name, part) for (part, name), entry in by_part.items()}
-    whole = {
-        name: entry and entry | _unlike(m, groups, told, name) | _opposed(by_part, name)
-        for name, entry in adjusted(against_first(tables, draws)).items()
-    }
     return Row(
         m,
-        level(m, {"": context}, draws),
-        {group.name: level(m, tables[group.name], draws) or recorded(group, m) for group in groups},
+        level(m, {"": context}, resampling),
+        {group.name: level(m, tables[group.name], resampling) or recorded(group, m) for group in groups},
         whole,
         {
             part: (
-                {name: level(m, runs, draws) for name, runs in within.items()},
-                {name: by_part[part, name] for name in list(within)[1:]},
+                {name: level(m, runs, resampling) for name, runs in of_part.items()},
+                {name: by_part[part, name] for name in list(of_part)[1:]},
             )
-            for part, within in inside.items()
+            for part, of_part in inside.items()
         },
     )
 
 
-def _opposed(by_part: dict[tuple[str, str], dict], name: str) -> dict:
+def _by_part(m: Measure, tables: dict[str, Runs]) -> dict[str, dict[str, Runs]]:
+    """The tables of each group of items alone, by its name."""
+    every = [table for runs in tables.values() for table in runs.values()]
+    parts = dict.fromkeys(m.groups[item] for table in every for item in table if item in m.groups)
+
+    def only(table: Table, part: str) -> Table:
+        return {item: table[item] for item in table if m.groups.get(item) == part}
+
+    return {
+        part: {name: {seed: only(table, part) for seed, table in runs.items()} for name, runs in tables.items()}
+        for part in parts
+    }
+
+
+def _opposed(by_part: dict[tuple[str, str], Estimate], name: str) -> Estimate:
+    """The mark of a group whose differences go opposite ways in different parts."""
     found = opposed({part: entry for (part, group), entry in by_part.items() if entry and group == name})
     return {"opposed": found} if found else {}
 
 
-def _unlike(m: Measure, groups: list[Group], told: Told, name: str, part: str | None = None) -> dict:
-    """The mark of a group whose answers ended otherwise than the first's, over all items or over those of a part."""
+def _unequal(m: Measure, groups: list[Group], known: Measured, name: str, part: str | None = None) -> Estimate:
+    """The mark of a group whose responses ended unlike the first group's, over all items or over those of a part."""
 
     def endings(group: Group) -> list[Ending]:
-        measures = [(told[run.name][m.key], run.arm) for run in group.built.values() if m.key in told[run.name]]
+        measures = [(known[run.name][m.key], run.arm) for run in group.built.values() if m.key in known[run.name]]
         every = [(one, measure.groups.get(one.id)) for measure, arm in measures for one in measure.endings.get(arm, [])]
         return [one for one, of in every if part is None or of == part]
 
@@ -110,33 +120,36 @@ def _unlike(m: Measure, groups: list[Group], told: Told, name: str, part: str | 
     return {"unequal": found} if found else {}
 
 
-def against_first(tables: dict[str, Runs], draws: dict[str, int]) -> dict[str, dict]:
-    """The difference of each group but the first from the first."""
+def from_first(tables: dict[str, Runs], resampling: Resampling) -> dict[str, Estimate]:
+    """The difference of each other group from the first."""
     first, *others = tables
-    return {name: difference(tables[first], tables[name], draws) for name in others}
+    return {name: difference(tables[first], tables[name], resampling) for name in others}
 
 
-def level(m: Measure, runs: Runs, draws: dict[str, int]) -> dict:
-    """The mean or share of the runs of a group with its interval, or what is a difference already; {} without runs."""
+def level(m: Measure, runs: Runs, resampling: Resampling) -> Estimate:
+    """The mean or share of a group's runs with its interval; for a measure `within` an arm its difference; {} without runs."""
     if m.within:
-        return difference({seed: dict.fromkeys(table, 0.0) for seed, table in runs.items()}, runs, draws)
+        return difference({seed: dict.fromkeys(table, 0.0) for seed, table in runs.items()}, runs, resampling)
     if len(runs) > 1:
         return crossed.level(runs, m.share)
     values = [value for table in runs.values() for value in table.values()]
-    return (inference.share(values) if m.share else inference.mean(values, **draws)) if runs else {}
+    return (inference.share(values) if m.share else inference.mean(values, **resampling)) if runs else {}
 
 
-def difference(first: Runs, second: Runs, draws: dict[str, int]) -> dict:
-    """The second's runs minus the first's; {} without runs. With one run on a side, of items alone, the other side averaged."""
+def difference(first: Runs, second: Runs, resampling: Resampling) -> Estimate:
+    """The second's runs minus the first's; {} without runs.
+
+    With several runs on both sides, over runs and items. Otherwise over items alone, after averaging the runs of each side.
+    """
     if not first or not second:
         return {}
     if min(len(first), len(second)) > 1:
-        return crossed.difference(first, second, **draws)
-    return inference.paired(crossed.averaged(first), crossed.averaged(second), **draws)
+        return crossed.difference(first, second, **resampling)
+    return inference.paired(crossed.averaged(first), crossed.averaged(second), **resampling)
 
 
-def recorded(group: Group, m: Measure) -> dict:
-    """What the metrics that git holds tell of a group without records: its one run's entry, or the mean of those of several."""
+def recorded(group: Group, m: Measure) -> Estimate:
+    """The number of a group without records, from the metrics.json of its runs: one entry, or the mean of several."""
     key = "difference" if m.within else "share" if m.share else "mean"
     found = [entries(run.metrics.get(run.arm)).get(m.key, {}) for run in group.runs if run.metrics]
     found = [entry for entry in found if {key, "n"} <= entry.keys()]

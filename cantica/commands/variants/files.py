@@ -3,6 +3,7 @@
 import io
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
@@ -16,10 +17,10 @@ from cantica.core.params import FILE
 from cantica.settings.check import check_params
 
 FOLDER = Path("variants")
-# What `--seeds` sets: what is drawn in training and in answering. Not the dataset, so that the runs of all seeds have the same
-# data, and differ in nothing that could have been held fixed.
+# The params that `--seeds` sets: the randomness of training and of responses. Not that of the dataset, so that the runs of all
+# seeds have the same data.
 SEEDED = ("lora.seed", "train.seed", "respond.seed")
-RECENT = 20  # commits that are looked through for the params that a variant was written for
+RECENT = 20  # commits that are searched for the params that a variant was written for
 
 
 def names() -> list[str]:
@@ -27,8 +28,8 @@ def names() -> list[str]:
     return sorted(file.stem for file in FOLDER.glob("*.yaml"))
 
 
-def load_variant(name: str) -> dict:
-    """A variant's file, held against its schema. Raises InputError."""
+def load_variant(name: str) -> dict[str, Any]:
+    """A variant's file, validated by its schema. Raises InputError."""
     if name not in names():
         known = ", ".join(names())
         raise InputError(Problem(str(FOLDER), "", f"no variant {name!r}", f"one of {known}", did_you_mean(name, names())))
@@ -39,7 +40,7 @@ def load_variant(name: str) -> dict:
 
 
 def file_faults(name: str) -> list[Problem]:
-    """What is wrong with a variant's file, and those it is over, whatever params they are laid over."""
+    """The faults of a variant's file, and of the variants it is `over`, that do not depend on params.yaml."""
     file = FOLDER / f"{name}.yaml"
     try:
         variant = load_variant(name)
@@ -57,7 +58,7 @@ def file_faults(name: str) -> list[Problem]:
 
 
 def misfits(name: str) -> list[Problem]:
-    """What keeps a variant whose file is in order from being laid over params.yaml as it is now."""
+    """The faults of params.yaml, as it is now, with a variant laid over it."""
     try:
         overlaid(name)
     except InputError as error:
@@ -66,7 +67,7 @@ def misfits(name: str) -> list[Problem]:
 
 
 def in_a_line(problems: list[Problem]) -> str:
-    """The first of the problems, and the number of the others."""
+    """The first of several problems, and the number of the others."""
     first, more = problems[0], f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     place = ": ".join(filter(None, [first.file, first.place]))
     return f"{place}: {first.got}; expected {first.expected}{more}"
@@ -75,7 +76,7 @@ def in_a_line(problems: list[Problem]) -> str:
 def parts(name: str, within: tuple[str, ...] = ()) -> list[str]:
     """The variants that a name such as `joint-shuffled+smoke` stands for, each after those that it is `over`.
 
-    Raises InputError, also where a variant is over itself.
+    Raises InputError, also if a variant is over itself.
     """
     found = []
     for part in name.split("+"):
@@ -87,11 +88,11 @@ def parts(name: str, within: tuple[str, ...] = ()) -> list[str]:
     return found
 
 
-def overlaid(name: str, text: str | None = None, seed: int | None = None):
-    """params.yaml, comments and all, with variants laid over it, and the seed set; held against the schema.
+def overlaid(name: str, text: str | None = None, seed: int | None = None) -> dict[str, Any]:
+    """params.yaml with its comments, with variants laid over it and the seed set. It is validated by the schema.
 
-    text: a params.yaml other than that of the working tree. Raises InputError, which names of each fault the file of the
-    variant that brought it, or the commit whose params.yaml it was written for where it has none with that one.
+    text: another params.yaml than that of the working tree. Raises InputError. It names the file of the variant that causes
+    each fault; or the commit whose params.yaml the variant was written for, if it fits there.
     """
     own = FILE.read_text(encoding="utf-8") if text is None else text
     found = parts(name)
@@ -104,9 +105,9 @@ def overlaid(name: str, text: str | None = None, seed: int | None = None):
 
 
 def _written_for(name: str, found: list[str], own: str, first: Problem) -> Problem | None:
-    """A Problem that names the last commit with a params.yaml over which variants fit.
+    """A Problem that names the last commit with a params.yaml over which the variants fit.
 
-    None where no recent commit has one, and where the params are wrong themselves.
+    None if no recent commit has one, and if the params are wrong even without the variants.
     """
     if _faults(_yaml().load(own), str(FILE)):
         return None
@@ -117,15 +118,16 @@ def _written_for(name: str, found: list[str], own: str, first: Problem) -> Probl
             continue
         with suppress(InputError):
             _overlaid(name, found, text, None)
-            got = f"not the params that {name} was written for: over these, {first.place} is wrong ({first.got})"
-            hint = f"`git restore --source {commit} {FILE}` brings them back; what builds HEAD wants them committed"
+            got = f"not the params that {name} was written for: with it, {first.place} is wrong ({first.got})"
+            hint = f"`git restore --source {commit} {FILE}` brings them back; commit them for commands that build HEAD"
             return Problem(str(FILE), "", got, f"params such as those of {commit} ({subject})", hint)
     return None
 
 
-def _overlaid(name: str, found: list[str], text: str, seed: int | None):
+def _overlaid(name: str, found: list[str], text: str, seed: int | None) -> dict[str, Any]:
     params = _yaml().load(text)
-    budgets, brought = {}, {}
+    budgets: dict[str, tuple[int, Path]] = {}
+    caused: dict[tuple[str, str], Problem] = {}  # by place and value: the first part that has the fault
     for part in found:
         variant, file = load_variant(part), FOLDER / f"{part}.yaml"
         patch = variant.get("params", {})
@@ -133,17 +135,17 @@ def _overlaid(name: str, found: list[str], text: str, seed: int | None):
         lay(params, patch)
         budgets |= {step: (count, file) for step, count in variant.get("budget", {}).items()}
         for problem in _faults(params, f"{file} over {FILE}"):
-            brought.setdefault((problem.place, problem.got), problem)
+            caused.setdefault((problem.place, problem.got), problem)
     for step, (count, file) in budgets.items():
         _give(params, step, count, file)
     for key in SEEDED if seed is not None else ():
         section, last = key.split(".")
         params[section][last] = seed
-    raise_any([brought.get((p.place, p.got), p) for p in _faults(params, f"variant {name} over {FILE}")])
+    raise_any([caused.get((p.place, p.got), p) for p in _faults(params, f"variant {name} over {FILE}")])
     return params
 
 
-def _faults(params, file: str) -> list[Problem]:
+def _faults(params: dict[str, Any], file: str) -> list[Problem]:
     try:
         check_params(params, Path(file))
     except InputError as error:
@@ -151,8 +153,8 @@ def _faults(params, file: str) -> list[Problem]:
     return []
 
 
-def _give(params, step: str, count: int, file: Path) -> None:
-    """Give a step the iterations of `count` steps, after all overlays, so that none of them can make arms unequal."""
+def _give(params: dict[str, Any], step: str, count: int, file: Path) -> None:
+    """Give a step the iterations of `count` steps. This comes after all overlays, so that none can make arms unequal."""
     curriculum = params.get("curriculum", {})
     if step not in curriculum:
         hint = did_you_mean(step, curriculum)
@@ -169,14 +171,14 @@ def apply_variant(name: str) -> list[str]:
     return changes
 
 
-def to_text(document) -> str:
+def to_text(document: dict[str, Any]) -> str:
     """A document as YAML, as it was read."""
     text = io.StringIO()
     _yaml().dump(document, text)
     return text.getvalue()
 
 
-def from_text(text: str) -> dict:
+def from_text(text: str) -> dict[str, Any]:
     """A YAML document as DVC reads it."""
     return YAML(typ="safe").load(text)
 

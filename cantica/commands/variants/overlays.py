@@ -1,7 +1,8 @@
-"""Lay one mapping over another, comments and order of keys kept. Pure, on what ruamel.yaml reads and on plain mappings."""
+"""Lay one mapping over another and keep comments and the order of keys. Pure, for ruamel.yaml's mappings and plain ones."""
 
 import json
 import re
+from typing import Any
 
 from cantica.core.errors import InputError, Problem, did_you_mean
 
@@ -9,24 +10,26 @@ NO_KEY = object()
 ONE_LINE = 90  # characters
 CHILDREN = ("properties", "patternProperties")  # of a schema: those of the keys of a mapping
 
+Mapping = dict[str, Any]  # or ruamel.yaml's CommentedMap, which is one
 
-def lay(target, patch):
-    """Merge `patch` into `target`, in place: mappings key by key, everything else, null too, replaces what was there."""
+
+def lay(target: Mapping, patch: Mapping) -> Mapping:
+    """Merge `patch` into `target`, in place. Mappings are merged key by key; other values, null too, replace the old ones."""
     for key, value in patch.items():
         if isinstance(value, dict) and isinstance(target.get(key), dict) and target[key]:
             lay(target[key], value)
         elif key in target or not _ends_in_comment(target):
-            target[key] = _laid_out(value, target)
+            target[key] = _formatted(value, target)
         else:
-            # Not at the end: the comment there belongs to what comes after the mapping.
-            target.insert(len(target) - 1, key, _laid_out(value, target))
+            # Before the last key: the comment after that one belongs to what follows the mapping.
+            target.insert(len(target) - 1, key, _formatted(value, target))  # type: ignore[attr-defined]  # a CommentedMap
     return target
 
 
-def remove(target, keys: list[str], patch: dict, file: str) -> None:
+def remove(target: Mapping, keys: list[str], patch: Mapping, file: str) -> None:
     """Take dotted keys out of `target`, in place. A mapping that `patch` fills again is emptied, and keeps its place.
 
-    Raises InputError for each key that is not there.
+    Raises InputError with each key that is not there.
     """
     missing = []
     for key in keys:
@@ -45,8 +48,8 @@ def remove(target, keys: list[str], patch: dict, file: str) -> None:
         raise InputError(*missing)
 
 
-def partial(schema):
-    """A schema for an overlay on what `schema` is for: the same keys and values, of which none has to be there."""
+def partial(schema: Any) -> Any:
+    """The schema for an overlay on documents of `schema`: the same keys and values, none of them required."""
     if not isinstance(schema, dict):
         return schema
     kept = {key: value for key, value in schema.items() if key not in ("allOf", "if", "minProperties", "required")}
@@ -54,60 +57,61 @@ def partial(schema):
     return kept | below
 
 
-def has_key(schema, keys: list[str]) -> bool:
-    """Whether a document that fits a schema may have a key, by the path of keys to it."""
+def has_key(schema: Any, keys: list[str]) -> bool:
+    """Whether a schema allows a key, given as the path of keys to it."""
     if not keys or not isinstance(schema, dict) or schema.get("additionalProperties", True) is not False:
-        return True  # what is not closed says nothing of its keys
+        return True  # an open schema allows every key
     first, *rest = keys
     found = [child for name, child in schema.get("properties", {}).items() if name == first]
     found += [child for pattern, child in schema.get("patternProperties", {}).items() if re.search(pattern, first)]
     return any(has_key(child, rest) for child in found)
 
 
-def differences(before, after, key: str = "") -> list[str]:
-    """`key: old → new` for each value by which two documents differ; "(none)" where there is no such key."""
+def differences(before: Any, after: Any, key: str = "") -> list[str]:
+    """`key: old → new` for each value in which two documents differ; "(none)" stands for a key that is not there."""
     if before == after:
         return []
     if isinstance(before, dict) and isinstance(after, dict):
         keys = [*before, *(k for k in after if k not in before)]
         pairs = ((k, before.get(k, NO_KEY), after.get(k, NO_KEY)) for k in keys)
         return [line for k, old, new in pairs for line in differences(old, new, f"{key}.{k}" if key else k)]
-    return [f"{key}: {_told(before)} → {_told(after)}"]
+    return [f"{key}: {_in_a_line(before)} → {_in_a_line(after)}"]
 
 
-def _told(value) -> str:
+def _in_a_line(value: object) -> str:
     if value is NO_KEY:
         return "(none)"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_told(child)}" for key, child in value.items()) + "}"
+        return "{" + ", ".join(f"{key}: {_in_a_line(child)}" for key, child in value.items()) + "}"
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
-def _child(mapping, key: str) -> dict:
-    """What a mapping holds at a key, or an empty mapping."""
+def _child(mapping: Mapping, key: str) -> Mapping:
+    """The mapping at a key of a mapping, or an empty one."""
     child = mapping.get(key)
     return child if isinstance(child, dict) else {}
 
 
-def _drop(mapping, key: str) -> None:
-    """Remove a key; a comment after the last one stands before what follows the mapping, and stays."""
-    comment = mapping.ca.items.pop(key, None) if key == list(mapping)[-1] and _ends_in_comment(mapping) else None
+def _drop(mapping: Mapping, key: str) -> None:
+    """Remove a key. A comment after the last key belongs to what follows the mapping, and stays."""
+    comments = mapping.ca.items if _ends_in_comment(mapping) and key == list(mapping)[-1] else None  # type: ignore[attr-defined]  # a CommentedMap
+    comment = comments.pop(key, None) if comments else None
     del mapping[key]
-    if comment and mapping:
-        mapping.ca.items[list(mapping)[-1]] = comment
+    if comments is not None and comment and mapping:
+        comments[list(mapping)[-1]] = comment
 
 
-def _ends_in_comment(mapping) -> bool:
+def _ends_in_comment(mapping: Mapping) -> bool:
     return bool(mapping) and hasattr(mapping, "ca") and list(mapping)[-1] in mapping.ca.items
 
 
-def _laid_out(value, like):
-    """A value as it is to be written: a short mapping of scalars on one line, as in params.yaml. Plain where `like` is."""
+def _formatted(value: Any, like: Mapping) -> Any:
+    """A value as params.yaml would have it: a short mapping of scalars on one line. Unchanged if `like` is a plain mapping."""
     if not isinstance(value, dict) or not hasattr(like, "ca"):
         return value
     from ruamel.yaml.comments import CommentedMap
 
-    mapping = CommentedMap((key, _laid_out(child, like)) for key, child in value.items())
-    if not any(isinstance(child, dict) for child in value.values()) and len(_told(value)) < ONE_LINE:
+    mapping = CommentedMap((key, _formatted(child, like)) for key, child in value.items())
+    if not any(isinstance(child, dict) for child in value.values()) and len(_in_a_line(value)) < ONE_LINE:
         mapping.fa.set_flow_style()
     return mapping

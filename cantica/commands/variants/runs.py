@@ -1,4 +1,4 @@
-"""One variant with one seed on HEAD: its build in a working copy of its own, and the DVC experiment which that becomes."""
+"""One variant with one seed on HEAD: its build in a working copy, which becomes a DVC experiment."""
 
 import json
 import tempfile
@@ -6,21 +6,22 @@ from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from cantica.commands.dvc.run import failed_stage, read, stages_run, start_dvc
+from cantica.commands.dvc.copies import SCRATCH, make_copy
+from cantica.commands.dvc.run import failed_stage, read_log, stages_run, start_dvc
 from cantica.commands.git import git, must
 from cantica.commands.headline import headline
-from cantica.commands.variants.copies import SCRATCH, make_copy
 from cantica.commands.variants.files import from_text, load_variant
 from cantica.commands.variants.overlays import differences
 from cantica.core.params import FILE
 
 LOGS = Path(".cache/variants")
 COPIES = SCRATCH / "variants"
+LOCKS = SCRATCH / "variants.locks"
 
 
 @dataclass(frozen=True)
 class Run:
-    """One variant with one seed, or with those of params.yaml, on one commit."""
+    """One variant with one seed, or with the seeds of params.yaml, on one commit. `params` is the text of its params.yaml."""
 
     variant: str
     seed: int | None
@@ -29,12 +30,12 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The experiment's name. `+` may stand in the name of a git reference, so that no two variants share one."""
+        """The experiment's name. A git reference may hold `+`, so the name of a composed variant needs no change."""
         return self.variant if self.seed is None else f"{self.variant}-s{self.seed}"
 
     @property
     def reference(self) -> str:
-        """Where DVC keeps the experiment."""
+        """The git reference under which DVC keeps the experiment."""
         return f"refs/exps/{self.head[:2]}/{self.head[2:]}/{self.name}"
 
     @property
@@ -46,19 +47,19 @@ class Run:
         return LOGS / f"{self.name}.log"
 
     def is_done(self) -> bool:
-        """Whether the experiment is there, and was made from just these params."""
+        """Whether the experiment exists and was made from exactly these params."""
         made_from = git("show", f"{self.reference}:{FILE}")
         return made_from is not None and from_text(made_from) == from_text(self.params)
 
     def steps(self) -> list[str]:
-        """What each step was made from, once the experiment is there, as text; equal texts are one step, trained once."""
-        lock = from_text(git("show", f"{self.reference}:dvc.lock"))["stages"]
+        """The inputs of each step, once the experiment exists, as text. Equal texts are one step, trained once."""
+        lock = from_text(must("show", f"{self.reference}:dvc.lock"))["stages"]
         entries = [lock[f"train@{step}"] for step in from_text(self.params)["curriculum"]]
         return [json.dumps([e["cmd"], e["deps"], e["params"]], sort_keys=True) for e in entries]
 
 
 class Build:
-    """The build of a run, which goes on by itself until `process` ends."""
+    """The build of a run in a process of its own, `process`, which is started at once."""
 
     def __init__(self, run: Run):
         self.run = run
@@ -67,17 +68,17 @@ class Build:
         COPIES.mkdir(parents=True, exist_ok=True)
         self.folder = Path(tempfile.mkdtemp(dir=COPIES.resolve()))
         make_copy(self.folder, run.head, run.params)
-        self.process: BaseProcess = start_dvc(self.folder, run.log.resolve(), (SCRATCH / "variants.claims").resolve(), "repro")
+        self.process: BaseProcess = start_dvc(self.folder, run.log.resolve(), LOCKS.resolve(), "repro")
 
     def stage(self) -> str:
         """The stage that runs, or ran last."""
-        return (stages_run(read(self.run.log)) or [""])[-1]
+        return (stages_run(read_log(self.run.log)) or [""])[-1]
 
     def keep(self) -> str:
-        """Keep what was built, once the process has ended, as an experiment; return what went wrong, or nothing."""
+        """Keep the build as an experiment, once its process has ended. Returns what went wrong, or ""."""
         if self.process.exitcode != 0:
-            return f"failed in {failed_stage(read(self.run.log)) or 'DVC'}, see {self.run.log}"
-        # This is what `dvc exp save` does, which would put a file of its own into the commit, .dvc/tmp/repro.dat.
+            return f"failed in {failed_stage(read_log(self.run.log)) or 'DVC'}, see {self.run.log}"
+        # Not `dvc exp save`, which would put its own file .dvc/tmp/repro.dat into the commit.
         must("add", "--all", folder=self.folder)
         commit = ("commit", "--quiet", "--no-verify", "--no-gpg-sign", "--allow-empty", "-m", _message(self.run, self.folder))
         must(*commit, folder=self.folder)
@@ -85,22 +86,22 @@ class Build:
         return ""
 
     def trained(self) -> int:
-        """How many steps this build trained to their ends; one that it restored is not among them."""
-        told = read(self.run.log)
-        return sum(stage.startswith("train@") and stage != failed_stage(told) for stage in stages_run(told))
+        """How many steps this build trained to their ends; steps that it restored do not count."""
+        log = read_log(self.run.log)
+        return sum(stage.startswith("train@") and stage != failed_stage(log) for stage in stages_run(log))
 
 
 def _fetch(folder: Path, reference: str) -> None:
-    """Take a copy's HEAD over into the project, as a reference that nothing but a family writes."""
-    # One that was killed here has left git's lock of it.
+    """Fetch a copy's HEAD into the project, as a reference that nothing but `cantica variant run` writes."""
+    # A command that was killed here has left git's lock of the reference.
     Path(must("rev-parse", "--git-common-dir").strip(), f"{reference}.lock").unlink(missing_ok=True)
     quietly = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance")
     must("fetch", *quietly, str(folder), f"+HEAD:{reference}")
 
 
 def _message(run: Run, folder: Path) -> str:
-    """The experiment's commit message: what is tested, what params changed, and the headline numbers."""
-    changes = differences(from_text(git("show", f"{run.head}:{FILE}")), from_text(run.params)) or ["nothing"]
+    """The experiment's commit message: what the variant tests, the params that it changed, and the headline numbers."""
+    changes = differences(from_text(must("show", f"{run.head}:{FILE}")), from_text(run.params)) or ["nothing"]
     numbers = headline(json.loads((folder / "reports/metrics.json").read_text(encoding="utf-8")))
     tests = [load_variant(part)["tests"] for part in run.variant.split("+")]
     return "\n".join([f"Build {run.name}", "", *tests, "", f"Changed in {FILE}:", *changes, "", *numbers])

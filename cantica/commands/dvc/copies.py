@@ -1,7 +1,7 @@
-"""A working copy of a commit with a params.yaml of its own, beside the project's, which stays as it is.
+"""A working copy of a commit with its own params.yaml; the project itself stays as it is.
 
-It is a git clone that borrows the project's objects, and that shares the project's DVC cache and `.cache`: what was built in
-one is restored in the other.
+The copy is a git clone that borrows the project's objects. It shares the project's DVC cache and `.cache`, so what was built
+in one is restored in the other.
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 from cantica.commands.git import git, must
 from cantica.core.params import FILE
 
-SCRATCH = Path(".dvc/tmp")  # of the project; git and DVC ignore it
+SCRATCH = Path(".dvc/tmp")  # in the project; git and DVC ignore it
 
 
 def make_copy(folder: Path, revision: str, params: str) -> Path:
@@ -28,7 +28,7 @@ def make_copy(folder: Path, revision: str, params: str) -> Path:
         must("config", key, value.strip(), folder=folder)
     _share_caches(root, folder)
     (folder / FILE).write_bytes(params.encode("utf-8"))
-    # What `dvc import` or `dvc add` brought in is an input, and git has only the name of it.
+    # Data that `dvc import` or `dvc add` brought in is an input, of which git has only the *.dvc file.
     if sources := must("ls-files", "--", "*.dvc", folder=folder).split("\n")[:-1]:
         programs = Path(sys.executable).parent
         subprocess.run([programs / "dvc", "checkout", "--quiet", *sources], cwd=folder, check=False)
@@ -44,7 +44,7 @@ def _share_caches(root: Path, folder: Path) -> None:
     with Config(str(folder / ".dvc")).edit("local") as config:
         config.update(local)
         config["cache"]["dir"] = str(cache)
-        # With the copy, what DVC remembers of its files goes too.
+        # In the copy, so that DVC's state of the files goes when the copy goes.
         config["core"]["site_cache_dir"] = str(folder / ".dvc/tmp/site")
     (root / ".cache").mkdir(exist_ok=True)
     os.symlink(root / ".cache", folder / ".cache")

@@ -1,0 +1,56 @@
+"""`cantica variant list | show | diff | apply | run`: named overlays on params.yaml."""
+
+import sys
+
+from cantica.commands.table import aligned
+from cantica.commands.variants.family import at_once, family, run_family, uncommitted
+from cantica.commands.variants.files import apply_variant, file_faults, in_a_line, load_variant, names, overlaid, to_text
+from cantica.commands.variants.overlays import differences
+from cantica.commands.variants.progress import Progress
+from cantica.core.documents import read_yaml
+from cantica.core.params import FILE
+
+
+def list_variants() -> str:
+    """A line for each variant: what it tests, or its first fault."""
+    rows = []
+    for name in names():
+        problems = file_faults(name)
+        rows.append((name, f"broken: {in_a_line(problems)}" if problems else load_variant(name)["tests"]))
+    return "\n".join(aligned(rows, left=2))
+
+
+def show(name: str) -> str:
+    """params.yaml with the variant laid over it."""
+    return to_text(overlaid(name)).removesuffix("\n")
+
+
+def diff(name: str) -> str:
+    """The changes that the variant makes in params.yaml."""
+    return "\n".join(differences(read_yaml(FILE), overlaid(name))) or _no_change(name)
+
+
+def apply(name: str) -> str:
+    """Lay the variant over params.yaml and say what changed."""
+    changes = apply_variant(name)
+    if not changes:
+        return _no_change(name)
+    hint = f"params.yaml now has the variant {name}: `dvc repro` builds it, `git restore params.yaml` undoes it"
+    return "\n".join([*changes, "", hint])
+
+
+def run(variants: list[str], seeds: list[int] | None, jobs: int, branches: bool) -> None:
+    """Build each variant with each seed. Ends the program with a message if a build failed."""
+    runs = family(variants, seeds)
+    if files := uncommitted():
+        print(f"builds use HEAD, without these uncommitted changes: {', '.join(files)}")
+    fitting = at_once(jobs)
+    if fitting < jobs:
+        print(f"{fitting} builds at a time instead of {jobs}: the largest stage that ran here leaves no memory for more")
+    failed = run_family(runs, Progress([run.name for run in runs]), branches, fitting)
+    if failed:
+        sys.exit(f"cantica: {len(failed)} of {len(runs)} failed: {', '.join(run.name for run in failed)}")
+
+
+def _no_change(name: str) -> str:
+    return f"params.yaml already has every setting of {name}"

@@ -1,0 +1,81 @@
+"""How much work a stage has, to scale the time that it took before. Pure."""
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from cantica.reporting.nested import flatten
+
+# The params by which the work of a kind of stage grows in proportion.
+GROWING = {
+    "measure": ("measure.examples",),
+    "respond": ("respond.samples", "respond.max_tokens"),
+    "probe": ("probe.max_tokens",),
+    "capability": ("capability.items", "capability.max_tokens"),
+}
+SCALED = {"train", "verdict", "base", "render", "dataset", "audit", "export", *GROWING}
+TRAINED = ("grad_checkpoint", "launch")  # settings of `train` that change its time in an unknown way
+
+
+@dataclass(frozen=True)
+class Work:
+    """The work of a stage.
+
+    params: those that it reads, by dotted key down to single values. base: bytes of the base model, None if not known.
+    prompts: number of evaluation prompts.
+    """
+
+    params: dict[str, Any]
+    base: int | None = None
+    prompts: int = 0
+
+
+def scaled(record: dict[str, Any], stage: str, work: Work) -> float | None:
+    """Seconds that a stage's work takes, by the timing of an earlier stage of its kind; None if that cannot be computed.
+
+    Work grows with iterations, batch, length and counts. How the time depends on the base model is not known.
+    """
+    kind = stage.partition("@")[0]
+    if record.get("base", work.base) != work.base or ("params" not in record and kind in SCALED):
+        return None
+    if "params" not in record:
+        return record["seconds"]
+    was = Work(flatten(record["params"]), record.get("base"), record["lines"].get("questions", 0))
+    before, after = amount(record["stage"], was), amount(stage, work)
+    same = unscaled(record["stage"], was) == unscaled(stage, work)
+    return record["seconds"] * after / before if same and before else None
+
+
+def amount(stage: str, work: Work) -> float:
+    """The amount of work, in a unit that depends on the kind of stage."""
+    kind, _, name = stage.partition("@")
+    params = work.params
+    if kind == "train":
+        return math.prod(_of_step(params, name, key) for key in ("iters", "batch_size", "max_seq_length"))
+    if kind == "verdict":
+        return params[f"judges.{name}.max_tokens"]
+    if kind in ("render", "dataset", "audit", "export"):
+        counts = [value for key, value in params.items() if re.fullmatch(r"categories\.\w+\.(train|valid)", key)]
+        return 1 + sum(counts)
+    prompts = work.prompts if kind == "respond" else 1
+    return prompts * math.prod(params[key] for key in GROWING.get(kind, ()))
+
+
+def unscaled(stage: str, work: Work) -> list:
+    """The params of a stage that change its time in an unknown way."""
+    kind, _, name = stage.partition("@")
+    if kind == "train":
+        return [_of_step(work.params, name, "layers", "lora"), *(_of_step(work.params, name, key) for key in TRAINED)]
+    keys = {"base": "base.", "verdict": f"judges.{name}."}
+    prefix = keys.get(kind)
+    return sorted(
+        (key.removeprefix(prefix), str(value))
+        for key, value in work.params.items()
+        if prefix and key.startswith(prefix) and not key.endswith("max_tokens")
+    )
+
+
+def _of_step(params: dict[str, Any], step: str, key: str, section: str = "train") -> Any:
+    """A setting of a step: its own, or that of all steps."""
+    return params.get(f"curriculum.{step}.{key}", params.get(f"{section}.{key}"))
