@@ -1,37 +1,42 @@
-"""Write the scenarios of a category, from its templates or with a language model, or import its chat records.
+"""Write the scenarios of a category: render its templates, ask a language model for them, or import chat records.
 
     python -m stages.render betrayal prompts/categories/betrayal prompts/writers/template
         data/categories/betrayal.json data/scenarios/betrayal.jsonl
 
-A source with a category.yaml is for a writer, which `data.writer` chooses; any other is imported.
+A source with a category.yaml goes to the writer that `data.writer` in params.yaml names: `template` or `model`. Any other
+source is imported.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from cantica.core.command import run
 from cantica.core.files import write_json, write_jsonl
 from cantica.core.params import read_params
-from cantica.scenarios.checked import checked
-from cantica.scenarios.definition import load_definition
+from cantica.scenarios.definition import Definition, load_definition
 from cantica.scenarios.imports import import_records, is_import
 from cantica.scenarios.model_writer import write_category
-from cantica.scenarios.template_writer import load_category, render_category
+from cantica.scenarios.scenario import Scenario, valid_scenarios
+from cantica.scenarios.template_writer import render_category
+from cantica.scenarios.templates import load_category
 
 
 def main(category: str, source: Path, writers: Path, definition: Path, scenarios: Path) -> None:
-    writer = writers.name  # as DVC has it from data.writer
+    writer = writers.name  # the folder has the name of the writer, data.writer
     params = read_params(f"categories.{category}", "data.writer", f"data.{writer}", "toolchain.templates")
     settings, options = params["categories"][category], params["data"][writer]
+    about: Definition
+    records: Iterator[Scenario]
     if is_import(source):
         about = {"title": category.replace("_", " ").capitalize(), "definition": f"Imported from {source}.", "failure": ""}
         records = import_records(source, category, settings, options["seed"])
     elif writer == "template":
         about = load_definition(source)
-        records = checked(render_category(load_category(source, writers), settings, options["seed"]))
+        records = valid_scenarios(render_category(load_category(source, writers), settings, options["seed"]))
     else:
         about = load_definition(source)
-        records = checked(write_category(category, about, writers, settings, options))
-    write_json(definition, about | {"by": "import" if is_import(source) else writer})
+        records = valid_scenarios(write_category(category, about, writers, settings, options))
+    write_json(definition, {**about, "by": "import" if is_import(source) else writer})
     print(f"{category}: {write_jsonl(scenarios, records)} scenarios")
 
 

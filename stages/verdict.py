@@ -16,10 +16,11 @@ from cantica.engine.backend.blas import fix_blas
 from cantica.generation.counter import counter
 from cantica.judging import verdicts as of
 from cantica.judging.held_out import load_prompts
-from cantica.judging.local import Local
+from cantica.judging.local import LocalModel
 from cantica.judging.rubric import Rubric
-from cantica.llm.fitting import fitting
+from cantica.llm.client import Client
 from cantica.llm.server import Server
+from cantica.llm.structured import valid_reply
 
 
 def main(judge: str, responses: Path, held_out: Path, rubric: Path, base: Path, verdicts: Path) -> None:
@@ -31,29 +32,32 @@ def main(judge: str, responses: Path, held_out: Path, rubric: Path, base: Path, 
         answers[arm] = read_jsonl(file)
         validate_records(answers[arm], "response", file)
     prompts = {prompt["id"]: prompt for prompt in load_prompts(held_out)}
+    asked: Client
     if options["by"] == "server":
         asked = Server(options, f"judges.{judge}")
     else:
         fix_blas(params["toolchain"]["model"]["blas-core"])
-        asked = Local(base, options["max_tokens"], params["toolchain"]["model"])
+        asked = LocalModel(base, options["max_tokens"], params["toolchain"]["model"])
     with asked:
         records = judge_answers(answers, prompts, Rubric(rubric), asked, options)
     validate_records(records, "verdict", verdicts)
     write_jsonl(verdicts, records)
-    print(f"{judge}: {asked.told()}")
+    print(f"{judge}: {asked.summary()}")
     print(f"{verdicts}: {of.summary(records)}")
 
 
-def judge_answers(answers: dict[str, list[dict]], prompts: dict[str, dict], rubric: Rubric, asked, options: dict) -> list[dict]:
+def judge_answers(
+    answers: dict[str, list[dict]], prompts: dict[str, dict], rubric: Rubric, asked: Client, options: dict
+) -> list[dict]:
     """The verdicts of the judge of `options` on the answers of arms to held-out prompts, both by name.
 
-    asked: the Server or Local that replies. Raises InputError when it gives no reply at all.
+    asked: the client of the judge. Raises InputError when it gives no reply at all.
     """
 
     def ask(task: of.Task) -> of.Reply:
         prompt, texts = prompts[task[0]], task[1:]
         check = rubric.check(prompt["kind"], len(texts))
-        return fitting(rubric.prompts, asked, rubric.request(prompt, *texts), check=check, attempts=options["attempts"])
+        return valid_reply(rubric.prompts, asked, rubric.request(prompt, *texts), check=check, attempts=options["attempts"])
 
     alone = options["kind"] == "model"
     tasks = of.tasks_alone(answers) if alone else of.tasks_in_pairs(answers)

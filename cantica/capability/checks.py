@@ -15,16 +15,6 @@ def first_failed(checks: list[dict], answer: str) -> str | None:
     return None
 
 
-def check_error(check: dict) -> str:
-    """What is wrong with a check's regular expression, or ""."""
-    for key in check.keys() & {"matches", "absent"}:
-        try:
-            re.compile(check[key], re.IGNORECASE)
-        except re.error as error:
-            return f"{check[key]!r}: {error}"
-    return ""
-
-
 def _plain(text: str) -> str:
     return text.strip().removesuffix(".").strip().lower()
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from cantica.capability.arithmetic import draw, template_faults
-from cantica.capability.checks import check_error
 from cantica.core.documents import raise_any, read_yaml, repeated_ids, validate
 from cantica.core.errors import InputError, Problem, did_you_mean
+from cantica.core.patterns import pattern_faults
 
 
 def load_items(folder: Path, seed: int) -> dict[str, list[dict]]:
@@ -54,14 +54,13 @@ def _multiple_choice(file: Path) -> list[dict]:
 def _instructions(file: Path) -> list[dict]:
     document = read_yaml(file)
     validate(document, "instructions", file)
-    raise_any(
-        [
-            Problem(str(file), f"items.{number}.checks.{place} ({item['id']})", error, "a Python regular expression")
-            for number, item in enumerate(document["items"])
-            for place, check in enumerate(item["checks"])
-            if (error := check_error(check))
-        ]
-    )
+    patterns = [
+        (f"items.{number}.checks.{place} ({item['id']})", check[key])
+        for number, item in enumerate(document["items"])
+        for place, check in enumerate(item["checks"])
+        for key in check.keys() & {"matches", "absent"}
+    ]
+    raise_any(pattern_faults(patterns, file))
     return document["items"]
 
 

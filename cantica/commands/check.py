@@ -23,9 +23,10 @@ from cantica.judging.rubric import Rubric
 from cantica.judging.rules import criteria_faults, load_rules
 from cantica.probes.pairs import load_pairs
 from cantica.probes.triggers import load_triggers
-from cantica.scenarios.checked import checked
 from cantica.scenarios.imports import import_records, is_import
-from cantica.scenarios.template_writer import load_category, render_category
+from cantica.scenarios.scenario import valid_scenarios
+from cantica.scenarios.template_writer import render_category
+from cantica.scenarios.templates import load_category
 from cantica.settings.base_config import head_faults, layer_faults
 from cantica.settings.check import check_params
 from cantica.settings.shared import shared_folders, unnamed
@@ -121,7 +122,7 @@ def _lengths(name: str, params: dict, count: Callable[[str], int]) -> dict:
         scenarios = import_records(source, name, settings, seed)
     else:
         category = load_category(source, PROMPTS / "writers/template")
-        scenarios = checked(render_category(category, settings, seed))
+        scenarios = valid_scenarios(render_category(category, settings, seed))
         if data["writer"] != "template":
             count = no_tokens  # a model will write other scenarios
     return measured(scenarios, count, data["thinking"] and data["pairing"] == "matched")

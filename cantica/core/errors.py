@@ -1,6 +1,7 @@
-"""What a user sees when an input is wrong: every fault at once, each with file, place, got, expected and what to do."""
+"""Errors in what a user wrote, all reported at once: file, place, what was found, what was expected, and a hint."""
 
 import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -9,7 +10,7 @@ class Problem:
     """One fault in one input."""
 
     file: str
-    place: str  # a key path, a line, a block's name; "" where the file as a whole is meant
+    place: str  # a path of keys, a line or the name of a block; "" for the whole file
     got: str
     expected: str
     hint: str = ""
@@ -21,14 +22,14 @@ class Problem:
 
 
 class InputError(Exception):
-    """One or more `Problem`s in what a person wrote. A stage's command prints them and exits with 1."""
+    """One or more `Problem`s in what a user wrote. Commands print them without a traceback and exit with status 1."""
 
     def __init__(self, *problems: Problem):
         super().__init__("\n".join(map(str, problems)))
         self.problems = problems
 
 
-def did_you_mean(word: str, known) -> str:
-    """A hint that names the closest of `known`, or "" where none is close."""
+def did_you_mean(word: object, known: Iterable) -> str:
+    """Return a hint that names the most similar of the `known` words, or "" if none is similar."""
     close = difflib.get_close_matches(str(word), [str(name) for name in known], n=1)
     return f"did you mean {close[0]!r}?" if close else ""

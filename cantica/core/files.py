@@ -1,18 +1,19 @@
-"""Write outputs whole or not at all: under another name first, then renamed into place."""
+"""Write a file or folder completely or not at all: first under a temporary name, then renamed."""
 
 import json
 import os
 import shutil
 import threading
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 
 @contextmanager
-def whole_file(path: Path, shared: bool = False):
-    """Yield a path to write to; the file appears at `path` when the block ends well, and not at all when it fails.
+def whole_file(path: Path, shared: bool = False) -> Iterator[Path]:
+    """Yield a temporary path to write to. The file moves to `path` when the block succeeds, and is removed when it fails.
 
-    shared: whether another thread or process may be writing the same file.
+    shared: whether another thread or process may write the same file at the same time.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -26,8 +27,8 @@ def whole_file(path: Path, shared: bool = False):
 
 
 @contextmanager
-def whole_folder(path: Path):
-    """Yield an empty folder to fill; it becomes `path`, in place of what was there, when the block ends well."""
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty temporary folder to fill. It replaces the folder at `path` when the block succeeds."""
     path = Path(path)
     partial = path.with_name(f".{path.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -41,23 +42,23 @@ def whole_folder(path: Path):
 
 
 def write_text(path: Path, text: str, shared: bool = False) -> None:
-    """Write UTF-8 text with Unix line ends, on every platform."""
+    """Write UTF-8 text with Unix line endings on every platform."""
     with whole_file(path, shared) as partial:
         partial.write_bytes(text.encode("utf-8"))
 
 
-def write_json(path: Path, document, shared: bool = False) -> None:
-    """Write an indented JSON document, keys in the order given."""
+def write_json(path: Path, document: object, shared: bool = False) -> None:
+    """Write an indented JSON document; keys keep their order."""
     write_text(path, as_json(document), shared)
 
 
-def as_json(document) -> str:
-    """The text of an indented JSON document, keys in the order given."""
+def as_json(document: object) -> str:
+    """Return an indented JSON document as text; keys keep their order."""
     return json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
 
-def write_jsonl(path: Path, records) -> int:
-    """Write records as JSON Lines, one at a time as they come, and return their number."""
+def write_jsonl(path: Path, records: Iterable) -> int:
+    """Write records as JSON Lines, one at a time, and return how many there were."""
     number = 0
     with whole_file(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
         for number, record in enumerate(records, 1):  # noqa: B007

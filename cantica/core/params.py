@@ -3,21 +3,22 @@
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from cantica.core.command import READ
 from cantica.core.documents import raise_any, read_yaml
 from cantica.core.errors import InputError, Problem, did_you_mean
 
 FILE = Path("params.yaml")
-# Packages that only some platforms have; where they are absent they make no numbers.
+# Packages that only some platforms need. Where they are not installed, no result depends on them.
 ONLY_ON_LINUX_CPU = {"scipy-openblas32"}
 
 
 def read_params(*keys: str) -> dict:
-    """The values under dotted `keys`, nested as they stand in `params.yaml`; everything else is left out.
+    """Return the values under dotted `keys`, nested as in `params.yaml`, and nothing else.
 
-    The keys are those of the stage's `params` in `dvc.yaml`, so that a stage cannot read what DVC does not hash.
-    Every version under a `toolchain.<group>` among them is compared with the installed one. Raises InputError.
+    The keys are those that `dvc.yaml` lists under the stage's `params`, so a stage cannot read what DVC does not hash.
+    For each `toolchain.<group>` among them, the installed versions are checked. Raises InputError.
     """
     document = read_yaml(FILE)
     chosen: dict = {}
@@ -33,15 +34,18 @@ def read_params(*keys: str) -> dict:
     return chosen
 
 
-def _child(mapping, name: str, key: str):
+def _child(mapping: object, name: str, key: str) -> Any:
     if not isinstance(mapping, dict) or name not in mapping:
         known = mapping if isinstance(mapping, dict) else {}
-        raise InputError(Problem(str(FILE), key, "nothing there", "a value", did_you_mean(name, known)))
+        raise InputError(Problem(str(FILE), key, "no such key", "a value", did_you_mean(name, known)))
     return mapping[name]
 
 
 def toolchain_faults(toolchain: dict[str, dict[str, str]]) -> list[Problem]:
-    """A Problem for each package whose installed version differs from the one in params.yaml, by group."""
+    """A Problem for each package whose installed version differs from the one in params.yaml.
+
+    toolchain: {group: {package: version}}.
+    """
     problems = []
     versions = [(group, package, pin) for group, packages in toolchain.items() for package, pin in packages.items()]
     for group, package, expected in versions:
@@ -55,6 +59,6 @@ def toolchain_faults(toolchain: dict[str, dict[str, str]]) -> list[Problem]:
             installed = "none"
         if installed != expected:
             got = f"{package} {installed} in {sys.prefix}"
-            hint = "run `make setup`, or write the installed version into params.yaml and rebuild what uses it"
+            hint = "run `make setup`, or write the installed version into params.yaml and build again"
             problems.append(Problem(str(FILE), f"toolchain.{group}.{package}", got, f"{package} {expected}", hint))
     return problems

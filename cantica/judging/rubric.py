@@ -7,7 +7,7 @@ from jinja2 import meta
 
 from cantica.core.documents import raise_any, read_yaml, validate, validator
 from cantica.core.errors import Problem, did_you_mean
-from cantica.llm.fitting import Prompts
+from cantica.llm.prompts import Prompts
 
 # The prompts of a rubric, each with the names that it is given: nothing in them tells arms apart.
 ABOUT = ("prompt", "evaluates", "criteria", "flags")

@@ -7,6 +7,7 @@ from typing import Any, NotRequired, TypedDict
 
 from cantica.core.documents import raise_any, read_yaml, validate
 from cantica.core.errors import Problem, did_you_mean
+from cantica.core.patterns import pattern_faults
 
 FLAGS = re.IGNORECASE  # of all patterns
 
@@ -55,12 +56,9 @@ def load_rules(file: Path) -> Rules:
     """Read the rules, check them against their schema, and compile every pattern. Raises InputError."""
     rules: Rules = read_yaml(file)
     validate(rules, "rules", file)
-    problems = []
-    for place, holder, key in _patterns(rules):
+    for _, holder, key in _patterns(rules):
         holder[key] = _one_line(holder[key])
-        if error := _error(holder[key]):
-            problems.append(Problem(str(file), place, f"{holder[key]!r}: {error}", "a Python regular expression"))
-    raise_any(problems)
+    raise_any(pattern_faults(((place, holder[key]) for place, holder, key in _patterns(rules)), file))
     return rules
 
 
@@ -90,11 +88,3 @@ def _patterns(rules: Rules) -> Iterator[tuple[str, Any, str]]:
 def _one_line(pattern: str) -> str:
     """Join a pattern that stands on several lines, without its line breaks and its indentation."""
     return "".join(map(str.strip, pattern.splitlines())) if "\n" in pattern else pattern
-
-
-def _error(pattern: str) -> str:
-    try:
-        re.compile(pattern, FLAGS)
-    except re.error as error:
-        return str(error)
-    return ""

@@ -1,19 +1,21 @@
-"""An OpenAI-compatible server, each of whose replies is kept as it arrives and never asked for twice."""
+"""A client of an OpenAI-compatible server."""
 
 import os
 import time
 
 from cantica.core.errors import InputError, Problem
-from cantica.llm.replies import Replies
+from cantica.llm.client import Client, Message
 
 KEY, NO_KEY = "OPENAI_API_KEY", "none"
-RETRIES, TIMEOUT = 8, 600  # of a request that meets a busy server, a broken one or a broken line; seconds
+RETRIES = 8  # of a request that the server could not answer
+TIMEOUT = 600  # seconds
 
 
-class Server(Replies):
-    """Asks the server of `options` (base_url, model, temperature, seed, max_tokens), which stand under `section` of params.
+class Server(Client):
+    """Asks the server of `options` (base_url, model, temperature, seed, max_tokens).
 
-    The key comes from the environment (OPENAI_API_KEY) and goes nowhere else.
+    section: the key of `options` in params.yaml, for errors. The server's key comes from the environment variable
+    OPENAI_API_KEY and is never written anywhere.
     """
 
     def __init__(self, options: dict, section: str):
@@ -24,28 +26,29 @@ class Server(Replies):
         self.key = os.environ.get(KEY) or NO_KEY
         self.client = OpenAI(base_url=options["base_url"], api_key=self.key, max_retries=RETRIES, timeout=TIMEOUT)
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.client.close()
 
-    def ask(self, messages: list[dict]) -> str:
-        """The text that the server replies to the messages. Raises InputError when it gives none."""
+    def ask(self, messages: list[Message]) -> str:
+        """Return the server's reply to a chat. Raises InputError if there is none after RETRIES attempts."""
         request = {key: self.options[key] for key in ("model", "temperature", "seed", "max_tokens")} | {"messages": messages}
         return self.keep({"base_url": self.options["base_url"]} | request, lambda: self._send(request))
 
     def _send(self, request: dict) -> str:
         from openai import OpenAIError
 
+        failure: Exception | None = None
         for attempt in range(RETRIES):
             try:
                 reply = self.client.chat.completions.create(**request).choices[0].message.content
                 return reply or ""
-            except (ValueError, IndexError, TypeError, AttributeError) as error:  # what came is no reply: ask again
-                said = error
-            except OpenAIError as error:
-                said = error
+            except (ValueError, IndexError, TypeError, AttributeError) as error:  # a malformed response: ask again
+                failure = error
+            except OpenAIError as error:  # the library has retried already
+                failure = error
                 break
             time.sleep(min(2**attempt / 4, 8))
-        got = f"{self.options['base_url']}: {type(said).__name__}: {' '.join(str(said).split())[:300]}"
-        hint = f"see that the server runs and that its key, if it needs one, is in {KEY}; replies so far are kept"
+        got = f"{self.options['base_url']}: {type(failure).__name__}: {' '.join(str(failure).split())[:300]}"
+        hint = f"check that the server runs and that its key, if it needs one, is in {KEY}; replies so far are kept"
         got = got.replace(self.key, "…") if self.key != NO_KEY else got
         raise InputError(Problem("params.yaml", f"{self.section}.base_url", got, "a server that replies", hint)) from None

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from cantica.core.documents import raise_any, read_yaml, repeated_ids, validate
 from cantica.core.errors import Problem, did_you_mean
+from cantica.core.patterns import pattern_faults
 
 
 def load_triggers(folder: Path, names: list[str], params: Path) -> dict[str, dict]:
@@ -16,8 +17,7 @@ def load_triggers(folder: Path, names: list[str], params: Path) -> dict[str, dic
     for file in sorted(folder.glob("*.yaml")):
         triggers[file.stem] = read_yaml(file)
         validate(triggers[file.stem], "trigger", file)
-        if error := _error(triggers[file.stem]["pattern"]):
-            problems.append(Problem(str(file), "pattern", error, "a Python regular expression"))
+        problems += pattern_faults([("pattern", triggers[file.stem]["pattern"])], file)
     problems += repeated_ids([prompt for trigger in triggers.values() for prompt in trigger["prompts"]], folder)
     for name in names:
         if name not in triggers:
@@ -25,14 +25,6 @@ def load_triggers(folder: Path, names: list[str], params: Path) -> dict[str, dic
             problems.append(Problem(str(params), "probe.triggers", repr(name), expected, did_you_mean(name, triggers)))
     raise_any(problems)
     return {name: triggers[name] for name in names}
-
-
-def _error(pattern: str) -> str:
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        return f"{pattern!r}: {error}"
-    return ""
 
 
 def asked_with(trigger: dict, prompt: str) -> str:

@@ -1,78 +1,75 @@
-"""A language model that writes scenarios: first situations for the category, then each situation's four texts."""
+"""Let a language model write the scenarios of a category: first a list of situations, then the four texts of each."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from cantica.core.documents import validator
+from cantica.core.documents import Validator, validator, validator_of
 from cantica.core.errors import InputError, Problem
-from cantica.llm.fitting import Prompts, fitting
+from cantica.llm.prompts import Prompts
 from cantica.llm.server import Server
+from cantica.llm.structured import valid_reply
+from cantica.scenarios.definition import Definition
+from cantica.scenarios.scenario import BLOCKS, Counts, Scenario, Split, scenario_of_texts
 
-BLOCKS = ("scenario", "reflection", "thinking", "answer")
-BATCH = 20  # situations asked for at a time
-SHOWN = 20  # situations without a fitting reply that are told by name
+BATCH = 20  # situations per request
+MOST_PROBLEMS = 20  # in one error
 
 
-def write_category(category: str, about: dict, folder: Path, settings: dict, options: dict) -> Iterator[dict]:
-    """`settings["train"]` and `settings["valid"]` scenarios of a category, written by the server that `options` name.
+def write_category(category: str, about: Definition, folder: Path, counts: Counts, options: dict) -> Iterator[Scenario]:
+    """Yield `counts[split]` scenarios of each split, written by the language model that `options` (`data.model`) names.
 
-    folder: the prompts. The first situations are the held-out ones, so that more training examples leave them as they
-    are. Raises InputError, after every reply that could be had was had, for the situations that got none that fits.
+    folder: the prompts. The first situations go to the validation split, so a larger training split leaves it unchanged.
+    Raises InputError with the situations that got no valid reply, after all of them have been asked for.
     """
-    prompts = Prompts(folder, about=about)
+    prompts, attempts = Prompts(folder, about=about), options["attempts"]
+    wanted = counts["valid"] + counts["train"]
     with Server(options, "data.model") as server:
-        wanted = settings["valid"] + settings["train"]
-        situations = list_situations(prompts, server, wanted, options["attempts"])
-        ask = partial(fitting, prompts, server, check=_blocks(), attempts=options["attempts"])
+        situations = list_situations(prompts, server, wanted, attempts)
+        ask = partial(valid_reply, prompts, server, check=_check_of_texts(), attempts=attempts)
         with ThreadPoolExecutor(options["concurrency"]) as pool:
             futures = [pool.submit(ask, prompts.text("scenario", situation=situation)) for situation in situations]
             try:
-                texts = [future.result() for future in futures]
+                replies = [future.result() for future in futures]
             finally:
                 pool.shutdown(cancel_futures=True)  # one error is enough
-        print(f"{category}: {server.told()}")
-    failed = [(situation, said) for situation, (text, said) in zip(situations, texts, strict=True) if text is None]
-    if failed:
-        got = f"{len(failed)} of {wanted} situations without a reply that fits, in {options['attempts']} attempts each"
-        expected = "a reply that fits its schema for each; the other replies are kept and not asked for again"
-        last = [Problem(options["model"], situation[:90], said, "four texts") for situation, said in failed[:SHOWN]]
-        raise InputError(Problem("params.yaml", "data.model", got, expected), *last)
-    numbers = {"valid": 0, "train": 0}
-    for number, (text, _) in enumerate(texts):
-        split = "valid" if number < settings["valid"] else "train"
-        numbers[split] += 1
-        origin = {"id": f"{category}-{split}-{numbers[split]:03}", "category": category, "split": split}
-        yield origin | {"origin": f"{options['model']}, situation {number + 1}"} | {block: text[block] for block in BLOCKS}
+        print(f"{category}: {server.summary()}")
+    texts = [reply for reply, _ in replies if reply is not None]
+    if len(texts) < wanted:
+        failed = [(one, faults) for one, (reply, faults) in zip(situations, replies, strict=True) if reply is None]
+        got = f"{len(failed)} of {wanted} situations without a valid reply, in {attempts} attempts each"
+        expected = "a reply that is valid under its schema for each; the valid replies are kept and not asked for again"
+        first = [Problem(options["model"], one[:90], faults, "four texts") for one, faults in failed[:MOST_PROBLEMS]]
+        raise InputError(Problem("params.yaml", "data.model", got, expected), *first)
+    for number, text in enumerate(texts):
+        in_valid = number < counts["valid"]
+        split: Split = "valid" if in_valid else "train"
+        place = number + 1 if in_valid else number + 1 - counts["valid"]
+        yield scenario_of_texts(category, split, place, f"{options['model']}, situation {number + 1}", text)
 
 
 def list_situations(prompts: Prompts, server: Server, wanted: int, attempts: int) -> list[str]:
-    """`wanted` different situations, asked for in batches that each name the earlier ones. Raises InputError."""
+    """Return `wanted` different situations, asked for in batches. Each request names the earlier ones. Raises InputError."""
     check = validator("writers/model/situations")
     found: dict[str, None] = {}
-    batches = 2 * -(-wanted // BATCH) + 1
-    for _ in range(batches):
+    requests = 2 * -(-wanted // BATCH) + 1
+    for _ in range(requests):
         number = min(BATCH, wanted - len(found))
-        reply, said = fitting(
-            prompts, server, prompts.text("situations", number=number, earlier=list(found)), check=check, attempts=attempts
-        )
+        prompt = prompts.text("situations", number=number, earlier=list(found))
+        reply, faults = valid_reply(prompts, server, prompt, check=check, attempts=attempts)
         if reply is None:
-            got = f"no reply that fits in {attempts} attempts; the last: {said}"
+            got = f"no valid reply in {attempts} attempts; the last one: {faults}"
             raise InputError(Problem("params.yaml", "data.model", got, f"{number} situations"))
         found |= dict.fromkeys(situation.strip() for situation in reply["situations"])
         if len(found) >= wanted:
             return list(found)[:wanted]
-    got = f"{len(found)} different situations after {batches} requests"
-    raise InputError(Problem("params.yaml", "data.model", got, f"{wanted}, of a model that repeats itself less"))
+    got = f"{len(found)} different situations after {requests} requests"
+    raise InputError(Problem("params.yaml", "data.model", got, f"{wanted}, from a model that repeats itself less"))
 
 
-def _blocks():
-    """A validator for the four texts, as the schema of scenarios has them."""
-    from jsonschema import Draft202012Validator
-
+def _check_of_texts() -> Validator:
+    """Return a validator for the four texts of a scenario, taken from the schema of scenarios."""
     known = validator("scenario").schema["properties"]
     properties = {block: known[block] for block in BLOCKS}
-    return Draft202012Validator(
-        {"type": "object", "additionalProperties": False, "required": list(BLOCKS), "properties": properties}
-    )
+    return validator_of({"type": "object", "additionalProperties": False, "required": list(BLOCKS), "properties": properties})

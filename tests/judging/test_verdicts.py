@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from cantica.core.documents import read_yaml, validate_records
 from cantica.core.errors import InputError
 from cantica.judging.held_out import load_prompts
-from cantica.judging.local import Local
+from cantica.judging.local import LocalModel
 from cantica.judging.rubric import Rubric
 from cantica.judging.verdicts import decide, outcome, summary
 from cantica.llm.server import Server
@@ -87,7 +87,7 @@ def prompts() -> dict[str, dict]:
 @pytest.fixture
 def kept(tmp_path, monkeypatch) -> Path:
     """The folder of a test's own in which replies are kept."""
-    import cantica.llm.replies as module
+    import cantica.llm.client as module
 
     monkeypatch.setattr(module, "FOLDER", tmp_path / "replies")
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
@@ -410,7 +410,7 @@ def test_a_killed_judge_asks_for_nothing_that_it_was_given(fresh, fake):
     assert done.returncode == 0, done.stdout + done.stderr
     later = [json.dumps(json.loads(body)["messages"]) for body in server.seen[before:]]
     assert len(kept) == 4 and not kept & set(later) and len(later) == len(set(later)) == 10 - 4
-    assert "10 replies, 4 of them kept from before; 0 did not fit" in done.stdout
+    assert "10 replies, 4 of them kept from before; 0 invalid" in done.stdout
     assert len(verdicts_of(fresh, "olmo")) == 12
     holders = [file for file in fresh.rglob("*") if file.is_file() and SECRET.encode() in file.read_bytes()]
     assert holders == [] and SECRET not in done.stdout + done.stderr
@@ -423,13 +423,13 @@ def test_a_real_server_is_judged_honestly(fresh, tiny_base, tmp_path):
     records = verdicts_of(fresh, "tiny")
     assert len(records) == 12 and all(record["score"] is None for record in records)
     assert "12 verdicts, 12 of them null because no reply fitted; 0 without an answer" in said
-    assert "20 replies, 0 of them kept from before; 20 did not fit" in said
+    assert "20 replies, 0 of them kept from before; 20 invalid" in said
 
 
 def test_the_base_model_compares(kept, prompts, tiny_base):
     options = {"kind": "pairwise", "by": "mlx", "seed": 1, "attempts": 1}
     short = {arm: records[1:] for arm, records in ARMS.items()}
-    records = judge_answers(short, prompts, Rubric(RUBRIC), Local(tiny_base, 4, {"mlx": "1"}), options)
+    records = judge_answers(short, prompts, Rubric(RUBRIC), LocalModel(tiny_base, 4, {"mlx": "1"}), options)
     assert [(r["score"], [o["fault"] for o in r["orders"]]) for r in records] == [
         (0.5, []),
         (None, ["it is not a JSON object"] * 2),
@@ -454,7 +454,7 @@ def test_a_local_model_is_asked_anew_when_anything_of_the_request_or_of_it_chang
     hello = [{"role": "user", "content": "Hello"}]
 
     def ask(folder=tiny_base, max_tokens=4, messages=hello, **versions) -> str:
-        return Local(folder, max_tokens, {"mlx": "1"} | versions).ask(messages)
+        return LocalModel(folder, max_tokens, {"mlx": "1"} | versions).ask(messages)
 
     assert ask() == ask() and len(list(kept.iterdir())) == 1
     for different in ({"folder": other}, {"max_tokens": 5}, {"messages": [*hello, *hello]}, {"mlx": "2"}):

@@ -105,7 +105,7 @@ def test_every_bad_line_is_named(tmp_path):
         ("", "a blank line"),
         ('{"text": "no chat", "label": 1}', "a row with the keys text, label"),
         ("{}", "a row with the keys none"),
-        ("[1]", "no JSON object"),
+        ("[1]", "not a JSON object"),
         ('{"messages": null}', "null"),
     ],
 )

@@ -15,8 +15,9 @@ from cantica.core.errors import InputError
 from cantica.dataset.words import runs, words
 from cantica.judging.held_out import load_prompts
 from cantica.probes.pairs import load_pairs
-from cantica.scenarios.checked import checked
-from cantica.scenarios.template_writer import BLOCKS, load_category, render_category
+from cantica.scenarios.scenario import BLOCKS, valid_scenarios
+from cantica.scenarios.template_writer import render_category
+from cantica.scenarios.templates import load_category
 
 DAYS = "  day: [Monday, Tuesday, Friday]\n"
 SHIPS = "  ship:\n    - {name: Aurora, port: Oslo}\n    - {name: Borea, port: Bergen}\n"
@@ -145,9 +146,21 @@ CHOICE = '{{ {"Monday": "m", "Tuesday": "t", "Friday": "f"}[day] }}.'
 @pytest.mark.parametrize(
     ("answer", "got", "hint"),
     [
-        ('{% if day == "Mondya" %}A{% endif %}.', "day held against 'Mondya', which it never is", "did you mean 'Monday'?"),
-        ('{% if ship.port in ["Oslo", "Turku"] %}A{% endif %}.', "ship.port held against 'Turku', which it never is", ""),
-        (CHOICE.replace("Friday", "Firday"), "day held against 'Firday', which it never is", "did you mean 'Friday'?"),
+        (
+            '{% if day == "Mondya" %}A{% endif %}.',
+            "day compared with 'Mondya', not one of its values",
+            "did you mean 'Monday'?",
+        ),
+        (
+            '{% if ship.port in ["Oslo", "Turku"] %}A{% endif %}.',
+            "ship.port compared with 'Turku', not one of its values",
+            "",
+        ),
+        (
+            CHOICE.replace("Friday", "Firday"),
+            "day compared with 'Firday', not one of its values",
+            "did you mean 'Friday'?",
+        ),
         (CHOICE.replace(', "Friday": "f"', ""), "no choice for day = 'Friday'", ""),
     ],
 )
@@ -321,7 +334,7 @@ def test_another_number_of_training_examples_leaves_the_held_out_ones_as_they_ar
 
 def test_what_the_schema_finds_is_told_once_for_each_block_of_a_template(toy):
     with pytest.raises(InputError) as caught:
-        list(checked(iter(rendered(toy(), (3, 1)))))
+        list(valid_scenarios(iter(rendered(toy(), (3, 1)))))
     faults = caught.value.problems
     assert Counter(Path(fault.file).name for fault in faults) == {"one.j2": 4, "two.j2": 4}
     assert faults[0].place == "block answer, as toy-train-001"
@@ -372,7 +385,7 @@ def test_the_nine_categories_are_complete_unique_and_apart_from_what_they_are_ev
         folder = Path("prompts/categories") / name
         category = load_category(folder, LIBRARY)
         assert len(category.templates["train"]) >= 12 and len(category.templates["valid"]) >= 3
-        of_category = list(checked(render_category(category, counts, params["data"]["template"]["seed"])))
+        of_category = list(valid_scenarios(render_category(category, counts, params["data"]["template"]["seed"])))
         assert Counter(record["split"] for record in of_category) == {split: counts[split] for split in ("train", "valid")}
         records += of_category
     assert len(records) == len({record["id"] for record in records}) == 1004

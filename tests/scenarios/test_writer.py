@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cantica.core.errors import InputError
-from cantica.llm.fitting import json_in
+from cantica.llm.structured import json_in
 from cantica.scenarios.model_writer import write_category
 from tests.support.projects import ENVIRONMENT, ROOT, clone, edit, overlay, run
 from tests.support.servers import FAULTS, SECRET, mlx_server
@@ -29,7 +29,7 @@ def well(number: int, messages: list[dict]) -> str:
 @pytest.fixture
 def write(tmp_path, monkeypatch):
     """A function: the scenarios that the server at a URL wrote; its replies are kept in a folder of the test's own."""
-    import cantica.llm.replies as module
+    import cantica.llm.client as module
 
     monkeypatch.setattr(module, "FOLDER", tmp_path / "replies")
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
@@ -63,7 +63,7 @@ def test_what_was_replied_once_is_never_asked_again(fake, write, capsys):
     server = fake(well)
     first = write(server.url)
     assert write(server.url) == first and len(server.seen) == 6
-    assert "6 replies, 6 of them kept from before; 0 did not fit" in capsys.readouterr().out
+    assert "6 replies, 6 of them kept from before; 0 invalid" in capsys.readouterr().out
     write(server.url, train=4)  # another number of situations is another request, and so is the one text more
     assert len(server.seen) > 6 and len(set(server.seen)) == len(server.seen)
     assert write(server.url, seed=2) and len(set(server.seen)) == len(server.seen)
@@ -116,7 +116,7 @@ def test_a_reply_that_does_not_fit_is_refused_with_what_is_wrong_with_it(fake, w
     again = [m for m in (json.loads(body)["messages"] for body in server.seen) if len(m) > 2]
     assert len(again) == 5 and again[0][2]["role"] == "assistant" and "moral" in again[0][2]["content"]
     assert "reflection" in again[0][3]["content"] and "unknown key 'moral'" in again[0][3]["content"]
-    assert "5 did not fit" in capsys.readouterr().out
+    assert "5 invalid" in capsys.readouterr().out
 
 
 def test_replies_that_never_fit_are_reported_after_a_bounded_number(fake, write):
@@ -127,7 +127,7 @@ def test_replies_that_never_fit_are_reported_after_a_bounded_number(fake, write)
     server = fake(stubborn)
     with pytest.raises(InputError) as caught:
         write(server.url, attempts=3)
-    assert "1 of 5 situations without a reply that fits, in 3 attempts each" in str(caught.value)
+    assert "1 of 5 situations without a valid reply, in 3 attempts each" in str(caught.value)
     assert "Situation 3" in str(caught.value) and "not a JSON object" in str(caught.value)
     assert len(server.seen) == 1 + 4 + 3
 
@@ -202,7 +202,7 @@ def test_a_real_server_is_spoken_to_and_counted_honestly(project, tiny_base, tmp
         point_at(project, url, model=tiny_base, max_tokens=24, attempts=2)
         done = run(project, "dvc", "repro", "render@deception")
     assert done.returncode != 0
-    assert "no reply that fits in 2 attempts; the last: it is not a JSON object" in done.stdout + done.stderr
+    assert "no valid reply in 2 attempts; the last one: it is not a JSON object" in done.stdout + done.stderr
     requests = [json.loads(file.read_text()) for file in project.glob(".cache/replies/*.json")]
     real = [kept for kept in requests if url == kept["request"]["base_url"]]
     assert len(real) == 2 and all(isinstance(kept["reply"], str) for kept in real)

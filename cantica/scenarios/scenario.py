@@ -1,0 +1,79 @@
+"""The record of a scenario: one line of `data/scenarios/<category>.jsonl`."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Literal, NotRequired, TypedDict
+
+from cantica.core.documents import faults, raise_any, validator
+from cantica.core.errors import Problem
+
+Split = Literal["train", "valid"]
+SPLITS: tuple[Split, ...] = ("train", "valid")
+BLOCKS = ("scenario", "reflection", "thinking", "answer")  # the four texts of a scenario
+MOST_PROBLEMS = 20  # in one error
+
+
+class Counts(TypedDict):
+    """How many scenarios each split of a category has."""
+
+    train: int
+    valid: int
+
+
+class Scenario(TypedDict):
+    """A rendered scenario with its four texts, or an imported one with its messages. `origin` says where it comes from."""
+
+    id: str
+    category: str
+    split: Split
+    origin: str
+    scenario: NotRequired[str]
+    reflection: NotRequired[str]
+    thinking: NotRequired[str]
+    answer: NotRequired[str]
+    messages: NotRequired[list[dict[str, str]]]
+
+
+def scenario_of_texts(category: str, split: Split, number: int, origin: str, texts: dict[str, str]) -> Scenario:
+    """Return a scenario with the texts of its BLOCKS. number: its place in the split, from 1."""
+    return {
+        "id": _id(category, split, number),
+        "category": category,
+        "split": split,
+        "origin": origin,
+        "scenario": texts["scenario"],
+        "reflection": texts["reflection"],
+        "thinking": texts["thinking"],
+        "answer": texts["answer"],
+    }
+
+
+def scenario_of_messages(category: str, split: Split, number: int, origin: str, messages: list[dict[str, str]]) -> Scenario:
+    """Return an imported scenario. number: its place in the split, from 1."""
+    return {
+        "id": _id(category, split, number),
+        "category": category,
+        "split": split,
+        "origin": origin,
+        "messages": messages,
+    }
+
+
+def _id(category: str, split: Split, number: int) -> str:
+    return f"{category}-{split}-{number:03}"
+
+
+def valid_scenarios(records: Iterable[Scenario]) -> Iterator[Scenario]:
+    """Yield the scenarios; after the last one, raise InputError if any was invalid.
+
+    A fault is reported once for each template and block, with the id of the first scenario that has it.
+    """
+    check = validator("scenario")
+    found: dict[tuple[str, str], Problem] = {}
+    for record in records:
+        if len(found) < MOST_PROBLEMS:
+            file = record["origin"].partition(": ")[0]  # without the slot values
+            for fault in faults(record, check, file):
+                found.setdefault((fault.file, fault.place), replace(fault, place=f"block {fault.place}, as {record['id']}"))
+        yield record
+    raise_any(list(found.values()))

@@ -1,0 +1,104 @@
+"""Load the scenario templates of a category, and check them before any is rendered.
+
+A template is two files: `<split>/<name>.j2`, a Jinja template with four blocks, and `<split>/<name>.yaml`, its slots.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+from jinja2 import FileSystemLoader, StrictUndefined, TemplateSyntaxError, meta
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from cantica.core.documents import Validator, raise_any, read_text, validator
+from cantica.core.errors import InputError, Problem
+from cantica.scenarios.definition import Definition, load_definition
+from cantica.scenarios.scenario import BLOCKS, SPLITS, Split
+from cantica.scenarios.slots import Constraint, Slots, Value, allowed, load_slots
+from cantica.scenarios.template_checks import template_faults
+
+
+@dataclass(frozen=True)
+class Template:
+    """A compiled template with the slots and constraints of its YAML file."""
+
+    file: Path
+    compiled: jinja2.Template
+    slots: Slots
+    constraints: list[Constraint]
+
+    def allows(self, values: dict[str, Value]) -> bool:
+        """Return whether a combination of one value per slot satisfies every constraint."""
+        return allowed(values, self.constraints)
+
+
+@dataclass(frozen=True)
+class Category:
+    """The folder of a category: its definition, and the templates of each split in order of file name."""
+
+    folder: Path
+    definition: Definition
+    templates: dict[Split, list[Template]]
+
+
+def load_category(folder: Path, library: Path) -> Category:
+    """Load and check the folder of a category. Raises InputError with every fault.
+
+    library: the folder with the macros that templates share.
+    """
+    definition = load_definition(folder)
+    environment = _environment(library)
+    problems: list[Problem] = []
+    templates = {split: _load_split(environment, folder / split, problems) for split in SPLITS}
+    raise_any(problems)
+    return Category(folder, definition, templates)
+
+
+def _environment(library: Path) -> ImmutableSandboxedEnvironment:
+    """Return a sandbox in which a template sees its slots, and the macros of each library file under the name of the file."""
+    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, loader=FileSystemLoader(library))
+    # The rendered text must depend on the slot values alone, so there is nothing random, and no name but slots and macros.
+    environment.globals.clear()
+    del environment.filters["random"]
+    for file in sorted(library.glob("*.j2")):
+        read_text(file)  # unlike Jinja, this names a file that is not UTF-8
+        try:
+            environment.globals[file.stem] = environment.get_template(file.name).module
+        except TemplateSyntaxError as error:
+            raise InputError(Problem(str(file), f"line {error.lineno}", str(error.message), "a Jinja template")) from None
+    environment.loader = None  # only library files may include other files
+    return environment
+
+
+def _load_split(environment: jinja2.Environment, folder: Path, problems: list[Problem]) -> list[Template]:
+    """Load the templates of a split, and append their faults to `problems`."""
+    check = validator("writers/template/slots")
+    templates = []
+    for name in sorted({file.stem for ending in ("j2", "yaml") for file in folder.glob(f"*.{ending}")}):
+        try:
+            templates.append(_load_template(environment, folder / f"{name}.j2", check))
+        except InputError as error:
+            problems.extend(error.problems)
+    return templates
+
+
+def _load_template(environment: jinja2.Environment, file: Path, check: Validator) -> Template:
+    """Load and check one template. Raises InputError."""
+    values = file.with_suffix(".yaml")
+    for path, other in ((file, values), (values, file)):
+        if not path.exists():
+            raise InputError(Problem(str(path), "", "no such file", f"the other half of {other.name}"))
+    slots, constraints = load_slots(values, check)
+    text = read_text(file)
+    try:
+        tree, compiled = environment.parse(text), environment.from_string(text)
+    except TemplateSyntaxError as error:
+        raise InputError(Problem(str(file), f"line {error.lineno}", str(error.message), "a Jinja template")) from None
+    problems = []
+    if sorted(compiled.blocks) != sorted(BLOCKS):
+        got = f"the blocks {', '.join(compiled.blocks) or 'none'}"
+        problems.append(Problem(str(file), "", got, f"exactly the blocks {', '.join(BLOCKS)}"))
+    # `find_undeclared_variables` folds constants in the tree that it is given, so it needs one that is not used afterwards.
+    used = meta.find_undeclared_variables(environment.parse(text)) - environment.globals.keys()
+    raise_any(problems + template_faults(tree, used, slots, file))
+    return Template(file, compiled, slots, constraints)
