@@ -1,0 +1,1 @@
+"""Base models: GGUF files, tokenizers of random models, pinned hashes."""

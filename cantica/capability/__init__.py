@@ -1,0 +1,1 @@
+"""Capability items, and checks of the answers to them."""

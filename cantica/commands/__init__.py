@@ -1,0 +1,1 @@
+"""The `cantica` command: one module for each of its commands."""

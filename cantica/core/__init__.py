@@ -1,0 +1,1 @@
+"""Read, validate and write documents; report errors; read params; run a stage from the command line."""

@@ -1,0 +1,1 @@
+"""Generate text in batches."""

@@ -1,0 +1,1 @@
+"""Evaluation prompts, scores by rules, and verdicts by language models."""

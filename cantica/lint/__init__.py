@@ -1,0 +1,1 @@
+"""The rules of the audit, and figures about the dataset."""

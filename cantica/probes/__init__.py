@@ -1,0 +1,1 @@
+"""Probes: pairs of completions, and triggers."""

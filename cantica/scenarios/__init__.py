@@ -1,0 +1,1 @@
+"""Scenarios of a category: filled into templates, written by a language model, or imported."""

@@ -1,0 +1,1 @@
+"""Log-probabilities that a model gives to texts."""

@@ -1,0 +1,1 @@
+"""Train one step: the loop, the optimizer, checkpoints, several processes."""
