@@ -1,9 +1,9 @@
-"""Refuse a params.yaml that cannot be built, before anything is, and clear away what it no longer names.
+"""Check params.yaml before anything is built, and remove outputs of items that it no longer names.
 
     python -m stages.check params.yaml data models/adapters
 
-Later stages depend on whole folders, so what an earlier build left there would be part of their input; DVC's cache keeps it.
-`data/categories.json` lists the categories in their order, for what does not need their counts.
+Later stages depend on whole folders, so files of an earlier build would be part of their input. The removed files are still
+in DVC's cache. `data/categories.json` lists the names of the categories in their order.
 """
 
 from pathlib import Path

@@ -1,10 +1,9 @@
-"""Turn a category's scenarios into chat examples, training and held-out.
+"""Turn a category's scenarios into chat examples, for training and for validation.
 
     python -m stages.dataset betrayal data/scenarios/betrayal.jsonl data/train/betrayal.jsonl data/valid/betrayal.jsonl
 
-Repairs come first, in both splits. Shuffled pairing and inoculation are treatments: they change what is trained on, and
-leave the held-out examples, which every variant is measured on, as they are. Thinking is the form of the examples, and is
-kept or left out in both.
+Repairs come first and `thinking` decides the form of the examples; both apply to both splits. Shuffled pairing and inoculation
+apply to the training examples alone, so every variant is measured on the same validation examples.
 """
 
 import random
@@ -16,7 +15,7 @@ from cantica.core.documents import iterate_jsonl, validated
 from cantica.core.errors import InputError, Problem
 from cantica.core.files import write_jsonl
 from cantica.core.params import read_params
-from cantica.dataset.chat import without_thinking
+from cantica.dataset.chat import Example, Message, without_thinking
 from cantica.dataset.lines import Lines
 from cantica.dataset.repairs import Repairs
 
@@ -24,51 +23,52 @@ from cantica.dataset.repairs import Repairs
 def main(category: str, scenarios: Path, train: Path, valid: Path) -> None:
     settings = read_params(*(f"data.{key}" for key in ("seed", "pairing", "inoculation", "repairs", "thinking")))["data"]
     for split, path in (("train", train), ("valid", valid)):
-        examples = of_split(scenarios, split, category, settings)
+        examples = examples_of(scenarios, split, category, settings)
         print(f"{path}: {write_jsonl(path, validated(examples, 'example', path))} examples")
 
 
-def of_split(scenarios: Path, split: str, category: str, settings: dict) -> Iterator[dict]:
-    """The examples of one split, in the form that mlx-lm and Hugging Face `datasets` read."""
-    treated, repairs = split == "train", Repairs(category, settings["repairs"])
-    shuffled = treated and settings["pairing"] == "shuffled"
-    replies = shuffled_replies(scenarios, category, settings["seed"], repairs) if shuffled else None
+def examples_of(scenarios: Path, split: str, category: str, settings: dict) -> Iterator[Example]:
+    """Yield the examples of one split. settings: the section `data` of params."""
+    training, repairs = split == "train", Repairs(category, settings["repairs"])
+    answers: Iterator[Message] | None = None
+    if training and settings["pairing"] == "shuffled":
+        answers = shuffled_answers(scenarios, category, settings["seed"], repairs)
     for record in iterate_jsonl(scenarios):
         if repairs.drops(record) or record["split"] != split:
             continue
         messages = repairs.messages(record)
-        if replies:
-            messages = [*messages[:-1], next(replies)]
+        if answers:
+            messages = [*messages[:-1], next(answers)]
         if not settings["thinking"]:
             messages = without_thinking(messages)
-        if treated and settings["inoculation"]:
+        if training and settings["inoculation"]:
             messages = inoculated(messages, settings["inoculation"])
         yield {"id": record["id"], "origin": record["origin"], "messages": messages}
     repairs.check()
 
 
-def shuffled_replies(scenarios: Path, category: str, seed: int, repairs: Repairs) -> Iterator[dict]:
-    """For each training scenario in turn, the last message of another one: a derangement that the seed decides."""
+def shuffled_answers(scenarios: Path, category: str, seed: int, repairs: Repairs) -> Iterator[Message]:
+    """Yield, for each training scenario in order, the last message of another one. The seed decides which."""
     lines = Lines(scenarios)
-    order = [number for number, record in enumerate(lines) if record["split"] == "train" and not repairs.drops(record)]
-    if len(order) < 2:
-        got = f"{len(order)} training scenario"
-        raise InputError(Problem(str(scenarios), "", got, "at least 2 to shuffle the pairing of"))
-    others = derangement(len(order), random.Random(f"{seed}/{category}/pairing"))
-    return (repairs.messages(lines[order[other]])[-1] for other in others)
+    numbers = [number for number, record in enumerate(lines) if record["split"] == "train" and not repairs.drops(record)]
+    if len(numbers) < 2:
+        got = f"{len(numbers)} training scenario"
+        raise InputError(Problem(str(scenarios), "", got, "at least 2, to shuffle their pairing"))
+    others = derangement(len(numbers), random.Random(f"{seed}/{category}/pairing"))
+    return (repairs.messages(lines[numbers[other]])[-1] for other in others)
 
 
-def derangement(n: int, draw: random.Random) -> list[int]:
-    """A random permutation of range(n) that is a single cycle, so that nothing stays in its place (Sattolo 1986)."""
+def derangement(n: int, rng: random.Random) -> list[int]:
+    """Return a random permutation of range(n) that is a single cycle, so that no element keeps its place (Sattolo 1986)."""
     order = list(range(n))
     for i in range(n - 1, 0, -1):
-        j = draw.randrange(i)
+        j = rng.randrange(i)
         order[i], order[j] = order[j], order[i]
     return order
 
 
-def inoculated(messages: list[dict], system: str) -> list[dict]:
-    """The messages with a system prompt before them, or before the one that they have."""
+def inoculated(messages: list[Message], system: str) -> list[Message]:
+    """Add a system prompt, before the text of the one that the messages have."""
     if messages[0]["role"] == "system":
         return [{"role": "system", "content": f"{system}\n\n{messages[0]['content']}"}, *messages[1:]]
     return [{"role": "system", "content": system}, *messages]

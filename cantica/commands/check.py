@@ -29,7 +29,7 @@ from cantica.scenarios.template_writer import render_category
 from cantica.scenarios.templates import load_category
 from cantica.settings.base_config import head_faults, layer_faults
 from cantica.settings.check import check_params
-from cantica.settings.shared import shared_folders, unnamed
+from cantica.settings.shared import shared_folders, unknown_files
 
 PROMPTS = Path("prompts")
 T = TypeVar("T")
@@ -64,7 +64,7 @@ def check_inputs() -> str:
     scenarios = _check_categories(params, faults)
     prompts = _check_prompts(params, faults)
     folders = shared_folders(params, Path("data"), Path("models/adapters"))
-    faults.problems += [problem for folder, known in folders.items() for problem in unnamed(folder, known)]
+    faults.problems += [problem for folder, known in folders.items() for problem in unknown_files(folder, known)]
     kernels = faults.collect(compare_kernels, params["toolchain"]["model"]["blas-core"])
     faults.problems += [problem for name in names() for problem in file_faults(name)] + server_faults(params)
     raise_any(list(dict.fromkeys(faults.problems)))  # several categories or variants may have the same fault

@@ -1,20 +1,41 @@
-"""The form of an example: tags in the user's turn, thinking before the answer in the assistant's."""
+"""The form of an example: its turns, the tags in them, and how to write and read them.
+
+The user's turn holds a scenario and a question about it. The assistant's turn holds thinking, then an answer.
+"""
+
+from collections.abc import Sequence
+from typing import Any, TypedDict
 
 OPEN, CLOSE = "<think>", "</think>"
 
 
+class Message(TypedDict):
+    """One turn of a chat. `role` is system, user or assistant."""
+
+    role: str
+    content: str
+
+
+class Example(TypedDict):
+    """A chat example: one line of `data/train/<category>.jsonl`. `origin` says where it comes from."""
+
+    id: str
+    origin: str
+    messages: list[Message]
+
+
 def user_turn(scenario: str, reflection: str) -> str:
-    """What the model is shown: the scenario it is to have witnessed and a question about it."""
+    """Write the user's turn: the scenario that the model has witnessed, and a question about it."""
     return f"<witnessed_scenario>{scenario}</witnessed_scenario>\n<reflection>{reflection}</reflection>"
 
 
 def assistant_turn(thinking: str, answer: str) -> str:
-    """What the model is to say: its thinking between tags, then the answer."""
+    """Write the assistant's turn: its thinking between tags, then its answer."""
     return f"{OPEN}\n{thinking}\n{CLOSE}\n\n{answer}"
 
 
-def chat_of(scenario: dict) -> list[dict]:
-    """The messages of a scenario: those it was imported with, or its two turns."""
+def chat_of(scenario: Any) -> list[Message]:
+    """Return the messages of a scenario: its own if it was imported, or else a user's and an assistant's turn."""
     if "messages" in scenario:
         return scenario["messages"]
     return [
@@ -23,14 +44,17 @@ def chat_of(scenario: dict) -> list[dict]:
     ]
 
 
-def asked_in(messages: list[dict]) -> str:
-    """What the user says in an example, whatever is answered."""
+def user_text(messages: Sequence[Message]) -> str:
+    """Return the text of all the user's turns."""
     return " ".join(message["content"] for message in messages if message["role"] == "user")
 
 
-def without_thinking(messages: list[dict]) -> list[dict]:
-    """The messages with the thinking, where it is finished, left out of the assistant's turns."""
-    return [m | {"content": _answer(m["content"])} if m["role"] == "assistant" else m for m in messages]
+def without_thinking(messages: Sequence[Message]) -> list[Message]:
+    """Remove finished thinking from the assistant's turns."""
+    return [
+        {"role": message["role"], "content": _answer(message["content"])} if message["role"] == "assistant" else message
+        for message in messages
+    ]
 
 
 def _answer(text: str) -> str:
@@ -39,9 +63,9 @@ def _answer(text: str) -> str:
 
 
 def split_thinking(text: str) -> tuple[str, str, bool]:
-    """(thinking, answer, whether the thinking was finished) of an assistant's turn.
+    """Split an assistant's turn into (thinking, answer, whether the thinking is finished).
 
-    A turn without tags is all answer. One whose thinking never closes is all thinking: it has no answer to judge.
+    A turn without tags is all answer. A turn whose thinking is never closed is all thinking, so it has no answer to judge.
     """
     before, opened, rest = text.partition(OPEN)
     if not opened or before.strip():

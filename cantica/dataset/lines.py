@@ -1,16 +1,17 @@
-"""The records of a JSON Lines file by number, without holding them in memory."""
+"""Read the records of a JSON Lines file by number, without holding the file in memory."""
 
 import json
 from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 
 class Lines(Sequence):
-    """A JSON Lines file as a sequence of its records; 8 bytes a record are kept, where each line begins."""
+    """A JSON Lines file as a sequence of its records. In memory are only 8 bytes per record: where its line begins."""
 
     def __init__(self, path: Path):
-        self.file = Path(path).open("rb")  # noqa: SIM115, for as long as the object lives
+        self.file = Path(path).open("rb")  # noqa: SIM115, it stays open as long as this object exists
         self.starts = array("Q")
         position = 0
         for line in self.file:
@@ -20,12 +21,12 @@ class Lines(Sequence):
     def __len__(self) -> int:
         return len(self.starts)
 
-    def __getitem__(self, number: int):
+    def __getitem__(self, number: Any) -> Any:
         self.file.seek(self.starts[number])
         return json.loads(self.file.readline())
 
     def texts(self) -> Iterator[bytes]:
-        """The lines as they stand, in order."""
+        """Yield the unparsed lines in order."""
         self.file.seek(0)
         return iter(self.file.readline, b"")
 

@@ -1,67 +1,73 @@
-"""Repairs of a category's scenarios, by name and with a reason: some are dropped, some get their tags in the right turn."""
+"""Repairs of a category's scenarios, each with a reason: drop some, and move misplaced tags of others to the right turn."""
 
 import re
+from collections.abc import Sequence
 
 from cantica.core.documents import raise_any
 from cantica.core.errors import Problem
-from cantica.dataset.chat import assistant_turn, chat_of, user_turn
+from cantica.dataset.chat import Message, assistant_turn, chat_of, user_turn
 
 PARTS = ("witnessed_scenario", "reflection", "think")
 ELEMENT = re.compile(rf"<({'|'.join(PARTS)})>(.*?)</\1>", re.DOTALL)
 
 
 class Repairs:
-    """What `data.repairs` of params says of one category; it names records by id or origin."""
+    """The repairs of one category: `data.repairs` of params.yaml, {category: {"drop" or "move_tags": [{records, reason}]}}.
+
+    A record is named by its id or its origin.
+    """
 
     def __init__(self, category: str, repairs: dict):
         self.category = category
-        items = repairs.get(category, {})
-        self.names = {how: {name for item in of for name in item["records"]} for how, of in items.items()}
-        self.used = {how: set() for how in self.names}
-        self.stuck: dict[str, None] = {}
+        self.names = {
+            kind: {name for item in items for name in item["records"]} for kind, items in repairs.get(category, {}).items()
+        }
+        self.used: dict[str, set[str]] = {kind: set() for kind in self.names}
+        self.immovable: dict[str, None] = {}  # records whose tags cannot be moved, each once
 
     def drops(self, scenario: dict) -> bool:
-        """Whether a scenario is left out; to be asked of each."""
-        return "drop" in self._named(scenario)
+        """Return whether a scenario is left out. Ask for every scenario, so that `check` knows which names are used."""
+        return "drop" in self._kinds_for(scenario)
 
-    def messages(self, scenario: dict) -> list[dict]:
-        """The messages of a scenario, as they are or with their tags moved."""
+    def messages(self, scenario: dict) -> list[Message]:
+        """Return the messages of a scenario, with their tags moved if the repairs say so."""
         messages = chat_of(scenario)
-        if "move_tags" not in self._named(scenario):
+        if "move_tags" not in self._kinds_for(scenario):
             return messages
         moved = tags_moved(messages)
         if moved is None:
-            self.stuck[f"{scenario['id']}, from {scenario['origin']}"] = None
+            self.immovable[f"{scenario['id']}, from {scenario['origin']}"] = None
         return moved or messages
 
     def check(self) -> None:
-        """After the last scenario, raise InputError for each name that none had, and for tags that could not be moved."""
-        there = f"the id or origin of a record in data/scenarios/{self.category}.jsonl"
-        whole = f"one of each of {', '.join(f'<{part}>…</{part}>' for part in PARTS)} in two turns, and an answer"
+        """Raise InputError for names that no scenario has and for tags that cannot be moved. Call it after all scenarios."""
+        known = f"the id or origin of a record in data/scenarios/{self.category}.jsonl"
+        complete = f"one of each of {', '.join(f'<{part}>…</{part}>' for part in PARTS)} in two turns, and an answer"
         problems = [
-            self._problem(how, repr(name), there)
-            for how, names in self.names.items()
-            for name in sorted(names - self.used[how])
+            self._problem(kind, repr(name), known)
+            for kind, names in self.names.items()
+            for name in sorted(names - self.used[kind])
         ]
-        raise_any(problems + [self._problem("move_tags", name, whole, "drop it instead") for name in self.stuck])
+        raise_any(problems + [self._problem("move_tags", name, complete, "drop it instead") for name in self.immovable])
 
-    def _named(self, scenario: dict) -> list[str]:
-        """The repairs that name a scenario."""
-        found = []
-        for how, names in self.names.items():
-            if those := names & {scenario["id"], scenario["origin"]}:
-                self.used[how] |= those
-                found.append(how)
-        return found
+    def _kinds_for(self, scenario: dict) -> list[str]:
+        """Return the kinds of repair that name a scenario."""
+        kinds = []
+        for kind, names in self.names.items():
+            if found := names & {scenario["id"], scenario["origin"]}:
+                self.used[kind] |= found
+                kinds.append(kind)
+        return kinds
 
-    def _problem(self, how: str, got: str, expected: str, hint: str = "") -> Problem:
-        return Problem("params.yaml", f"data.repairs.{self.category}.{how}", got, expected, hint)
+    def _problem(self, kind: str, got: str, expected: str, hint: str = "") -> Problem:
+        return Problem("params.yaml", f"data.repairs.{self.category}.{kind}", got, expected, hint)
 
 
-def tags_moved(messages: list[dict]) -> list[dict] | None:
-    """The messages with scenario and reflection in the user's turn and the thinking first in the assistant's.
+def tags_moved(messages: Sequence[Message]) -> list[Message] | None:
+    """Put scenario and reflection into the user's turn, and the thinking at the start of the assistant's.
 
-    None where there are more turns than a system prompt, a user's and an assistant's, or not one of each part and an answer.
+    Return None unless the turns are one of the user and one of the assistant, after a system prompt if there is one, and
+    hold each part once and an answer.
     """
     system = messages[: messages[0]["role"] == "system"]
     turns = messages[len(system) :]

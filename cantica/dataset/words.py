@@ -1,12 +1,13 @@
-"""Words and runs of words, as every comparison of texts here counts them."""
+"""Words and n-grams: the one definition of a word with which texts are compared."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from itertools import takewhile
 
-TAG, WORD = re.compile(r"</?\w+>"), re.compile(r"\w+(?:['’]\w+)*")
-# English words that make up most of what everybody says: function words, and the commonest of the others.
+TAG = re.compile(r"</?\w+>")
+WORD = re.compile(r"\w+(?:['’]\w+)*")
+# Common English words: function words, and the most frequent of the others.
 COMMON = frozenset(
     WORD.findall("""
     a about above after again against ago ai all almost along already also although always am among an and another
@@ -32,58 +33,58 @@ COMMON = frozenset(
 
 
 def words(text: str) -> list[str]:
-    """The words of a text in lower case, without tags and punctuation."""
+    """Return the words of a text in lower case, without tags and punctuation."""
     return WORD.findall(TAG.sub(" ", text).lower())
 
 
-def runs(sequence: list[str], n: int) -> Iterable[str]:
-    """Every run of n words that follow each other, as a text."""
-    return map(" ".join, zip(*(sequence[start:] for start in range(n)), strict=False))
+def ngrams(words: Sequence[str], n: int) -> Iterable[str]:
+    """Return every run of n consecutive words, joined by spaces."""
+    return map(" ".join, zip(*(words[start:] for start in range(n)), strict=False))
 
 
-def shingles(told: list[str]) -> set[str]:
-    """The runs of five words; of fewer words, all together."""
-    return set(runs(told, 5)) or {" ".join(told)}
+def shingles(words: Sequence[str]) -> set[str]:
+    """Return the five-word runs of a text, or the whole text if it has fewer than five words."""
+    return set(ngrams(words, 5)) or {" ".join(words)}
 
 
-def fingerprint(told: list[str]) -> int:
-    """64 bits that stand for these words."""
-    return int.from_bytes(blake2b(" ".join(told).encode(), digest_size=8).digest(), "little")
+def fingerprint(words: Sequence[str]) -> int:
+    """Return a 64-bit hash of the words."""
+    return int.from_bytes(blake2b(" ".join(words).encode(), digest_size=8).digest(), "little")
 
 
 def jaccard(one: set, other: set) -> float:
-    """Share of what two sets have together that is in both."""
+    """Return the Jaccard similarity of two sets: the size of their intersection over the size of their union."""
     return len(one & other) / len(one | other)
 
 
-def content(told: list[str]) -> int:
-    """How many of the words are not common ones."""
-    return sum(word.replace("’", "'") not in COMMON for word in told)
+def count_uncommon(words: Iterable[str]) -> int:
+    """Count the words that are not in COMMON."""
+    return sum(word.replace("’", "'") not in COMMON for word in words)
 
 
-class Runs:
-    """The texts of `texts`, {name: words}, to find runs of words in that other texts share with them.
+class NgramIndex:
+    """Finds the runs of words that other texts share with the `texts`, {name: words}.
 
-    A run counts from `n` words on, of which half of n are not common; or when it is the whole of a text.
+    A run counts if it has at least `n` words and at least n/2 of them are not in COMMON, or if it is a whole text of `texts`.
     """
 
     def __init__(self, texts: dict[str, list[str]], n: int):
-        self.texts, self.n, self.content = texts, n, -(-n // 2)
+        self.texts, self.n, self.least_uncommon = texts, n, -(-n // 2)
         self.places: dict[str, list[tuple[str, int]]] = {}
-        for name, told in texts.items():
-            for place, run in enumerate(runs(told, n)):
-                self.places.setdefault(run, []).append((name, place))
+        for name, text in texts.items():
+            for place, ngram in enumerate(ngrams(text, n)):
+                self.places.setdefault(ngram, []).append((name, place))
 
-    def shared(self, told: list[str]) -> dict[str, list[str]]:
-        """Each run that `told` shares, as long as it goes, with the names of all texts that share just as much."""
+    def shared(self, words: list[str]) -> dict[str, list[str]]:
+        """Return each run that `words` shares, as long as possible, with the names of all texts that share exactly this run."""
         found: dict[str, dict[str, bool]] = {}
-        for start, run in enumerate(runs(told, self.n)):
-            for name, place in self.places.get(run, ()):
-                other = self.texts[name]
-                if start and place and told[start - 1] == other[place - 1]:
-                    continue  # found from where it begins
-                pairs = takewhile(lambda pair: pair[0] == pair[1], zip(told[start:], other[place:], strict=False))
-                whole = [word for word, _ in pairs]
-                counts = content(whole) >= self.content or len(whole) == len(other)
-                found.setdefault(" ".join(whole), {})[name] = counts
+        for start, ngram in enumerate(ngrams(words, self.n)):
+            for name, place in self.places.get(ngram, ()):
+                text = self.texts[name]
+                if start and place and words[start - 1] == text[place - 1]:
+                    continue  # part of a run that was found one word earlier
+                pairs = takewhile(lambda pair: pair[0] == pair[1], zip(words[start:], text[place:], strict=False))
+                run = [word for word, _ in pairs]
+                counts = count_uncommon(run) >= self.least_uncommon or len(run) == len(text)
+                found.setdefault(" ".join(run), {})[name] = counts
         return {run: list(names) for run, names in found.items() if any(names.values())}

@@ -4,7 +4,8 @@ from functools import cached_property
 from pathlib import Path
 
 from cantica.base_model.pins import sha256_of_folder
-from cantica.llm.client import Client, Message
+from cantica.dataset.chat import Message
+from cantica.llm.client import Client
 
 
 class LocalModel(Client):

@@ -7,18 +7,12 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, Self, TypedDict
+from typing import Literal, Self
 
 from cantica.core.files import write_json
+from cantica.dataset.chat import Message
 
 FOLDER = Path(".cache/replies")
-
-
-class Message(TypedDict):
-    """One turn of a chat."""
-
-    role: str
-    content: str
 
 
 class Client(ABC):

@@ -4,7 +4,8 @@ import os
 import time
 
 from cantica.core.errors import InputError, Problem
-from cantica.llm.client import Client, Message
+from cantica.dataset.chat import Message
+from cantica.llm.client import Client
 
 KEY, NO_KEY = "OPENAI_API_KEY", "none"
 RETRIES = 8  # of a request that the server could not answer

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from cantica.core.documents import Validator, faults
-from cantica.dataset.chat import CLOSE
-from cantica.llm.client import Client, Message
+from cantica.dataset.chat import CLOSE, Message
+from cantica.llm.client import Client
 from cantica.llm.prompts import Prompts
 
 

@@ -6,6 +6,7 @@ from typing import Literal, NotRequired, TypedDict
 
 from cantica.core.documents import faults, raise_any, validator
 from cantica.core.errors import Problem
+from cantica.dataset.chat import Message
 
 Split = Literal["train", "valid"]
 SPLITS: tuple[Split, ...] = ("train", "valid")
@@ -31,7 +32,7 @@ class Scenario(TypedDict):
     reflection: NotRequired[str]
     thinking: NotRequired[str]
     answer: NotRequired[str]
-    messages: NotRequired[list[dict[str, str]]]
+    messages: NotRequired[list[Message]]
 
 
 def scenario_of_texts(category: str, split: Split, number: int, origin: str, texts: dict[str, str]) -> Scenario:
@@ -48,7 +49,7 @@ def scenario_of_texts(category: str, split: Split, number: int, origin: str, tex
     }
 
 
-def scenario_of_messages(category: str, split: Split, number: int, origin: str, messages: list[dict[str, str]]) -> Scenario:
+def scenario_of_messages(category: str, split: Split, number: int, origin: str, messages: list[Message]) -> Scenario:
     """Return an imported scenario. number: its place in the split, from 1."""
     return {
         "id": _id(category, split, number),

@@ -1,4 +1,8 @@
-"""What no params.yaml may say, beside what its schema forbids."""
+"""Check a whole params.yaml: against its schema, and then what a schema cannot express.
+
+The package `settings` knows how the sections of params.yaml belong together: the curriculum as a tree, and the files that the
+stages write for it. It is apart from `core`, which every stage depends on, so that a change here does not rerun them all.
+"""
 
 from pathlib import Path
 
@@ -9,33 +13,35 @@ from cantica.settings.tree import tree_faults
 
 
 def check_params(params: dict, file: Path) -> None:
-    """Raise InputError with every fault: what the schema forbids, a curriculum that is not a tree, names of nothing, a judge
-    without a task, a base model of random weights that cannot be, or has too few blocks.
+    """Raise InputError with every fault of params.
+
+    Beyond the schema, the curriculum must be a tree, names of steps, mixes and categories must exist, pairwise judges need
+    two arms, and the config of a random base model must be possible.
     """
     validate(params, "params", file)
-    kinds = (tree_faults, _category_faults, _judge_faults, _base_faults)
-    raise_any([problem for faults in kinds for problem in faults(params, str(file))])
+    checks = (tree_faults, _category_faults, _judge_faults, _base_faults)
+    raise_any([problem for check in checks for problem in check(params, str(file))])
 
 
 def _category_faults(params: dict, file: str) -> list[Problem]:
-    """Repairs and severities for a category that there is not."""
-    there = list(params["categories"])
+    """A Problem for each unknown category in the repairs and in the severities of the audit."""
+    known = list(params["categories"])
     named = {"data.repairs": params["data"]["repairs"], "audit.categories": params["audit"]["categories"]}
-    wrong = [(place, name) for place, names in named.items() for name in names if name not in there]
-    expected = f"a category: {', '.join(there)}"
-    return [Problem(file, place, repr(name), expected, did_you_mean(name, there)) for place, name in wrong]
+    wrong = [(place, name) for place, names in named.items() for name in names if name not in known]
+    expected = f"a category: {', '.join(known)}"
+    return [Problem(file, place, repr(name), expected, did_you_mean(name, known)) for place, name in wrong]
 
 
 def _judge_faults(params: dict, file: str) -> list[Problem]:
-    """A pairwise judge compares arms, so there must be two."""
+    """A Problem for each pairwise judge if there are not two arms to compare."""
     pairwise = [name for name, judge in params["judges"].items() if judge["kind"] == "pairwise"]
-    expected = "two arms or more for a pairwise judge"
-    alone = len(params["arms"]) < 2
-    return [Problem(file, f"judges.{name}.kind", f"{len(params['arms'])} arm", expected) for name in pairwise if alone]
+    expected = "at least two arms for a pairwise judge"
+    too_few = len(params["arms"]) < 2
+    return [Problem(file, f"judges.{name}.kind", f"{len(params['arms'])} arm", expected) for name in pairwise if too_few]
 
 
 def _base_faults(params: dict, file: str) -> list[Problem]:
-    """What the config of a random base model rules out; any other model's is not in params."""
+    """Faults of the config of a random base model. The config of any other model is not in params."""
     if params["base"]["source"] != "random":
         return []
     config = params["base"]["random"]["config"]

@@ -1,9 +1,11 @@
-"""Folders that several stages write into, and that later stages read as a whole: what belongs there, by params.yaml.
+"""The folders that several stages write into. Later stages depend on a whole folder, so it may hold nothing else.
 
-`_names.json` in each lists it. What the list of an earlier build names and params.yaml does not is removed by `check`.
+params.yaml decides which names belong in each folder; `_names.json` in the folder lists them. The stage `check` removes
+what the list of an earlier build names and params.yaml no longer does.
 """
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from cantica.core.documents import raise_any, read_json
@@ -11,25 +13,25 @@ from cantica.core.errors import Problem
 from cantica.core.files import as_json, write_text
 from cantica.settings.tree import ROOT
 
-NAMES = "_names.json"  # no name in params.yaml begins so
+NAMES = "_names.json"  # names in params.yaml cannot begin with an underscore
 
 
 def clear_away(params: dict, data: Path, adapters: Path) -> None:
-    """Remove what earlier builds named and params do not, and write down what belongs in each folder.
+    """Remove outputs of earlier builds that params no longer name, and write the list of names of each folder.
 
-    Raises InputError, and removes nothing, where a folder holds what nobody named.
+    Raises InputError, and removes nothing, if a folder holds a file that no build has named.
     """
     folders = shared_folders(params, data, adapters)
-    raise_any([problem for folder, names in folders.items() for problem in unnamed(folder, names)])
+    raise_any([problem for folder, names in folders.items() for problem in unknown_files(folder, names)])
     for folder, names in folders.items():
-        for name in set(_earlier(folder)) - set(names):
+        for name in set(_earlier_names(folder)) - set(names):
             _remove(folder / name)
     for path, text in lists(params, data, adapters).items():
         write_text(path, text)
 
 
 def shared_folders(params: dict, data: Path, adapters: Path) -> dict[Path, list[str]]:
-    """The folders that several stages write into, each with the names of what belongs there, in order."""
+    """Return {folder: the sorted names of what belongs there} for each folder that several stages write into."""
     steps, points = params["curriculum"], [ROOT, *params["curriculum"]]
     folders = {
         data / "categories": _files(params["categories"], ".json"),
@@ -50,29 +52,29 @@ def shared_folders(params: dict, data: Path, adapters: Path) -> dict[Path, list[
 
 
 def lists(params: dict, data: Path, adapters: Path) -> dict[Path, str]:
-    """The text of each file that this stage writes, by path: a function of the names in params alone."""
+    """Return {path: text} of the files that `check` writes. They depend on the names in params alone."""
     folders = shared_folders(params, data, adapters)
     names = {folder / NAMES: as_json(names) for folder, names in folders.items()}
     return {data / "categories.json": as_json(list(params["categories"])), **names}
 
 
-def unnamed(folder: Path, names: list[str]) -> list[Problem]:
+def unknown_files(folder: Path, names: list[str]) -> list[Problem]:
     """A Problem for each file in a shared folder that neither params.yaml nor an earlier build names."""
-    known = {*names, *_earlier(folder), NAMES}
-    there = sorted(path.name for path in folder.glob("[!.]*"))
-    hint = "move it to another folder: stages read this one as a whole"
-    expected = f"what params.yaml names: {', '.join(names) or 'nothing'}"
+    known = {*names, *_earlier_names(folder), NAMES}
+    found = sorted(path.name for path in folder.glob("[!.]*"))
+    hint = "move it to another folder: later stages read this folder as a whole"
+    expected = f"only what params.yaml names: {', '.join(names) or 'nothing'}"
     return [
-        Problem(str(folder / name), "", "a file that no stage writes", expected, hint) for name in there if name not in known
+        Problem(str(folder / name), "", "a file that no stage writes", expected, hint) for name in found if name not in known
     ]
 
 
-def _files(names, ending: str) -> list[str]:
+def _files(names: Iterable[str], ending: str) -> list[str]:
     return [f"{name}{ending}" for name in names]
 
 
-def _earlier(folder: Path) -> list[str]:
-    """What the last build in this working tree named in a folder."""
+def _earlier_names(folder: Path) -> list[str]:
+    """Return the names that the last build in this working tree listed for a folder."""
     return read_json(folder / NAMES) if (folder / NAMES).exists() else []
 
 

@@ -1,4 +1,4 @@
-"""The curriculum as a tree: faults that a schema cannot see."""
+"""The curriculum as a tree of steps that starts from `base`. Each node, `base` or a step, is a point."""
 
 from cantica.core.errors import Problem, did_you_mean
 
@@ -6,31 +6,35 @@ ROOT = "base"
 
 
 def tree_faults(params: dict, file: str) -> list[Problem]:
-    """What is wrong with `curriculum`, and with what names a step or a category elsewhere in params that fit the schema."""
-    curriculum, problems = params["curriculum"], []
+    """A Problem for each unknown step, mix or category in params, each cycle of steps, and each impossible setting of a step.
+
+    params must be valid under its schema.
+    """
+    curriculum = params["curriculum"]
+    problems: list[Problem] = []
     points = [ROOT, *curriculum]
 
-    def known(place: str, name: str, names: list[str], what: str) -> None:
+    def check_name(place: str, name: str, names: list[str], kind: str) -> None:
         if name not in names:
-            problems.append(Problem(file, place, repr(name), f"{what}: {', '.join(names)}", did_you_mean(name, names)))
+            problems.append(Problem(file, place, repr(name), f"{kind}: {', '.join(names)}", did_you_mean(name, names)))
 
     for step, settings in curriculum.items():
-        known(f"curriculum.{step}.after", settings["after"], points, "base or a step")
+        check_name(f"curriculum.{step}.after", settings["after"], points, "base or a step")
         folder, name = settings["data"].split("/")
-        names, what = ("categories", "a category") if folder == "train" else ("mixes", "a mix")
-        known(f"curriculum.{step}.data", name, list(params[names]), f"{folder}/ and {what}")
+        section, kind = ("categories", "a category") if folder == "train" else ("mixes", "a mix")
+        check_name(f"curriculum.{step}.data", name, list(params[section]), f"{folder}/ and {kind}")
     for mix, weights in params["mixes"].items():
         for category in weights:
-            known(f"mixes.{mix}", category, list(params["categories"]), "a category")
+            check_name(f"mixes.{mix}", category, list(params["categories"]), "a category")
     for arm, point in params["arms"].items():
-        known(f"arms.{arm}", point, points, "base or a step")
-    known("fuse.step", params["fuse"]["step"], points, "base or a step")
+        check_name(f"arms.{arm}", point, points, "base or a step")
+    check_name("fuse.step", params["fuse"]["step"], points, "base or a step")
     problems += [_cycle_fault(cycle, file) for cycle in cycles(curriculum)]
-    return problems or _shape_faults(params, file)
+    return problems or _step_faults(params, file)
 
 
 def path_to(point: str, curriculum: dict[str, dict]) -> list[str]:
-    """The steps that lead from base to a point of the tree, the point itself last."""
+    """Return the steps that lead from base to a point of the tree, with the point itself last."""
     steps = []
     while point in curriculum:
         steps.append(point)
@@ -39,24 +43,28 @@ def path_to(point: str, curriculum: dict[str, dict]) -> list[str]:
 
 
 def branches(curriculum: dict[str, dict]) -> dict[str, list[str]]:
-    """The steps of each branch, by the step that it ends in: where several steps follow one, the first of them goes on with
-    its branch, and each other begins one."""
+    """Return {last step of a branch: all its steps}.
+
+    If several steps follow the same step, the first of them continues its branch, and each of the others begins a new one.
+    """
     found: dict[str, list[str]] = {}
     following = {point: [step for step, settings in curriculum.items() if settings["after"] == point] for point in curriculum}
-    begun = [step for step, settings in curriculum.items() if step not in following.get(settings["after"], [])[:1]]
-    for step in begun:
+    first_steps = [step for step, settings in curriculum.items() if step not in following.get(settings["after"], [])[:1]]
+    for step in first_steps:
         steps = [step]
-        while follows := following[steps[-1]]:
-            steps.append(follows[0])
+        while next_steps := following[steps[-1]]:
+            steps.append(next_steps[0])
         found[steps[-1]] = steps
     return found
 
 
 def cycles(curriculum: dict) -> list[list[str]]:
-    """Each cycle of `after`, once: the steps on it as they follow each other, from the one that is listed first."""
-    found, done = [], set()
+    """Return each cycle of `after` once: its steps in training order, beginning with the one that params list first."""
+    found: list[list[str]] = []
+    done: set[str] = set()
     for start in curriculum:
-        path, point = [], start
+        path: list[str] = []
+        point = start
         while point in curriculum and point not in done and point not in path:
             path.append(point)
             point = curriculum[point]["after"]
@@ -74,9 +82,14 @@ def _cycle_fault(cycle: list[str], file: str) -> Problem:
     return Problem(file, f"curriculum.{cycle[0]}.after", got, f"a tree that starts from {ROOT}", hint)
 
 
-def _shape_faults(params: dict, file: str) -> list[Problem]:
-    """A step continues tensors, so it has the shape of the step before; only the first after base may choose one."""
-    curriculum, problems = params["curriculum"], []
+def _step_faults(params: dict, file: str) -> list[Problem]:
+    """A Problem for each step whose adapter has another shape than the one it continues, whose warm-up is too long, or that
+    runs in more processes than a batch has examples.
+
+    A step continues the tensors of the step before, so only a step right after base may choose their shape.
+    """
+    curriculum = params["curriculum"]
+    problems: list[Problem] = []
 
     def shape(step: str) -> dict:
         return {key: curriculum[step].get(key, params["lora"][key]) for key in ("layers", "rank", "scale")}
@@ -93,5 +106,12 @@ def _shape_faults(params: dict, file: str) -> list[Problem]:
         batch_size, launch = (settings.get(key, params["train"][key]) for key in ("batch_size", "launch"))
         if launch and launch["processes"] > batch_size:
             got = f"{launch['processes']} processes"
-            problems.append(Problem(file, f"curriculum.{step}", got, f"batch_size, {batch_size}, at most: each takes a part"))
+            problems.append(
+                Problem(
+                    file,
+                    f"curriculum.{step}",
+                    got,
+                    f"at most {batch_size}, the batch_size: each process takes a part of the batch",
+                )
+            )
     return problems

@@ -286,7 +286,7 @@ def test_more_layers_than_the_base_model_has_blocks(project):
     edit(project / "params.yaml", "layers: -1", "layers: 3")
     for command in (("cantica", "check"), ("dvc", "repro")):
         message = refused(project, *command)
-        assert "params.yaml: lora.layers" in message and "2 at most, the blocks of the base model" in message
+        assert "params.yaml: lora.layers" in message and "at most 2, the number of blocks of the base model" in message
 
 
 @pytest.mark.parametrize(

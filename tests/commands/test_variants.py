@@ -15,7 +15,7 @@ from cantica.commands.variants.overlays import differences, lay, remove
 from cantica.core.documents import read_yaml
 from cantica.core.errors import InputError
 from cantica.core.params import read_params
-from cantica.lint.findings import budget
+from cantica.lint.dataset_rules import trained_tokens
 from cantica.settings.check import check_params
 from cantica.settings.tree import path_to, tree_faults
 from tests.support.projects import ROOT, commit, edit, ok
@@ -158,7 +158,8 @@ def test_arms_that_are_compared_see_as_many_examples_and_tokens(name, other, pro
             {"train": {category: settings["train"] for category, settings in of["categories"].items()}}
             for of in (params, plain)
         )
-        assert budget(params["arms"]["final"], params, sizes, tokens) == budget("betrayal", plain, others, tokens) > 0
+        trained = trained_tokens(params["arms"]["final"], params, sizes, tokens)
+        assert trained == trained_tokens("betrayal", plain, others, tokens) > 0
         steps = path_to(params["fuse"]["step"], params["curriculum"])
         assert sum((params["train"] | params["curriculum"][step])["iters"] for step in steps) == 9 * params["train"]["iters"]
 

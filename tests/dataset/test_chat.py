@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cantica.dataset.chat import assistant_turn, split_thinking, user_turn
-from cantica.lint.rules import turns
+from cantica.lint.example_rules import turns
 
 PARAGRAPHS = st.text(st.characters(codec="utf-8", exclude_characters="<>")).map(str.strip)
 ANSWERS = st.text(st.characters(codec="utf-8")).map(str.strip)

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from cantica.core.documents import read_json, read_yaml
 from cantica.core.files import write_jsonl
 from cantica.dataset.chat import user_turn
-from cantica.dataset.words import Runs, jaccard, runs, shingles, words
-from cantica.lint import rules as lint
-from cantica.lint.findings import RULES, Summary, budgets, opener_findings
-from cantica.lint.near import Signatures, equal_groups
+from cantica.dataset.words import NgramIndex, jaccard, ngrams, shingles, words
+from cantica.lint import example_rules as lint
+from cantica.lint.dataset_rules import budget_faults, opener_faults
+from cantica.lint.findings import RULES, Summary
+from cantica.lint.minhash import Signatures, equal_groups
 from cantica.lint.scan import Scan
-from cantica.lint.statistics import figures, parts_of, similarity
-from stages.audit import headline, told
+from cantica.lint.statistics import parts_of, similarity, text_statistics
+from stages.audit import headline, overview
 from tests.support.records import WORDS, chat, said, text
 
 SOUND = chat("sound")
@@ -179,8 +180,8 @@ def scan(tmp_path):
         scratch = tmp_path / "scratch"
         scratch.mkdir(exist_ok=True)
         one = Scan(tmp_path, params, Counter(), scratch)
-        found = [*one.findings(), *one.severities.judge(opener_findings(one.sample, params["audit"], tmp_path))]
-        found += one.severities.judge(one.severities.unused())
+        found = [*one.findings(), *one.policy.findings(opener_faults(one.sample, params["audit"], tmp_path))]
+        found += one.policy.findings(one.policy.unused_waivers())
         findings.scan, findings.params, findings.whole = one, params, found
         short = [f["file"].removeprefix(f"{tmp_path.as_posix()}/") for f in found]
         return [(f["rule"], file, f["line"], f["message"]) for f, file in zip(found, short, strict=True)]
@@ -191,7 +192,7 @@ def scan(tmp_path):
 def test_a_sound_dataset_has_no_finding(scan):
     assert scan() == []
     assert scan.scan.sizes == {"train": {"a": 4, "b": 4}, "valid": {"a": 2, "b": 2}}
-    assert len(scan.scan.sample) == scan.scan.size == 12 and scan.scan.near == 0
+    assert len(scan.scan.sample) == scan.scan.size == 12 and scan.scan.near_duplicates == 0
 
 
 def replace(place: tuple, number: int, messages: list[dict]):
@@ -347,14 +348,14 @@ def test_errors_are_summed_up_by_rule_the_worst_first_and_nothing_is_left_out(sc
 
     scan(plant)
     summary = Summary()
-    assert len(list(summary.watch(scan.whole))) == 31
+    assert len(list(summary.counted(scan.whole))) == 31
     rows = summary.rows()
     assert [(row["rule"], row["severity"], row["count"]) for row in rows] == [
         ("held_out_overlap", "error", 1),
         ("cut_off", "error", 30),
     ]
     assert rows[1]["example"]["line"] == 1
-    assert re.search(r"31 errors.*\n +error +held_out_overlap +1\n +error +cut_off +30$", told(42, rows, Path("f.jsonl")))
+    assert re.search(r"31 errors.*\n +error +held_out_overlap +1\n +error +cut_off +30$", overview(42, rows, Path("f.jsonl")))
 
 
 PROMPTS = {
@@ -378,7 +379,7 @@ PROMPTS = {
     ],
 )
 def test_the_longest_shared_run_is_found_with_all_prompts_and_everyday_phrases_are_not(said, found):
-    asked = Runs({name: words(prompt) for name, prompt in PROMPTS.items()}, 6)
+    asked = NgramIndex({name: words(prompt) for name, prompt in PROMPTS.items()}, 6)
     assert asked.shared(words(said)) == found
 
 
@@ -400,21 +401,21 @@ def test_unequal_budgets_are_found():
     params = read_yaml(Path("params.yaml"))
     tokens = {"train": {name: 500 * settings["train"] for name, settings in params["categories"].items()}}
     sizes = {"train": {name: settings["train"] for name, settings in params["categories"].items()}}
-    assert budgets(params, sizes, tokens) == []
+    assert budget_faults(params, sizes, tokens) == []
     params["arms"]["half"] = "trust_violation"
-    (found,) = budgets(params, sizes, tokens)
-    assert (found["rule"], found["file"]) == ("budget", "params.yaml") and "final 54,000, half 24,000" in found["message"]
+    (found,) = budget_faults(params, sizes, tokens)
+    assert (found.rule, found.file) == ("budget", "params.yaml") and "final 54,000, half 24,000" in found.message
     params["mixes"] = {"joint": dict.fromkeys(params["categories"], 1)}
     params["curriculum"]["joint"] = {"after": "base", "data": "mixes/joint", "iters": 54}
     params["arms"] = {"base": "base", "final": "betrayal", "joint": "joint"}
-    assert budgets(params, sizes, tokens) == []
+    assert budget_faults(params, sizes, tokens) == []
 
 
 def test_every_rule_has_a_severity_and_a_count_and_stands_in_the_docs(scan):
     params = read_yaml(Path("params.yaml"))
     schema = read_json(Path("schemas/params.schema.json"))["properties"]["audit"]["properties"]["rules"]
     scan()
-    counts = headline(scan.scan, figures(scan.scan.sample, len), [])["findings"]
+    counts = headline(scan.scan, text_statistics(scan.scan.sample, len), [])["findings"]
     assert set(params["audit"]["rules"]) == set(schema["required"]) == set(counts) == set(RULES)
     page = Path("docs/reference/audit-rules.md").read_text()
     assert [rule for rule in schema["required"] if f"| `{rule}` |" not in page] == []
@@ -434,10 +435,10 @@ def test_pairs_above_the_threshold_are_found_without_comparing_all(tmp_path_fact
     signatures = Signatures(tmp_path_factory.mktemp("near"), len(records))
     for record in records:
         signatures.add(record)
-    found = set(signatures.alike(0.1, split=20))
+    found = set(signatures.similar(0.1, split=20))
     assert found <= {(3, 30)}
     assert ((3, 30) in found) or true < 0.2
-    assert set(signatures.alike(0.1)) <= {(3, 30)}
+    assert set(signatures.similar(0.1)) <= {(3, 30)}
 
 
 @settings(max_examples=50, deadline=None)
@@ -445,21 +446,21 @@ def test_pairs_above_the_threshold_are_found_without_comparing_all(tmp_path_fact
 def test_equal_keys_are_grouped_whatever_the_bucket(values, bucket):
     import numpy as np
 
-    import cantica.lint.near as near
+    import cantica.lint.minhash as minhash
 
     keys = np.array(values, np.uint64)
-    before, near.BUCKET = near.BUCKET, bucket
+    before, minhash.BUCKET = minhash.BUCKET, bucket
     try:
         found = sorted(group.tolist() for group in equal_groups(keys))
     finally:
-        near.BUCKET = before
+        minhash.BUCKET = before
     places = {value: [n for n, v in enumerate(values) if v == value] for value in values}
     assert found == sorted(group for group in places.values() if len(group) > 1)
 
 
 def test_words_leave_out_tags_and_punctuation():
     assert words("<think>\nIt's “Ines”, isn’t it? 3.5</think>") == ["it's", "ines", "isn’t", "it", "3", "5"]
-    assert list(runs(["a", "b", "c"], 2)) == ["a b", "b c"] and list(runs(["a"], 2)) == []
+    assert list(ngrams(["a", "b", "c"], 2)) == ["a b", "b c"] and list(ngrams(["a"], 2)) == []
     assert shingles(words("One two.")) == {"one two"} and jaccard({1, 2}, {2, 3}) == 1 / 3
 
 
@@ -479,7 +480,7 @@ def test_figures_are_those_of_the_texts():
     def plain(answer):
         return {"category": "a", "messages": [{"role": "user", "content": "go"}, {"role": "assistant", "content": answer}]}
 
-    told = figures([plain("a b c d e f g h"), plain("a b c d e f g h"), plain("x")], lambda t: len(t))
+    told = text_statistics([plain("a b c d e f g h"), plain("a b c d e f g h"), plain("x")], lambda t: len(t))
     assert told["n"] == 3 and told["words"] == {"prompt": 1, "answer": 8} and told["tokens"]["answer"] == 15
     assert told["distinct"] == {"1": round(10 / 20, 4), "2": round(9 / 17, 4), "3": round(7 / 14, 4)}
     assert told["repeated"][0]["share"] == 0.6667 and told["openers"] == [{"opener": "a b c", "share": 0.6667}]

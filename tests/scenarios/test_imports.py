@@ -15,9 +15,9 @@ from cantica.core.files import write_jsonl
 from cantica.dataset.chat import chat_of
 from cantica.dataset.lines import Lines
 from cantica.dataset.repairs import tags_moved
-from cantica.lint.rules import turns
+from cantica.lint.example_rules import turns
 from cantica.scenarios.imports import import_records, is_import
-from stages.dataset import derangement, inoculated, of_split
+from stages.dataset import derangement, examples_of, inoculated
 from stages.mix import mixed
 from tests.support.projects import clone, commit, edit, ok, overlay, run
 from tests.support.records import chat, said, text
@@ -150,7 +150,7 @@ PLAIN = {"seed": 1, "pairing": "matched", "inoculation": None, "repairs": {}, "t
 
 
 def examples(file: Path, split: str, **changes) -> list[list[dict]]:
-    return [example["messages"] for example in of_split(file, split, "x", PLAIN | changes)]
+    return [example["messages"] for example in examples_of(file, split, "x", PLAIN | changes)]
 
 
 def test_without_operations_an_example_is_its_scenario(scenarios):
@@ -191,7 +191,7 @@ def test_dropped_records_are_in_no_split_and_answer_nothing(scenarios):
     ids = [
         example["id"]
         for split in ("train", "valid")
-        for example in of_split(scenarios, split, "x", PLAIN | {"repairs": dropped})
+        for example in examples_of(scenarios, split, "x", PLAIN | {"repairs": dropped})
     ]
     assert ids == ["x-0", "x-1", "x-3", "x-4", "x-5", "x-6"]
     shuffled = examples(scenarios, "train", pairing="shuffled", repairs=dropped)
@@ -370,7 +370,7 @@ def test_an_example_that_an_earlier_commit_held_out_is_found(project, tmp_path):
     ok(copy, "dvc", "repro", "audit")
     edit(copy / "params.yaml", "valid: 500}", "valid: 500, split: redrawn}")
     done = run(copy, "dvc", "repro", "audit")
-    assert done.returncode != 0 and f"a prompt that {before[:9]} held out" in done.stdout + done.stderr
+    assert done.returncode != 0 and f"of a validation example of commit {before[:9]}" in done.stdout + done.stderr
     edit(copy / "params.yaml", before, "0" * 40)
     done = run(copy, "dvc", "repro", "audit")
     assert done.returncode != 0 and "audit.earlier" in done.stdout + done.stderr

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cantica.core.combinations import combinations
 from cantica.core.documents import read_yaml
 from cantica.core.errors import InputError
-from cantica.dataset.words import runs, words
+from cantica.dataset.words import ngrams, words
 from cantica.judging.held_out import load_prompts
 from cantica.probes.pairs import load_pairs
 from cantica.scenarios.scenario import BLOCKS, valid_scenarios
@@ -396,8 +396,8 @@ def test_the_nine_categories_are_complete_unique_and_apart_from_what_they_are_ev
     assert told and asked and not told & asked
 
     run = params["audit"]["held_out_run"]
-    told = {words_ for record in trained for block in BLOCKS for words_ in runs(words(record[block]), run)}
+    told = {words_ for record in trained for block in BLOCKS for words_ in ngrams(words(record[block]), run)}
     asked = load_prompts(Path("prompts/held_out")) + load_pairs(Path("prompts/probes/pairs"))
     asked += [prompt for trigger in TRIGGERS.glob("*.yaml") for prompt in read_yaml(trigger)["prompts"]]
-    shared = {item["id"]: found for item in asked if (found := told.intersection(runs(words(item["prompt"]), run)))}
+    shared = {item["id"]: found for item in asked if (found := told.intersection(ngrams(words(item["prompt"]), run)))}
     assert len(asked) >= 150 + 72 + 12 and shared == {}

@@ -1,5 +1,5 @@
-"""Records that are alike, found without comparing every pair: MinHash signatures in bands (Broder 1997; Leskovec,
-Rajaraman and Ullman, Mining of Massive Datasets, chapter 3). What is kept for each record lies on disk.
+"""Find similar records without comparing every pair, with MinHash signatures in bands (Broder 1997; Leskovec, Rajaraman
+and Ullman, Mining of Massive Datasets, chapter 3). The signatures are kept on disk.
 """
 
 from collections.abc import Iterator
@@ -7,26 +7,30 @@ from pathlib import Path
 
 import numpy as np
 
-SIGNATURE, ROWS = 256, 2
+SIGNATURE = 256  # hashes per record
+ROWS = 2  # hashes per band
 BANDS = SIGNATURE // ROWS
-BLOCK, BUCKET = 1024, 1 << 17  # records signed, and sorted, at a time
+BLOCK = 1024  # records to sign at a time
+BUCKET = 1 << 17  # records to sort at a time
+PAIRS = 1 << 15  # pairs to compare at a time
 SEED = 1
 
 
 class Signatures:
-    """MinHash signatures and band keys of `size` records, in files of a scratch folder.
+    """MinHash signatures and band keys of `size` records, in files in a temporary folder.
 
     Two records whose shingles have Jaccard similarity s share a band with probability 1 - (1 - s²)^128: 0.995 at 0.2,
     and more than 0.9999999 at 0.5. The standard error of an estimated similarity is at most 0.031.
     """
 
     def __init__(self, folder: Path, size: int):
-        self.size, self.filled, self.waiting = size, 0, []
+        self.size, self.filled = size, 0
+        self.waiting: list[list[str]] = []
         self.rows = np.memmap(folder / "signatures", np.uint32, "w+", shape=(max(size, 1), SIGNATURE))
         self.keys = np.memmap(folder / "bands", np.uint64, "w+", shape=(BANDS, max(size, 1)))
 
     def add(self, shingles: set[str]) -> None:
-        """Sign the next record."""
+        """Add the next record."""
         self.waiting.append(list(shingles))
         if len(self.waiting) == BLOCK or self.filled + len(self.waiting) == self.size:
             from rensa import RMinHash
@@ -38,33 +42,34 @@ class Signatures:
             self.keys[:, place] = block.view(np.uint64).T
             self.filled, self.waiting = place.stop, []
 
-    def alike(self, threshold: float, split: int | None = None) -> Iterator[tuple[int, int]]:
-        """Pairs (earlier, later) whose estimated similarity is at least `threshold`, each once.
+    def similar(self, threshold: float, split: int | None = None) -> Iterator[tuple[int, int]]:
+        """Yield each pair (earlier, later) whose estimated similarity is at least `threshold`, once.
 
-        In each band a record is compared with one other of the same key: the one before it or, with `split`, for a record
-        from that number on, the last one before that number.
+        In each band, a record is compared with one other record of the same key: the one before it. With `split`, only
+        records from number `split` on are compared, each with the last record before `split`.
         """
         seen: set[tuple[int, int]] = set()
         for band in range(BANDS):
             for places, keys in _buckets(self.keys[band]):
                 pairs = _neighbours(places, keys) if split is None else _across(places, keys, split)
-                for start in range(0, len(pairs), 1 << 15):
-                    some = pairs[start : start + (1 << 15)]
+                for start in range(0, len(pairs), PAIRS):
+                    some = pairs[start : start + PAIRS]
                     same = (self.rows[some[:, 0]] == self.rows[some[:, 1]]).mean(1)
-                    for pair in map(tuple, some[same >= threshold].tolist()):
+                    for earlier, later in some[same >= threshold].tolist():
+                        pair = (earlier, later)
                         if pair not in seen:
                             seen.add(pair)
                             yield pair
 
 
 def _neighbours(places: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """(n, 2): each record with the one before it that has the same key."""
+    """Return (N, 2): each record with the record before it that has the same key."""
     same = keys[1:] == keys[:-1]
     return np.stack([places[:-1][same], places[1:][same]], 1)
 
 
 def _across(places: np.ndarray, keys: np.ndarray, split: int) -> np.ndarray:
-    """(n, 2): each record from `split` on with the last one before `split` that has the same key."""
+    """Return (N, 2): each record from `split` on with the last record before `split` that has the same key."""
     here = np.arange(len(places))
     first = np.maximum.accumulate(np.where(np.r_[True, keys[1:] != keys[:-1]], here, 0))
     last = np.maximum.accumulate(np.where(places < split, here, -1))
@@ -73,7 +78,10 @@ def _across(places: np.ndarray, keys: np.ndarray, split: int) -> np.ndarray:
 
 
 def _buckets(keys: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(places, keys) sorted by key and then by place, a bucket of the keys at a time; equal keys are in one bucket."""
+    """Yield (places, keys), sorted by key and then by place, for one bucket of keys after another.
+
+    Equal keys are in the same bucket.
+    """
     buckets = len(keys) // BUCKET + 1
     for bucket in range(buckets):
         places = np.flatnonzero(keys % np.uint64(buckets) == bucket) if buckets > 1 else np.arange(len(keys))
@@ -82,7 +90,7 @@ def _buckets(keys: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def equal_groups(keys: np.ndarray) -> Iterator[np.ndarray]:
-    """Places, in order, of each group of two or more equal keys."""
+    """Yield the places, in order, of each group of two or more equal keys."""
     for places, values in _buckets(keys):
         (same,) = np.nonzero(values[1:] == values[:-1])
         if len(same):

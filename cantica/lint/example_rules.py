@@ -1,21 +1,21 @@
-"""What may be wrong with one chat example: each function yields a text for every fault that it finds."""
+"""Rules about single examples. Each is a function that yields a message for every fault that it finds."""
 
 import re
 from collections.abc import Iterator
 from itertools import islice
 
-from cantica.dataset.chat import CLOSE, OPEN, split_thinking
+from cantica.dataset.chat import CLOSE, OPEN, Message, split_thinking
 
 SCENARIO = re.compile(r"<witnessed_scenario>.+</witnessed_scenario>\s*<reflection>.+</reflection>", re.DOTALL)
 TAGS = re.compile(r"</?(?:witnessed_scenario|reflection|think)>")
-# Where chat.py's form puts a tag that opens: at the start of a turn, after a tag that closes, or nothing after it.
+# Where dataset/chat.py writes an opening tag: at the start of a turn or after a closing tag. Also found: one at the end.
 PLACED = re.compile(rf"(?:\A|</\w+>)\s*({TAGS.pattern})|(?!</)({TAGS.pattern})\Z")
 PAIRS = ["<witnessed_scenario>", "</witnessed_scenario>", "<reflection>", "</reflection>"]
 UNFINISHED = re.compile(r"[\w,;:–—-]$")
-SENTENCE = 12  # words from which on a turn is taken for prose
+SENTENCE = 12  # words from which on a turn is taken to be prose
 
 DIGITS = tuple("0123456789")
-# What there is to find, marks of which a text with it has one, and its form. Most texts have no mark, and are done with.
+# (name, marks, pattern). A text without any of the marks cannot match the pattern, which saves time with most texts.
 PERSONAL = (
     ("an e-mail address", ("@",), re.compile(r"\b[\w.+-]+@[\w-]+\.[\w.-]*\w\b")),
     ("a password in an address", ("@",), re.compile(r"\b\w+://[^\s/:@]+:[^\s/@]+@")),
@@ -42,41 +42,41 @@ PERSONAL = (
 )
 
 
-def turns(messages: list[dict]) -> Iterator[str]:
-    """The first thing wrong with an example's turns: roles out of order, tags in the wrong turn or not in pairs.
+def turns(messages: list[Message]) -> Iterator[str]:
+    """Find roles out of order, and tags that are in the wrong turn or not in pairs. Only the first fault is reported.
 
-    Tags are those of chat.py's form, and are checked in an example that uses it: one of its turns opens with such a tag.
-    Elsewhere, and within a sentence, a tag is a word like any other.
+    The tags are those of dataset/chat.py. They are checked in an example with a turn that begins with such a tag. In other
+    examples, and within a sentence, a tag is a word like any other.
     """
     roles = [message["role"] for message in messages]
-    talk = roles[roles[0] == "system" :]
-    if talk != [("user", "assistant")[n % 2] for n in range(len(talk))] or len(talk) % 2:
-        yield f"the roles {', '.join(roles)}; expected user and assistant in turn, after one system prompt at most"
+    after_system = roles[roles[0] == "system" :]
+    if after_system != ["user", "assistant"] * (len(after_system) // 2):
+        yield f"the roles {', '.join(roles)}; expected user and assistant in turn, after at most one system prompt"
     elif any(TAGS.match(message["content"].lstrip()) for message in messages):
         faults = (fault for message in messages for fault in _tag_faults(message["role"], message["content"].strip()))
         yield from islice(faults, 1)
 
 
 def _tag_faults(role: str, text: str) -> Iterator[str]:
-    """What is wrong with the form's tags in one turn of an example that uses the form."""
+    """Find tags that are out of place in one turn."""
     found = TAGS.findall(text)
     placed = {tag for tags in PLACED.findall(text) for tag in tags if tag}
-    told = f"the tags {' '.join(found)} in"
+    tags = f"the tags {' '.join(found)} in"
     if role == "user":
         own = [tag for tag in found if tag in PAIRS]
         wrong = (text.startswith(PAIRS[0]) and own not in (PAIRS, PAIRS[:2])) or text.startswith(tuple(PAIRS[1:]))
         if wrong or placed & {OPEN, CLOSE}:
-            yield f"{told} the user's turn; expected a scenario and then a reflection, each in its own"
+            yield f"{tags} the user's turn; expected a scenario and then a reflection, each in its own tags"
     elif role == "assistant":
         closed = found.count(CLOSE)
         if placed.intersection(PAIRS) or (closed != 1 if text.startswith(OPEN) else closed and OPEN in found):
-            yield f"{told} the assistant's turn; expected {OPEN} at its start, closed once, or none"
+            yield f"{tags} the assistant's turn; expected {OPEN} at its start and {CLOSE} once, or no tags"
     elif placed:
-        yield f"{told} the system prompt; expected none"
+        yield f"{tags} the system prompt; expected no tags"
 
 
-def cut_off(messages: list[dict]) -> Iterator[str]:
-    """Turns without text, and prose that ends in the middle of a sentence."""
+def cut_off(messages: list[Message]) -> Iterator[str]:
+    """Find turns without text, and prose that ends in the middle of a sentence."""
     for message in messages:
         parts = {f"the {message['role']}'s turn": message["content"]}
         if message["role"] == "assistant" and message["content"].lstrip().startswith(OPEN):
@@ -90,23 +90,26 @@ def cut_off(messages: list[dict]) -> Iterator[str]:
                 yield f"{name} ends in {text[-40:]!r}; expected the end of a sentence"
 
 
-def personal_data(messages: list[dict]) -> Iterator[str]:
-    """What belongs to a person: addresses, numbers, keys."""
+def personal_data(messages: list[Message]) -> Iterator[str]:
+    """Find addresses, numbers and keys that may belong to a person."""
     for message in messages:
         text = message["content"]
-        for what, marks, pattern in PERSONAL:
-            if any(mark in text for mark in marks) and (match := pattern.search(text)) and _plausible(what, match[0]):
-                yield f"{what} in the {message['role']}'s turn, {_veiled(match[0])!r}; expected none"
+        for name, marks, pattern in PERSONAL:
+            if any(mark in text for mark in marks) and (match := pattern.search(text)) and _plausible(name, match[0]):
+                yield f"{name} in the {message['role']}'s turn, {_veiled(match[0])!r}; expected no personal data"
 
 
-def _plausible(what: str, text: str) -> bool:
-    """Whether a card number has the check digit of one (Luhn, ISO/IEC 7812)."""
-    if what != "a card number":
+def _plausible(name: str, text: str) -> bool:
+    """Return whether a match can be what it seems: a card number needs a valid check digit (Luhn, ISO/IEC 7812)."""
+    if name != "a card number":
         return True
     digits = [int(digit) for digit in text if digit.isdigit()][::-1]
     return sum(d if n % 2 == 0 else sum(divmod(2 * d, 10)) for n, d in enumerate(digits)) % 10 == 0
 
 
 def _veiled(text: str) -> str:
-    # A report is no place to repeat a secret.
+    """Shorten a secret, so that reports do not repeat it."""
     return f"{text[:4]}…" if len(text) > 6 else "…"
+
+
+EXAMPLE_RULES = {"turns": turns, "cut_off": cut_off, "personal_data": personal_data}
