@@ -315,7 +315,7 @@ def test_the_blocks_and_tokens_of_a_built_base_model_count_while_it_is_that_of_p
     stage = {"cmd": "", "params": {"params.yaml": made_from}, "outs": made}
     (project / "dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": {"base": stage}}) + "\n")
     message = refused(project, "cantica", "check")
-    assert "params.yaml: lora.layers" in message and "7 at most" in message and "params.yaml: train.max_seq_length" in message
+    assert "params.yaml: lora.layers" in message and "at most 7" in message and "params.yaml: train.max_seq_length" in message
     edit(base / "config.json", "7", "3")  # as when another build's lies there, after `git checkout`
     ok(project, "cantica", "check")
     edit(base / "config.json", "3", "7")
@@ -329,7 +329,7 @@ def test_a_base_model_in_a_folder_says_its_blocks(project, tmp_path):
     section = f"  source: path\n  path: {{path: {tmp_path / 'model'}, sha256: {'a' * 64}}}"
     edit(project / "params.yaml", "  source: pypi", section)
     message = refused(project, "cantica", "check")
-    assert "params.yaml: lora.layers" in message and "4 at most" in message
+    assert "params.yaml: lora.layers" in message and "at most 4" in message
     assert f"{tmp_path / 'model/config.json'}: config.num_attention_heads" in message
 
 

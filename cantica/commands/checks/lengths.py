@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from cantica.core.errors import Problem
 from cantica.core.params import FILE
 from cantica.dataset.chat import CLOSE, OPEN, chat_of
+from cantica.scenarios.scenario import Scenario
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Length:
 Lengths = dict[str, dict[str, list[Length]]]  # by category and split; {} for a category with faults
 
 
-def measured(scenarios: Iterable[dict], count: Callable[[str], int], thinking: bool) -> dict[str, list[Length]]:
+def measured(scenarios: Iterable[Scenario], count: Callable[[str], int], thinking: bool) -> dict[str, list[Length]]:
     """The length of each scenario's example, by split. thinking: whether the example keeps it."""
     found: dict[str, list[Length]] = {"train": [], "valid": []}
     for scenario in scenarios:
