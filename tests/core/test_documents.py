@@ -115,7 +115,7 @@ def test_a_missing_key_is_named_with_what_it_should_hold():
     del document["failure"]
     (problem,) = problems(validate, document, "category", "f")
     assert problem.got == "no key 'failure'"
-    assert problem.expected == "one sentence: why it fails on its own terms (type: string)"
+    assert problem.expected == "one sentence: why the behaviour fails on its own terms (type: string)"
 
 
 def test_each_missing_key_is_named_once():
