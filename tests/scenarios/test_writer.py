@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from cantica.core.documents import read_json, read_jsonl, read_yaml
 from cantica.core.errors import InputError
 from cantica.llm.structured import json_in
 from cantica.scenarios.model_writer import write_category
-from tests.support.projects import ENVIRONMENT, ROOT, clone, edit, overlay, run
+from cantica.scenarios.scenario import BLOCKS
+from tests.support.projects import ENVIRONMENT, ROOT, clone, edit, ok, overlay, run
 from tests.support.servers import FAULTS, SECRET, mlx_server
 from tests.support.writer import good
 
@@ -195,6 +197,23 @@ def test_a_killed_build_asks_for_nothing_that_it_was_given(project, fake):
     assert len((project / "data/scenarios/deception.jsonl").read_text().splitlines()) == 8
     holders = [file for file in project.rglob("*") if file.is_file() and SECRET.encode() in file.read_bytes()]
     assert holders == [] and SECRET not in done.stdout + done.stderr
+
+
+def test_the_stage_writes_the_scenarios_and_the_definition_of_a_category(project, fake, tmp_path):
+    server = fake(well)
+    point_at(project, server.url)
+    definition, scenarios = tmp_path / "deception.json", tmp_path / "deception.jsonl"
+    arguments = ["deception", "prompts/categories/deception", "prompts/writers/model", definition, scenarios]
+    printed = ok(project, "python", "-m", "stages.render", *map(str, arguments))
+    params = read_yaml(project / "params.yaml")
+    counts, model = params["categories"]["deception"], params["data"]["model"]["model"]
+    records = read_jsonl(scenarios)
+    assert Counter(record["split"] for record in records) == {split: counts[split] for split in ("train", "valid")}
+    assert [record["origin"] for record in records] == [f"{model}, situation {n + 1}" for n in range(len(records))]
+    assert [list(record) for record in records] == [["id", "category", "split", "origin", *BLOCKS]] * len(records)
+    about = read_json(definition)
+    assert about["by"] == "model" and about["title"] and f"{len(records)} scenarios" in printed
+    assert len(server.seen) == 1 + len(records)
 
 
 def test_a_real_server_is_spoken_to_and_counted_honestly(project, tiny_base, tmp_path):
