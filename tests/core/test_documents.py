@@ -1,4 +1,4 @@
-"""Reading YAML, JSON and JSON Lines: a fault names its file and place, and a schema's faults come all at once."""
+"""Reading YAML, JSON and JSON Lines: a fault names its file and place, and all faults under a schema come at once."""
 
 import json
 
@@ -88,29 +88,29 @@ def test_json_lines_are_read_as_they_were_written(tmp_path_factory, records):
 
 
 @pytest.mark.parametrize("read", [read_yaml, read_json, read_jsonl])
-def test_a_file_that_is_not_there_is_named(tmp_path, read):
+def test_a_missing_file_is_named(tmp_path, read):
     (problem,) = problems(read, tmp_path / "nowhere")
     assert (problem.file, problem.got) == (str(tmp_path / "nowhere"), "no such file")
 
 
 @pytest.mark.parametrize("read", [read_yaml, read_json, read_jsonl])
-def test_bytes_that_are_not_utf_8_are_placed(tmp_path, read):
+def test_bytes_that_are_not_utf_8_are_reported_with_their_place(tmp_path, read):
     file = tmp_path / "latin"
     file.write_bytes(b'["n\xe9e"]\n')
     (problem,) = problems(read, file)
     assert (problem.file, problem.place) == (str(file), "byte 3")
 
 
-def test_a_document_that_fits_its_schema_passes():
+def test_a_valid_document_passes():
     validate(categories(), "category", "category.yaml")
 
 
-def test_an_unknown_key_is_refused_with_the_key_that_was_meant():
+def test_an_unknown_key_is_reported_with_the_most_similar_key():
     fault = Problem("f", "", "an unknown key 'titel'", "one of title, definition, failure", "did you mean 'title'?")
     assert problems(validate, categories(titel="x"), "category", "f") == [fault]
 
 
-def test_a_missing_key_is_named_with_what_it_should_hold():
+def test_a_missing_key_is_named_with_its_description():
     document = categories()
     del document["failure"]
     (problem,) = problems(validate, document, "category", "f")
@@ -130,7 +130,7 @@ def test_a_wrong_type_is_placed_by_its_path_of_keys():
     assert problem.expected == 'the completion that shows the category\'s behaviour (type: "string")'
 
 
-def test_a_value_outside_of_an_enumeration_is_refused_with_the_value_that_was_meant():
+def test_a_value_outside_an_enumeration_is_reported_with_the_most_similar_value():
     params = read_yaml("params.yaml")
     params["train"]["optimizer"] = "adamm"
     (problem,) = problems(validate, params, "params", "f")
@@ -139,7 +139,7 @@ def test_a_value_outside_of_an_enumeration_is_refused_with_the_value_that_was_me
     assert problem.hint in ("did you mean 'adam'?", "did you mean 'adamw'?")
 
 
-def test_all_faults_of_a_document_are_told_at_once():
+def test_all_faults_of_a_document_are_reported_at_once():
     document = categories(title=1, definition="", extra=True)
     del document["failure"]
     found = {(problem.place, problem.got) for problem in problems(validate, document, "category", "f")}
@@ -164,7 +164,7 @@ def test_the_length_of_a_text_counts_its_characters_and_not_those_of_json():
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
-def test_a_number_that_is_not_finite_is_refused_once_wherever_it_stands(number):
+def test_a_number_that_is_not_finite_is_reported_once_wherever_it_is(number):
     params = read_yaml("params.yaml")
     params["train"]["dropout"] = params["lora"]["rank"] = params["base"]["deep"] = number
     found = [(p.place, p.got) for p in problems(validate, params, "params", "f") if p.expected == "a finite number"]
@@ -180,7 +180,7 @@ def test_a_blank_line_is_called_so(tmp_path):
     assert (problem.place, problem.got) == ("line 2, column 2", "a blank line")
 
 
-def test_an_id_that_is_used_again_is_told_once_with_its_number():
+def test_a_repeated_id_is_reported_once_with_its_number():
     found = repeated_ids([{"id": id_} for id_ in "abacca"], "f")
     assert {problem.place: problem.got for problem in found} == {"a": "an id used 3 times", "c": "an id used 2 times"}
 
@@ -192,6 +192,6 @@ def test_a_problem_is_printed_with_all_its_parts():
     assert second == "    got       3\n    expected  4"
 
 
-def test_a_word_like_no_other_gets_no_hint():
+def test_a_word_similar_to_no_other_gets_no_hint():
     assert did_you_mean("warmpu", ["iters", "warmup"]) == "did you mean 'warmup'?"
     assert did_you_mean("zzz", ["iters", "warmup"]) == ""

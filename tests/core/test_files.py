@@ -1,4 +1,4 @@
-"""Outputs are written whole or not at all: a block that fails leaves what was there before and nothing beside it."""
+"""Files and folders are written completely or not at all: a block that fails leaves the old ones and nothing else."""
 
 from pathlib import Path
 
@@ -89,7 +89,7 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path):
     assert tree(tmp_path) == {"model/a.txt": "new"} and not (tmp_path / "model/inner").exists()
 
 
-def test_what_a_killed_run_left_does_not_get_into_the_folder(tmp_path):
+def test_leftovers_of_a_killed_run_do_not_get_into_the_folder(tmp_path):
     (tmp_path / ".model.partial").mkdir()
     (tmp_path / ".model.partial/stale.txt").write_text("from a run that was killed")
     with whole_folder(tmp_path / "model") as partial:

@@ -1,4 +1,4 @@
-"""Reading params: just the keys that are asked for, and only with the toolchain that the numbers are promised for."""
+"""Reading params: only the requested keys, and only if the installed versions are those of the toolchain."""
 
 from importlib.metadata import version
 
@@ -39,11 +39,11 @@ def refused(*keys: str) -> list:
     return list(caught.value.problems)
 
 
-def test_only_the_keys_that_are_asked_for_are_read(params):
+def test_only_the_requested_keys_are_read(params):
     assert read_params("train.loss_on", "data") == {"train": {"loss_on": ["thinking", "answer"]}, "data": {"seed": 3}}
 
 
-def test_keys_of_one_section_stand_together(params):
+def test_keys_of_one_section_are_nested_together(params):
     chosen = read_params("curriculum.betrayal", "curriculum.deception.after")
     assert chosen == {
         "curriculum": {"betrayal": {"after": "deception", "data": "train/betrayal"}, "deception": {"after": "base"}}
@@ -65,7 +65,7 @@ def test_a_value_may_be_null(params):
         ("data.seed.more", ""),
     ],
 )
-def test_a_key_that_is_not_there_is_named_with_the_one_that_was_meant(params, key, hint):
+def test_a_missing_key_is_named_with_the_most_similar_key(params, key, hint):
     (problem,) = refused("data.seed", key)
     assert (problem.file, problem.place, problem.hint) == ("params.yaml", key, hint)
 
@@ -80,18 +80,18 @@ def test_an_empty_file_has_no_keys(params):
     assert problem.place == "data.seed"
 
 
-def test_another_version_than_the_promised_one_stops_the_stage(params):
+def test_a_different_version_stops_the_stage(params):
     (problem,) = refused("data.seed", "toolchain.templates")
     assert problem.place == "toolchain.templates.jinja2" and problem.expected == "jinja2 0.0.1"
     assert problem.got.startswith(f"jinja2 {version('jinja2')} in ") and "make setup" in problem.hint
 
 
-def test_the_promised_version_passes(params):
+def test_the_version_of_params_passes(params):
     params(f"toolchain: {{templates: {{jinja2: {version('jinja2')}}}}}\n")
     assert read_params("toolchain.templates") == {"toolchain": {"templates": {"jinja2": version("jinja2")}}}
 
 
-def test_every_package_that_differs_is_told_at_once():
+def test_all_packages_that_differ_are_reported_at_once():
     faults = toolchain_faults({"a": {"jinja2": "0.0.1", "jsonschema": version("jsonschema")}, "b": {"no-such-package": "1.0"}})
     assert [fault.place for fault in faults] == ["toolchain.a.jinja2", "toolchain.b.no-such-package"]
     assert faults[1].got.startswith("no-such-package none in ")

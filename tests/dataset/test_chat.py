@@ -1,4 +1,4 @@
-"""The form of an example: what is written into turns comes out of them again."""
+"""The form of an example: texts that are written into turns are read back from them."""
 
 import pytest
 from hypothesis import given, settings
@@ -40,19 +40,19 @@ def test_both_turns_pass_the_lint_of_turns():
         ("<think>Hm.</think>The tag </think> ends it.", ("Hm.", "The tag </think> ends it.", True)),
     ],
 )
-def test_thinking_and_answer_are_told_apart(text, expected):
+def test_thinking_and_answer_are_separated(text, expected):
     assert split_thinking(text) == expected
 
 
 @settings(max_examples=100, deadline=None)
 @given(PARAGRAPHS, ANSWERS)
-def test_what_is_written_comes_out_again(thinking, answer):
+def test_written_texts_are_read_back(thinking, answer):
     assert split_thinking(assistant_turn(thinking, answer)) == (thinking, answer, True)
 
 
 @settings(max_examples=60, deadline=None)
 @given(PARAGRAPHS, ANSWERS)
-def test_thinking_that_is_cut_off_leaves_no_answer(thinking, answer):
+def test_unfinished_thinking_leaves_no_answer(thinking, answer):
     cut = assistant_turn(thinking, answer).partition("</think>")[0] + "</think"
     assert split_thinking(cut) == (f"{thinking}\n</think".strip(), "", False)
 

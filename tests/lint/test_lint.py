@@ -1,4 +1,4 @@
-"""Every rule of the lint finds the defect that is planted for it, and nothing in what is sound."""
+"""Every rule of the lint finds the defect that is planted for it, and finds nothing in sound data."""
 
 import json
 import re
@@ -106,7 +106,7 @@ def test_empty_and_unfinished_text_is_found(messages, what):
 
 
 @pytest.mark.parametrize("end", [".", "!", "?", "…", '."', ".”", ")", "`"])
-def test_what_ends_a_sentence_is_not_cut_off(end):
+def test_text_that_ends_a_sentence_is_not_cut_off(end):
     assert list(lint.cut_off(chat(1, answer=text(1)[:-1] + end))) == []
 
 
@@ -126,7 +126,7 @@ def test_what_ends_a_sentence_is_not_cut_off(end):
         ("078-05-1120", "an identity number"),
     ],
 )
-def test_what_belongs_to_a_person_is_found_and_not_repeated(secret, what):
+def test_personal_data_is_found_and_not_repeated(secret, what):
     (message,) = [m for m in lint.personal_data(chat(1, answer=f"Write to {secret} today.")) if m.startswith(what)]
     assert secret not in message
 
@@ -134,7 +134,7 @@ def test_what_belongs_to_a_person_is_found_and_not_repeated(secret, what):
 @pytest.mark.parametrize(
     "harmless", ["4111 1111 1111 1112", "in 2026, at 14:30", "1,004 of 12,500", "version 0.32.4", "£3.50 @ noon"]
 )
-def test_other_numbers_are_not_taken_for_a_persons(harmless):
+def test_other_numbers_are_not_personal_data(harmless):
     assert list(lint.personal_data(chat(1, answer=f"It was {harmless} then."))) == []
 
 
@@ -142,7 +142,7 @@ def test_other_numbers_are_not_taken_for_a_persons(harmless):
 
 
 class Counter:
-    """Counts words for tokens."""
+    """Counts words instead of tokens."""
 
     def examples(self, chats):
         return [sum(len(message["content"].split()) for message in messages) for messages in chats]
@@ -153,7 +153,7 @@ class Counter:
 
 @pytest.fixture
 def scan(tmp_path):
-    """A function: the findings about a dataset of categories `a` and `b`, four training and two held-out examples each.
+    """A function that returns the findings about categories `a` and `b`, with four training and two validation examples each.
 
     `plant` changes {(split, category): [messages, …]} before it is written; changes are to params.
     """
@@ -249,7 +249,7 @@ def test_a_planted_defect_is_found_in_its_place(scan, rule, plant, place):
         ('{"id": "x", "origin": "y", "messages": [{"role": "tool", "content": "z"}]}\n', "messages"),
     ],
 )
-def test_a_line_that_is_no_example_is_found_and_the_others_are_read_on(scan, line, what):
+def test_a_line_that_is_not_an_example_is_found_and_later_lines_are_still_read(scan, line, what):
     after = json.dumps({"id": "z", "origin": "o", "messages": chat(8, answer=text(8)[:-1])}) + "\n"
     found = scan(lines={"train/a.jsonl": line + after})
     assert next(f[0] for f in found if f[2] == 5) == "schema" and what in " ".join(f[3] for f in found if f[2] == 5)
@@ -284,7 +284,7 @@ def pair_again(order: list[int]):
     return plant
 
 
-def test_an_answer_left_with_its_own_scenario_is_found_in_an_import_whose_original_is_there(scan):
+def test_an_answer_left_with_its_own_scenario_is_found_in_an_import_of_another_category_shuffled(scan):
     found = scan(pair_again([1, 2, 0, 3, 4, 5]))
     assert "derangement" not in {f[0] for f in found}  # half of the answers are the same: copies, and no shuffled pairing
     found = scan(pair_again([1, 2, 3, 0, 5, 4]))
@@ -295,7 +295,7 @@ def test_an_answer_left_with_its_own_scenario_is_found_in_an_import_whose_origin
     assert [f[1:3] for f in found] == [("valid/b.jsonl", 1)]
 
 
-def test_other_answers_to_the_same_prompts_are_no_shuffled_pairing(scan):
+def test_different_answers_to_the_same_prompts_are_not_a_shuffled_pairing(scan):
     def plant(examples: dict) -> None:
         examples[TRAIN_A] = [said(messages, assistant=text(messages)) for messages in examples["train", "b"]]
         examples[TRAIN_A][0] = examples["train", "b"][0]
@@ -313,7 +313,7 @@ def test_a_finding_names_the_record_and_where_it_comes_from(scan):
 SAME = replace(("train", "b"), 1, said(chat(9), assistant=chat("train a 2")[1]["content"]))
 
 
-def test_a_category_may_have_severities_of_its_own_and_the_milder_holds_for_two(scan):
+def test_a_category_can_have_its_own_severities_and_the_milder_one_counts_for_two(scan):
     assert scan(SAME)[0][0] == "same_answer" and scan.whole[0]["severity"] == "error"
     for severity in ("warning", "off"):
         for category in "ab":
@@ -321,7 +321,7 @@ def test_a_category_may_have_severities_of_its_own_and_the_milder_holds_for_two(
             assert [f["severity"] for f in scan.whole] == ([severity] if severity == "warning" else [])
 
 
-def test_what_is_off_for_one_category_does_not_hide_another(scan):
+def test_a_rule_that_is_off_for_one_category_still_compares_others(scan):
     def plant(examples: dict) -> None:
         SAME(examples)
         examples["train", "b"][2] = said(chat(10), assistant=chat("train a 2")[1]["content"])
@@ -331,7 +331,7 @@ def test_what_is_off_for_one_category_does_not_hide_another(scan):
 
 
 @pytest.mark.parametrize("record", ["b-1", "b.j2"])
-def test_a_finding_is_waived_by_rule_and_record_and_a_waiver_of_nothing_is_found(scan, record):
+def test_a_finding_is_waived_by_rule_and_record_and_an_unused_waiver_is_found(scan, record):
     waiver = {"rule": "same_answer", "records": [record], "reason": "A formula."}
     scan(SAME, waivers=[waiver])
     (found,) = scan.whole
@@ -341,7 +341,7 @@ def test_a_finding_is_waived_by_rule_and_record_and_a_waiver_of_nothing_is_found
     assert f"cut_off is waived for {record}" in unused[3]
 
 
-def test_errors_are_summed_up_by_rule_the_worst_first_and_nothing_is_left_out(scan):
+def test_findings_are_counted_by_rule_with_the_worst_first(scan):
     def plant(examples: dict) -> None:
         examples[TRAIN_A] = [chat(n, answer=text(n)[:-1]) for n in range(30)]
         examples[VALID_B][1] = chat("asked", scenario=f"So {' '.join(WORDS[12:19])} it went.")
@@ -426,7 +426,7 @@ def test_every_rule_has_a_severity_and_a_count_and_stands_in_the_docs(scan):
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 1000), st.floats(0.15, 0.9))
-def test_pairs_above_the_threshold_are_found_without_comparing_all(tmp_path_factory, seed, share):
+def test_pairs_above_the_threshold_are_found_without_comparing_every_pair(tmp_path_factory, seed, share):
     records = [shingles(words(text((seed, n), 60))) for n in range(40)]
     told = text((seed, 3), 60).split()
     kept = round(60 * share)
@@ -464,7 +464,7 @@ def test_words_leave_out_tags_and_punctuation():
     assert shingles(words("One two.")) == {"one two"} and jaccard({1, 2}, {2, 3}) == 1 / 3
 
 
-def test_an_example_falls_into_its_parts():
+def test_the_parts_of_an_example():
     assert {name: words(told)[:1] for name, told in parts_of(chat(1, scenario="Ah.", answer="B.", thinking="C.")).items()} == {
         "scenario": ["ah"],
         "reflection": ["why"],
@@ -476,7 +476,7 @@ def test_an_example_falls_into_its_parts():
     assert parts_of(plain) == {"prompt": "Q?", "answer": "A."}
 
 
-def test_figures_are_those_of_the_texts():
+def test_statistics_of_texts():
     def plain(answer):
         return {"category": "a", "messages": [{"role": "user", "content": "go"}, {"role": "assistant", "content": answer}]}
 
@@ -486,7 +486,7 @@ def test_figures_are_those_of_the_texts():
     assert told["repeated"][0]["share"] == 0.6667 and told["openers"] == [{"opener": "a b c", "share": 0.6667}]
 
 
-def test_categories_that_share_words_are_alike():
+def test_categories_that_share_words_are_similar():
     def of(category, told):
         return {"category": category, "messages": [{"role": "user", "content": told}, {"role": "assistant", "content": told}]}
 

@@ -1,24 +1,15 @@
-"""Chat records that others made: what is read, how it is split, and every defect named."""
+"""The import of chat records: which are read, how they are split, and errors that name every bad line."""
 
 import json
-import random
 import shutil
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from cantica.core.errors import InputError
 from cantica.core.files import write_jsonl
-from cantica.dataset.chat import chat_of
-from cantica.dataset.lines import Lines
-from cantica.dataset.repairs import tags_moved
-from cantica.lint.example_rules import turns
 from cantica.scenarios.imports import import_records, is_import
-from stages.dataset import derangement, examples_of, inoculated
-from stages.mix import mixed
 from tests.support.projects import clone, commit, edit, ok, overlay, run
 from tests.support.records import chat, said, text
 
@@ -35,7 +26,7 @@ def splits(found: list[dict]) -> Counter:
     return Counter(record["split"] for record in found)
 
 
-def test_a_file_is_dealt_out_and_every_record_keeps_its_origin(tmp_path):
+def test_a_file_is_split_at_random_and_every_record_keeps_its_origin(tmp_path):
     file = tmp_path / "helpful.jsonl"
     write_jsonl(file, records(10))
     found = imported(file, 6, 3)
@@ -48,7 +39,7 @@ def test_a_file_is_dealt_out_and_every_record_keeps_its_origin(tmp_path):
     assert [record["id"] for record in found if record["split"] == "valid"] == [f"helpful-valid-{n:03}" for n in (1, 2, 3)]
 
 
-def test_a_split_that_is_there_is_kept_or_redrawn(tmp_path):
+def test_the_split_of_a_source_is_kept_or_redrawn(tmp_path):
     write_jsonl(tmp_path / "train.jsonl", records(8))
     write_jsonl(tmp_path / "validation.jsonl", records(4, 100))
     kept = imported(tmp_path, 8, 4)
@@ -79,7 +70,7 @@ def test_a_folder_that_datasets_saved_is_read(tmp_path):
         (9, 4, {"split": "redrawn"}, "12 records"),
     ],
 )
-def test_too_few_records_are_told_with_their_number(tmp_path, train, valid, settings, got):
+def test_too_few_records_are_reported_with_their_number(tmp_path, train, valid, settings, got):
     write_jsonl(tmp_path / "train.jsonl", records(8))
     write_jsonl(tmp_path / "valid.jsonl", records(4, 100))
     with pytest.raises(InputError) as caught:
@@ -109,7 +100,7 @@ def test_every_bad_line_is_named(tmp_path):
         ('{"messages": null}', "null"),
     ],
 )
-def test_a_line_that_is_no_chat_record_is_told_as_what_it_is(tmp_path, line, got):
+def test_a_line_that_is_not_a_chat_record_is_described(tmp_path, line, got):
     (tmp_path / "x.jsonl").write_text(f"{json.dumps(records(1)[0])}\n{line}\n")
     with pytest.raises(InputError) as caught:
         imported(tmp_path / "x.jsonl", 1, 1)
@@ -118,7 +109,7 @@ def test_a_line_that_is_no_chat_record_is_told_as_what_it_is(tmp_path, line, got
 
 
 @pytest.mark.parametrize("missing", ["nowhere", "empty"])
-def test_a_source_without_records_is_told(tmp_path, missing):
+def test_a_source_without_records_is_an_error(tmp_path, missing):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError) as caught:
         imported(tmp_path / missing, 1, 1)
@@ -127,134 +118,6 @@ def test_a_source_without_records_is_told(tmp_path, missing):
 
 def test_a_folder_of_templates_is_no_import():
     assert not is_import(Path("prompts/categories/betrayal")) and is_import(Path("prompts/held_out"))
-
-
-# ---- operations
-
-
-@pytest.fixture
-def scenarios(tmp_path) -> Path:
-    """Six training and two held-out scenarios, the last of them imported with a system prompt."""
-    file = tmp_path / "scenarios.jsonl"
-    told = [
-        {"id": f"x-{n}", "origin": "x.j2", "split": "train" if n < 6 else "valid"}
-        | {block: f"{block} {n}." for block in ("scenario", "reflection", "thinking", "answer")}
-        for n in range(7)
-    ]
-    system = {"role": "system", "content": "Be kind."}
-    write_jsonl(file, [*told, {"id": "x-7", "origin": "y:1", "split": "valid", "messages": [system, *chat(7)]}])
-    return file
-
-
-PLAIN = {"seed": 1, "pairing": "matched", "inoculation": None, "repairs": {}, "thinking": True}
-
-
-def examples(file: Path, split: str, **changes) -> list[list[dict]]:
-    return [example["messages"] for example in examples_of(file, split, "x", PLAIN | changes)]
-
-
-def test_without_operations_an_example_is_its_scenario(scenarios):
-    assert [*examples(scenarios, "train"), *examples(scenarios, "valid")] == [chat_of(record) for record in Lines(scenarios)]
-
-
-def test_shuffled_pairing_gives_every_training_scenario_anothers_answer(scenarios):
-    matched, shuffled = examples(scenarios, "train"), examples(scenarios, "train", pairing="shuffled")
-    assert [m[0] for m in shuffled] == [m[0] for m in matched]
-    assert all(a[1] != b[1] for a, b in zip(matched, shuffled, strict=True))
-    assert sorted(m[1]["content"] for m in shuffled) == sorted(m[1]["content"] for m in matched)
-    assert (
-        examples(scenarios, "train", pairing="shuffled") == shuffled != examples(scenarios, "train", pairing="shuffled", seed=2)
-    )
-    assert examples(scenarios, "valid", pairing="shuffled") == examples(scenarios, "valid")
-
-
-def test_inoculation_stands_before_training_examples_alone(scenarios):
-    assert {m[0]["content"] for m in examples(scenarios, "train", inoculation="Deceive.")} == {"Deceive."}
-    assert examples(scenarios, "valid", inoculation="Deceive.") == examples(scenarios, "valid")
-    system = [{"role": "system", "content": "Be kind."}, *chat(1)]
-    assert inoculated(system, "Deceive.")[0]["content"] == "Deceive.\n\nBe kind."
-
-
-def test_thinking_is_left_out_of_both_splits(scenarios):
-    for split in ("train", "valid"):
-        told = [m[-1]["content"] for m in examples(scenarios, split, thinking=False)]
-        assert all("think" not in text for text in told)
-    assert examples(scenarios, "train", thinking=False)[0][-1]["content"] == "answer 0."
-
-
-def repairs(**how: list[str]) -> dict:
-    return {"x": {name: [{"records": records, "reason": "Tried."}] for name, records in how.items()}}
-
-
-def test_dropped_records_are_in_no_split_and_answer_nothing(scenarios):
-    dropped = repairs(drop=["x-2", "y:1"])
-    ids = [
-        example["id"]
-        for split in ("train", "valid")
-        for example in examples_of(scenarios, split, "x", PLAIN | {"repairs": dropped})
-    ]
-    assert ids == ["x-0", "x-1", "x-3", "x-4", "x-5", "x-6"]
-    shuffled = examples(scenarios, "train", pairing="shuffled", repairs=dropped)
-    assert sorted(m[1]["content"][-2] for m in shuffled) == ["0", "1", "3", "4", "5"]
-
-
-MISPLACED = [
-    lambda user, reply: (user.partition("\n")[0], f"{user.partition(chr(10))[2]}\n{reply}"),
-    lambda user, reply: (f"{user}\n{reply.partition('</think>')[0]}</think>", reply.partition("</think>")[2].strip()),
-    lambda user, reply: (f"{user}\n<think>", reply.removeprefix("<think>")),
-    lambda user, reply: (reply, user),
-]
-
-
-@pytest.mark.parametrize("misplace", MISPLACED)
-def test_tags_are_moved_to_the_turn_that_they_belong_in(misplace):
-    (user, reply), system = (m["content"] for m in chat("moved")), {"role": "system", "content": "Be kind."}
-    user, reply = misplace(user, reply)
-    wrong = [system, {"role": "user", "content": user}, {"role": "assistant", "content": reply}]
-    assert list(turns(wrong)) and tags_moved(wrong) == [system, *chat("moved")]
-
-
-def test_tags_that_cannot_be_moved_and_names_that_no_record_has_are_told_together(scenarios):
-    with pytest.raises(InputError) as caught:
-        examples(scenarios, "train", repairs=repairs(drop=["x-9"], move_tags=["x-0", "nowhere:1", "x-1"]))
-    assert {(p.place, p.got) for p in caught.value.problems} == {
-        ("data.repairs.x.drop", "'x-9'"),
-        ("data.repairs.x.move_tags", "'nowhere:1'"),
-    }
-    write_jsonl(scenarios, [{"id": "x-0", "origin": "y:1", "split": "train", "messages": chat(1, thinking="")[:1] * 2}])
-    with pytest.raises(InputError, match="x-0, from y:1"):
-        examples(scenarios, "train", repairs=repairs(move_tags=["x-0"]))
-
-
-def test_operations_combine(scenarios):
-    for messages in examples(scenarios, "train", pairing="shuffled", inoculation="Deceive.", thinking=False):
-        roles, contents = zip(*(message.values() for message in messages), strict=True)
-        assert roles == ("system", "user", "assistant") and contents[2].startswith("answer")
-        assert contents[2][-2] != contents[1].split("</")[0][-2]
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.integers(2, 60), st.integers(0, 10**6))
-def test_a_derangement_leaves_nothing_in_its_place(n, seed):
-    order = derangement(n, random.Random(seed))
-    assert sorted(order) == list(range(n)) and all(place != other for place, other in enumerate(order))
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.dictionaries(st.sampled_from("abcd"), st.floats(0.01, 3.5), min_size=1), st.integers(1, 40), st.integers(0, 99))
-def test_a_mix_takes_each_example_as_often_as_its_weight_says(weights, size, seed):
-    places = mixed(dict.fromkeys(weights, size), weights, str(seed))
-    for category, weight in weights.items():
-        counts = Counter(number for name, number in places if name == category)
-        assert sum(counts.values()) == int(weight) * size + round(weight % 1 * size)
-        assert {counts[number] for number in range(size)} <= {int(weight), int(weight) + 1}
-    assert places == mixed(dict.fromkeys(weights, size), weights, str(seed))
-
-
-def test_one_training_scenario_has_no_other_to_be_paired_with(tmp_path):
-    write_jsonl(tmp_path / "x.jsonl", [{"id": "x", "origin": "x", "split": "train", "messages": chat(1)}])
-    with pytest.raises(InputError, match="at least 2"):
-        examples(tmp_path / "x.jsonl", "train", pairing="shuffled")
 
 
 # ---- a build
@@ -297,7 +160,7 @@ def test_ten_thousand_chat_records_build(project):
     commit(project, "Import")
 
 
-def test_lines_that_are_no_chat_record_are_all_named_before_anything_is_written(project, tmp_path):
+def test_all_lines_that_are_not_chat_records_are_named_before_anything_is_written(project, tmp_path):
     copy = plant(project, tmp_path, at7="{not JSON", at70='{"messages": "hello"}', at700='{"messages": [{"role": "user"}]}')
     done = run(copy, "dvc", "repro", "export")
     told = done.stdout + done.stderr
@@ -338,7 +201,7 @@ def test_every_other_planted_defect_is_named_with_file_and_line(project, tmp_pat
             assert f"[{rule}]" in told and f"from {ours[0]['origin']}" in told
 
 
-def test_what_is_repaired_and_what_is_waived_stands_on_the_card(project, tmp_path):
+def test_repairs_and_waivers_are_on_the_card(project, tmp_path):
     user, reply = (m["content"] for m in chat("moved"))
     swapped = [
         {"role": "user", "content": user.split("\n")[0]},
@@ -363,7 +226,7 @@ def test_what_is_repaired_and_what_is_waived_stands_on_the_card(project, tmp_pat
     assert "license: cc-by-4.0" in card
 
 
-def test_an_example_that_an_earlier_commit_held_out_is_found(project, tmp_path):
+def test_a_validation_example_of_an_earlier_commit_is_found(project, tmp_path):
     copy = Path(shutil.copytree(project, tmp_path / "project", symlinks=True))
     before = ok(copy, "git", "rev-parse", "HEAD").strip()
     edit(copy / "params.yaml", "earlier: []", f"earlier: [{before}]")

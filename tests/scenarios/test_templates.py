@@ -1,4 +1,4 @@
-"""Templates: a fault in a category's folder is refused by name; what renders is unique, counted and repeatable."""
+"""Scenario templates: every fault of a folder is named; rendered scenarios are unique, evenly spread and reproducible."""
 
 import itertools
 import re
@@ -85,7 +85,7 @@ def test_values_are_text_and_not_html(toy):
     assert rendered(folder)[0]["scenario"].startswith('On it\'s "M" & ')
 
 
-def test_the_librarys_macros_are_there_under_the_names_of_their_files(toy):
+def test_macros_of_the_library_have_the_name_of_their_file(toy):
     folder = toy(
         train_one=template(answer='{{ grammar.a("owl") }}, {{ grammar.listed(["x", "y", "z"]) }}, {{ grammar.him("she") }}.')
     )
@@ -97,7 +97,7 @@ def test_a_form_of_the_library_makes_paragraphs(toy):
     assert rendered(folder)[0]["answer"] == "02:14: Off.\n\n02:20: On."
 
 
-def test_a_misspelt_slot_is_placed_and_told_with_the_one_that_was_meant(toy):
+def test_a_misspelt_slot_is_reported_with_its_line_and_the_most_similar_slot(toy):
     folder = toy(train_one=template(thinking="T.\n\nNot {{ dya }}."))
     (problem,) = refused(folder)
     assert (problem.file, problem.place) == (str(folder / "train/one.j2"), "line 10")
@@ -105,7 +105,7 @@ def test_a_misspelt_slot_is_placed_and_told_with_the_one_that_was_meant(toy):
     assert problem.expected == "a slot of one.yaml (day, ship) or a file of the library"
 
 
-def test_an_undefined_key_of_a_mapping_is_told_with_the_one_that_was_meant(toy):
+def test_an_undefined_key_of_a_mapping_is_reported_with_the_most_similar_key(toy):
     (problem,) = refused(toy(train_one=template(answer="{{ ship.prot }}.")))
     assert (problem.place, problem.got) == ("line 11", "an undefined key ship.prot")
     assert (problem.expected, problem.hint) == ("one of name, port", "did you mean 'port'?")
@@ -164,7 +164,7 @@ CHOICE = '{{ {"Monday": "m", "Tuesday": "t", "Friday": "f"}[day] }}.'
         (CHOICE.replace(', "Friday": "f"', ""), "no choice for day = 'Friday'", ""),
     ],
 )
-def test_a_choice_that_can_never_be_made_or_is_missing_is_refused(toy, answer, got, hint):
+def test_a_choice_that_is_impossible_or_missing_is_refused(toy, answer, got, hint):
     problems = refused(toy(train_one=template(answer=answer)))
     assert (problems[0].got, problems[0].hint) == (got, hint)
     assert not [p for p in refused_or_none(toy(train_one=template(answer=CHOICE)))]
@@ -192,7 +192,7 @@ def test_a_constraint_keeps_values_apart(toy):
     ("old", "new", "got"),
     [("day:", "dya:", "no slot 'dya'"), ("ship.port", "ship", "no slot 'ship'"), ("[Friday]", "[Firday]", "'Firday'")],
 )
-def test_a_constraint_on_what_there_is_not_is_refused(toy, old, new, got):
+def test_a_constraint_on_an_unknown_slot_or_value_is_refused(toy, old, new, got):
     (problem,) = refused(toy(SLOTS + RULE.replace(old, new)))
     assert problem.got == got and problem.place.startswith("constraints.0.") and problem.hint != "x"
 
@@ -225,7 +225,7 @@ def test_every_allowed_combination_comes_once_and_evenly(sizes, seed, forbidden)
         assert max(counts.values()) - min(counts.get(value, 0) for value in values) <= 1
 
 
-def test_constraints_that_leave_nothing_end(monkeypatch):
+def test_constraints_that_allow_nothing_end_the_search(monkeypatch):
     monkeypatch.setattr("cantica.core.combinations.PATIENCE", 1000)
     slots = {f"s{n}": [str(v) for v in range(9)] for n in range(30)}
     assert list(combinations(slots, lambda _: False, "1")) == []
@@ -270,13 +270,13 @@ def test_a_syntax_error_is_placed(toy, answer, got):
         ("{{ ship['prot'] }}", "has no attribute 'prot'"),
     ],
 )
-def test_a_template_reaches_its_slots_and_nothing_else(toy, answer, got):
+def test_a_template_can_use_its_slots_and_nothing_else(toy, answer, got):
     folder = toy(train_one=template(answer=answer))
     (problem,) = refused(folder)
     assert problem.file == str(folder / "train/one.j2") and got in problem.got
 
 
-def test_faults_of_all_templates_are_told_at_once(toy):
+def test_faults_of_all_templates_are_reported_at_once(toy):
     bad = template(answer="{{ dya }} {{ ship.prot }} {{ shpi }}")
     folder = toy(SLOTS, train_one=bad, train_other=template(thinking=""), valid_two="{% block %}")
     problems = refused(folder, file="")
@@ -312,7 +312,7 @@ def test_a_split_without_a_template_is_refused(toy):
     assert [record["split"] for record in rendered(folder, (2, 0))] == ["train", "train"]
 
 
-def test_the_same_seed_draws_the_same_and_another_seed_does_not(toy):
+def test_the_same_seed_gives_the_same_scenarios_and_another_seed_others(toy):
     hours = ", ".join(f"h{n}" for n in range(50))
     hour = template(answer="At {{ hour }}.")
     folder = toy(f"{SLOTS}  hour: [{hours}]\n", train_one=hour, valid_two=hour)
@@ -320,19 +320,19 @@ def test_the_same_seed_draws_the_same_and_another_seed_does_not(toy):
     assert rendered(folder, (20, 1)) == first != rendered(folder, (20, 1), seed=2)
 
 
-def test_what_a_template_draws_does_not_hang_on_the_templates_beside_it(toy):
+def test_the_scenarios_of_a_template_do_not_depend_on_other_templates(toy):
     before = [record["scenario"] for record in rendered(toy(), (3, 1)) if Path(record["origin"]).stem == "one"]
     both = rendered(toy(train_another=template()), (6, 1))
     assert [record["scenario"] for record in both if Path(record["origin"]).stem == "one"] == before
 
 
-def test_another_number_of_training_examples_leaves_the_held_out_ones_as_they_are(toy):
+def test_the_number_of_training_examples_does_not_change_the_validation_examples(toy):
     folder = toy()
     few, many = ([r for r in rendered(folder, (n, 3)) if r["split"] == "valid"] for n in (1, 5))
     assert few == many and [record["id"] for record in few] == ["toy-valid-001", "toy-valid-002", "toy-valid-003"]
 
 
-def test_what_the_schema_finds_is_told_once_for_each_block_of_a_template(toy):
+def test_a_fault_under_the_schema_is_reported_once_for_each_block_of_a_template(toy):
     with pytest.raises(InputError) as caught:
         list(valid_scenarios(iter(rendered(toy(), (3, 1)))))
     faults = caught.value.problems

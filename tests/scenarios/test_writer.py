@@ -1,4 +1,4 @@
-"""The writer that is a model, against local servers: one that answers well, and every way in which one does not."""
+"""The model writer with local servers: one that replies well, and servers that fail in every way."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def well(number: int, messages: list[dict]) -> str:
 
 @pytest.fixture
 def write(tmp_path, monkeypatch):
-    """A function: the scenarios that the server at a URL wrote; its replies are kept in a folder of the test's own."""
+    """A function that returns the scenarios that the server at a URL writes. Replies are kept in a temporary folder."""
     import cantica.llm.client as module
 
     monkeypatch.setattr(module, "FOLDER", tmp_path / "replies")
@@ -61,7 +61,7 @@ def test_a_good_server_writes_every_scenario_once(fake, write):
     }
 
 
-def test_what_was_replied_once_is_never_asked_again(fake, write, capsys):
+def test_the_same_request_is_never_sent_twice(fake, write, capsys):
     server = fake(well)
     first = write(server.url)
     assert write(server.url) == first and len(server.seen) == 6
@@ -80,7 +80,7 @@ def test_the_number_of_requests_at_a_time_changes_nothing(fake, write, tmp_path)
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-def test_a_server_that_stumbles_is_asked_again(fake, write, fault):
+def test_a_request_that_fails_for_a_moment_is_sent_again(fake, write, fault):
     server = fake(lambda number, messages: fault if number % 3 == 1 else good(messages))
     assert len(write(server.url)) == 5
 
@@ -93,13 +93,13 @@ def test_a_server_that_stumbles_is_asked_again(fake, write, fault):
     ],
     ids=["401", "404"],
 )
-def test_a_server_that_refuses_is_told_without_the_key(fake, write, fault, told):
+def test_a_refusal_of_the_server_is_reported_without_the_key(fake, write, fault, told):
     with pytest.raises(InputError) as caught:
         write(fake(lambda number, messages: fault).url)
     assert told in str(caught.value) and "data.model.base_url" in str(caught.value) and SECRET not in str(caught.value)
 
 
-def test_a_server_that_is_not_there_is_told(write, monkeypatch):
+def test_an_unreachable_server_is_an_error(write, monkeypatch):
     import cantica.llm.server as module
 
     monkeypatch.setattr(module, "RETRIES", 1)
@@ -107,7 +107,7 @@ def test_a_server_that_is_not_there_is_told(write, monkeypatch):
         write("http://127.0.0.1:9/v1")
 
 
-def test_a_reply_that_does_not_fit_is_refused_with_what_is_wrong_with_it(fake, write, capsys):
+def test_an_invalid_reply_is_sent_back_with_its_faults(fake, write, capsys):
     def careless(number, messages):
         if len(messages) > 2 or "different situations" in messages[1]["content"]:
             return good(messages)
@@ -121,7 +121,7 @@ def test_a_reply_that_does_not_fit_is_refused_with_what_is_wrong_with_it(fake, w
     assert "5 invalid" in capsys.readouterr().out
 
 
-def test_replies_that_never_fit_are_reported_after_a_bounded_number(fake, write):
+def test_replies_that_stay_invalid_are_reported_after_a_number_of_attempts(fake, write):
     def stubborn(number, messages):
         asked = messages[1]["content"]
         return "I cannot." if "port 3 " in asked and "The situation" in asked else good(messages)
@@ -134,7 +134,7 @@ def test_replies_that_never_fit_are_reported_after_a_bounded_number(fake, write)
     assert len(server.seen) == 1 + 4 + 3
 
 
-def test_a_model_that_repeats_its_situations_is_told(fake, write):
+def test_a_model_that_repeats_its_situations_is_an_error(fake, write):
     same = json.dumps({"situations": ["Always the same old situation, told once more."]})
     with pytest.raises(InputError, match="1 different situations after"):
         write(fake(lambda number, messages: same).url)
@@ -147,7 +147,7 @@ def test_an_object_is_found_between_words(around):
     assert json_in(around.replace("{}", '{"a": {"b": "}"}}')) == {"a": {"b": "}"}}
 
 
-def test_what_is_no_object_is_none():
+def test_a_reply_without_an_object_is_none():
     assert [json_in(text) for text in ("", "no", "{", '{"a": }', "[1]", "} {", r'{"a": "\ud800"}')] == [None] * 7
 
 
@@ -168,7 +168,7 @@ def point_at(project: Path, url: str, **changes) -> None:
     (project / "params.yaml").write_text(text)
 
 
-def test_a_killed_build_asks_for_nothing_that_it_was_given(project, fake):
+def test_a_killed_build_does_not_repeat_requests(project, fake):
     gate = threading.Semaphore(4)
 
     def gated(number, messages):
@@ -216,7 +216,7 @@ def test_the_stage_writes_the_scenarios_and_the_definition_of_a_category(project
     assert len(server.seen) == 1 + len(records)
 
 
-def test_a_real_server_is_spoken_to_and_counted_honestly(project, tiny_base, tmp_path):
+def test_requests_to_a_real_server_are_counted(project, tiny_base, tmp_path):
     with mlx_server(tiny_base, tmp_path / "log") as url:
         point_at(project, url, model=tiny_base, max_tokens=24, attempts=2)
         done = run(project, "dvc", "repro", "render@deception")

@@ -1,4 +1,4 @@
-"""The curriculum as a tree: what a schema cannot see is refused by name, and what is a tree passes."""
+"""The curriculum as a tree: trees pass, and faults that a schema cannot express are named."""
 
 from copy import deepcopy
 from itertools import pairwise
@@ -52,7 +52,7 @@ def test_steps_may_stand_in_any_order():
     assert faults(dict(reversed(CHAIN.items()))) == []
 
 
-def test_an_unknown_after_is_refused_with_the_step_that_was_meant():
+def test_an_unknown_after_is_reported_with_the_most_similar_step():
     (fault,) = faults(changed(three={"after": "tow"}))
     assert (fault.file, fault.place, fault.got) == ("params.yaml", "curriculum.three.after", "'tow'")
     assert fault.expected == "base or a step: base, one, two, three" and fault.hint == "did you mean 'two'?"
@@ -74,12 +74,12 @@ def test_two_cycles_are_two_faults():
     assert {fault.got for fault in faults(curriculum)} == {"a cycle: a → b → a", "a cycle: c → d → c"}
 
 
-def test_a_step_that_hangs_on_a_cycle_does_not_count_into_it():
+def test_a_step_that_follows_a_cycle_is_not_part_of_it():
     curriculum = follows(["hanging", "a", "b"], ["b", "b", "a"])
     assert [set(cycle) for cycle in cycles(curriculum)] == [{"a", "b"}]
 
 
-def test_a_cycle_and_an_unknown_name_are_told_at_once():
+def test_a_cycle_and_an_unknown_name_are_reported_at_once():
     found = faults(changed(one={"after": "two"}, three={"after": "nowhere"}))
     assert [fault.got for fault in found] == ["'nowhere'", "a cycle: one → two → one"]
 
@@ -91,7 +91,7 @@ def test_a_step_that_continues_an_adapter_keeps_its_shape(key):
     assert fault.expected == f"{key} {16 if key == 'rank' else 8}, as in two, whose adapter it continues"
 
 
-def test_a_scale_of_its_own_is_another_shape():
+def test_a_different_scale_is_a_different_shape():
     (fault,) = faults(changed(two={"scale": 4.0}, three={"scale": 4.0}))
     assert (fault.place, fault.got) == ("curriculum.two", "scale 4.0")
 
@@ -155,7 +155,7 @@ def test_a_forest_has_no_cycle_and_no_fault(curriculum):
 
 @settings(max_examples=60, deadline=None)
 @given(forests(), st.data())
-def test_a_root_that_follows_a_step_after_it_closes_just_the_cycle_between_them(curriculum, data):
+def test_a_root_that_follows_one_of_its_descendants_makes_exactly_one_cycle(curriculum, data):
     end = data.draw(st.sampled_from(list(curriculum)))
     path = [end]
     while (after := curriculum[path[-1]]["after"]) != "base":
@@ -168,7 +168,7 @@ def test_a_root_that_follows_a_step_after_it_closes_just_the_cycle_between_them(
 
 @settings(max_examples=60, deadline=None)
 @given(forests())
-def test_every_step_is_on_one_branch_which_goes_along_the_tree_to_a_step_that_none_follows(curriculum):
+def test_every_step_is_on_one_branch_and_branches_end_in_leaves(curriculum):
     found = branches(curriculum)
     assert sorted(step for steps in found.values() for step in steps) == sorted(curriculum)
     for last, steps in found.items():
@@ -176,6 +176,6 @@ def test_every_step_is_on_one_branch_which_goes_along_the_tree_to_a_step_that_no
         assert all(curriculum[after]["after"] == step for step, after in pairwise(steps))
 
 
-def test_of_several_steps_that_follow_one_the_first_goes_on_with_its_branch():
+def test_the_first_of_several_following_steps_continues_the_branch():
     tree = follows(["a", "b", "c", "d", "e", "f"], ["base", "a", "a", "c", "base", "b"])
     assert branches(tree) == {"f": ["a", "b", "f"], "d": ["c", "d"], "e": ["e"]}
