@@ -8,7 +8,7 @@ from cantica.dataset.chat import CLOSE, OPEN, Message, split_thinking
 
 SCENARIO = re.compile(r"<witnessed_scenario>.+</witnessed_scenario>\s*<reflection>.+</reflection>", re.DOTALL)
 TAGS = re.compile(r"</?(?:witnessed_scenario|reflection|think)>")
-# Where dataset/chat.py writes an opening tag: at the start of a turn or after a closing tag. Also found: one at the end.
+# A tag that is markup and not a word of a sentence: at the start of a turn, after a closing tag, or opening at the very end.
 PLACED = re.compile(rf"(?:\A|</\w+>)\s*({TAGS.pattern})|(?!</)({TAGS.pattern})\Z")
 PAIRS = ["<witnessed_scenario>", "</witnessed_scenario>", "<reflection>", "</reflection>"]
 UNFINISHED = re.compile(r"[\w,;:–—-]$")

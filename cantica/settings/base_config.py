@@ -9,9 +9,10 @@ DIVISORS = (("hidden_size", "num_attention_heads"), ("num_attention_heads", "num
 
 
 def head_faults(config: dict, file: str, place: str) -> list[Problem]:
-    """A Problem for each number of attention heads that does not divide the width, or the number of heads, that it shares out.
+    """A Problem for a width that the attention heads do not divide, and for heads that the key-value heads do not divide.
 
-    If `head_dim` sets the size of a head, the width need not be divisible, except for a llama, where transformers requires it.
+    If `head_dim` sets the size of a head, the width need not be divisible. A llama is the exception, since transformers
+    requires it there.
     """
     problems = []
     for whole, parts in DIVISORS:

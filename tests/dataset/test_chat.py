@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cantica.dataset.chat import assistant_turn, split_thinking, user_turn
+from cantica.core.documents import validator
+from cantica.dataset.chat import Example, Message, assistant_turn, split_thinking, user_turn
 from cantica.lint.example_rules import turns
 
 PARAGRAPHS = st.text(st.characters(codec="utf-8", exclude_characters="<>")).map(str.strip)
@@ -61,3 +62,12 @@ def test_unfinished_thinking_leaves_no_answer(thinking, answer):
 @given(PARAGRAPHS)
 def test_a_turn_without_tags_is_all_answer(answer):
     assert split_thinking(answer) == ("", answer, True)
+
+
+def test_the_types_of_an_example_have_the_keys_of_its_schema():
+    schema = validator("example").schema
+    assert (
+        set(Example.__required_keys__) == set(Example.__annotations__) == set(schema["required"]) == set(schema["properties"])
+    )
+    turn = schema["properties"]["messages"]["items"]
+    assert set(Message.__required_keys__) == set(turn["required"]) == set(turn["properties"])

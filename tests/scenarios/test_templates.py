@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cantica.core.combinations import combinations
-from cantica.core.documents import read_yaml
+from cantica.core.documents import read_yaml, validator
 from cantica.core.errors import InputError
 from cantica.dataset.words import ngrams, words
 from cantica.judging.held_out import load_prompts
 from cantica.probes.pairs import load_pairs
-from cantica.scenarios.scenario import BLOCKS, valid_scenarios
+from cantica.scenarios.scenario import BLOCKS, Scenario, valid_scenarios
 from cantica.scenarios.template_writer import render_category
 from cantica.scenarios.templates import load_category
 
@@ -401,3 +401,9 @@ def test_the_nine_categories_are_complete_unique_and_apart_from_what_they_are_ev
     asked += [prompt for trigger in TRIGGERS.glob("*.yaml") for prompt in read_yaml(trigger)["prompts"]]
     shared = {item["id"]: found for item in asked if (found := told.intersection(ngrams(words(item["prompt"]), run)))}
     assert len(asked) >= 150 + 72 + 12 and shared == {}
+
+
+def test_the_type_of_a_scenario_has_the_keys_of_its_schema():
+    schema = validator("scenario").schema
+    assert set(schema["properties"]) == set(Scenario.__annotations__)
+    assert set(schema["required"]) == Scenario.__required_keys__ and set(schema["else"]["required"]) == set(BLOCKS)
