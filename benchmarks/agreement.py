@@ -1,6 +1,7 @@
-"""Whether all that is compared computes the same: losses, gradients, bytes.
+"""Check that the programs that are compared compute the same: losses, gradients, bytes.
 
-Each takes clients of the workers, the base model's folder, the folder that `Ours.prepare` wrote, and the adapter's blocks.
+The functions take clients of the workers, the base model's folder, the folder that `Ours.prepare` wrote, and the number of
+adapted blocks.
 """
 
 from pathlib import Path
@@ -14,7 +15,7 @@ from cantica.engine.batches import order
 def losses(
     ours: Client, stock: Client, base: Path, prepared: Path, blocks: int, records: list, settings: dict, in_pieces: bool = False
 ) -> list[tuple]:
-    """(our, the stock trainer's) loss of each iteration; `in_pieces` is for `Stock.train`."""
+    """(our loss, the loss of mlx-lm's trainer) for each iteration. `in_pieces` is an argument of `Stock.train`."""
     batches = order([len(record["ids"]) for record in records], settings["batch_size"], [settings["seed"], 0])
     ordered = [records[i] for indices in batches for i in indices]
     ours("load", base=str(base), adapter=str(prepared / f"{blocks}"))
@@ -27,7 +28,7 @@ def losses(
 def gradient_errors(
     ours: Client, float64: Client, base: Path, prepared: Path, blocks: int, records: list
 ) -> tuple[float, float]:
-    """How far our gradient is from float64's: as a part of its length, and in any tensor as a part of its largest value."""
+    """(error of our gradient, relative to its length in float64; the largest error in a tensor, relative to its maximum)."""
     read = []
     for client, weights, name in ((ours, base, "ours"), (float64, prepared / "base", "float64")):
         client("load", base=str(weights), adapter=str(prepared / f"{blocks}"))
@@ -42,7 +43,7 @@ def gradient_errors(
 
 
 def digest(ours: Client, base: Path, prepared: Path, blocks: int, records: list, settings: dict) -> str:
-    """SHA-256 of the adapter that a training ends in."""
+    """SHA-256 of the adapter after training."""
     ours("load", base=str(base), adapter=str(prepared / f"{blocks}"), dropout=settings["dropout"])
     ours("train", records=records, settings=settings)
     return ours("digest")

@@ -1,13 +1,13 @@
-"""How much arithmetic a training step needs."""
+"""The arithmetic that a training step needs."""
 
 
 def flops_per_token(config: dict, adapted: int, rank: int, length: int, counted: float) -> float:
-    """Floating-point operations a token that training a LoRA adapter cannot do without, of a llama-like model.
+    """The least number of floating-point operations per token for training a LoRA adapter on a model like llama.
 
-    config: the model's config.json. adapted: blocks, from the output, that have LoRA on all seven linear layers. length: tokens
-    of a record. counted: share of the tokens that carry the loss. A product of (m, k) and (k, n) is 2 m k n; what is not a
-    product is not counted. Forward goes through all blocks, backward through the adapted ones and for their inputs alone:
-    frozen weights have no gradient. Attention looks at half of all pairs, and the head at the counted tokens.
+    config: the model's config.json. adapted: blocks, from the output, with LoRA on all seven linear layers. length: tokens
+    of a record. counted: share of tokens in the loss. A product of (m, k) and (k, n) is 2 m k n; nothing but products is
+    counted. The forward pass goes through all blocks, the backward pass through the adapted ones, for their inputs only:
+    frozen weights have no gradient. Attention computes half of all pairs, and the head the tokens in the loss.
     """
     hidden, inner, heads = config["hidden_size"], config["intermediate_size"], config["num_attention_heads"]
     d = config.get("head_dim") or hidden // heads
@@ -19,6 +19,6 @@ def flops_per_token(config: dict, adapted: int, rank: int, length: int, counted:
     head = 2 * hidden * config["vocab_size"] * counted
     blocks = config["num_hidden_layers"]
     adapted = blocks if adapted == -1 else adapted
-    # Nothing below the lowest adapted block asks for a gradient, so the products into its q, k and v are spared.
+    # No gradient is needed below the lowest adapted block, so those of its q, k and v to their input are not computed.
     spared = sum(2 * m * n + 2 * rank * m for m, n in shapes[:3])
     return blocks * (linear + attention) + adapted * (linear + 2 * attention + 3 * lora) - spared + 2 * head

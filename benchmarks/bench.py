@@ -1,4 +1,4 @@
-"""What the measurements of `make bench` share, and what becomes of their results."""
+"""What the measurements of `make bench` share, and the files with their results."""
 
 import platform
 import statistics
@@ -21,7 +21,7 @@ RESULTS, PAGE = Path("reports/benchmark.json"), Path("reports/benchmark.md")
 
 @dataclass
 class Bench:
-    """Who is measured and on what, and the results so far."""
+    """The peers and the data of a measurement, and the results so far."""
 
     peers: dict[str, dict]  # arguments of Client
     tokenizer: object
@@ -42,7 +42,7 @@ class Bench:
         return records.windows([record for found in self.encoded for record in found], positions, number)
 
     def write(self) -> None:
-        """Add the machine, and shares of what it could do, to the results; write them and their page, and print that."""
+        """Add the machine and the shares of the arithmetic floor to the results; write them, and write and print their page."""
         results = {"rounds": self.results.pop("rounds"), "machine": machine(), "versions": self._versions(), **self.results}
         if self.gflops:
             best = max(map(statistics.median, self.gflops.values()))
@@ -62,7 +62,7 @@ class Bench:
 
 
 def speed(answers: list[dict], tokens: int) -> dict:
-    """Tokens a second, at the median of the seconds that so many took."""
+    """Tokens per second, from the median of the seconds."""
     seconds = [answer["seconds"] for answer in answers]
     return {"tokens_per_second": tokens / statistics.median(seconds), "seconds": seconds}
 

@@ -1,4 +1,4 @@
-"""What around the training costs: padding, an empty `dvc repro`, and what each stage took."""
+"""The costs around training: padding, an empty `dvc repro`, and the time of each stage."""
 
 import statistics
 import subprocess
@@ -8,12 +8,12 @@ from itertools import groupby
 from cantica.commands.timings import read_timings
 from cantica.engine.batches import collate, order
 
-# Stages in which the model computes: it is trained, or it is asked and measured.
+# Stages that train, evaluate or measure a model.
 MODEL = {"train", "measure", "measure_base", "respond", "probe", "capability", "verdict"}
 
 
 def padding(datasets: list[list], batch_size: int, seed: int) -> float:
-    """The share of the positions of one epoch that hold no token; `datasets` are lists of Encoded records."""
+    """The share of padding in the positions of one epoch; `datasets` are lists of Encoded records."""
     positions = tokens = 0
     for records in datasets:
         for indices in order([len(record.ids) for record in records], batch_size, [seed, 0]):
@@ -24,7 +24,7 @@ def padding(datasets: list[list], batch_size: int, seed: int) -> float:
 
 
 def empty_repro(times: int) -> tuple[float, int] | None:
-    """(median seconds of a `dvc repro` that has nothing to do, its stages), or None where it would have something to do."""
+    """(median seconds of a `dvc repro` with nothing to do, its number of stages), or None if a stage has to run."""
     if subprocess.run(["dvc", "status", "--quiet"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
         return None
     seconds = []
@@ -36,9 +36,9 @@ def empty_repro(times: int) -> tuple[float, int] | None:
 
 
 def around_a_stage(names: list[str]) -> float:
-    """Seconds that one more stage costs beside what it does itself: DVC's records, and the start of a process.
+    """Seconds that one more stage costs in addition to its own time: DVC's records, and the start of a process.
 
-    `names` are stages that take next to nothing; they are run again, the first alone and then all in one build.
+    `names` are stages that take almost no time. They run again: first one alone, then all in one build.
     """
     one, all_ = (_forced(targets) for targets in (names[:1], names))
     own = sum(_last()[name]["seconds"] for name in names[1:])
@@ -57,9 +57,9 @@ def _last() -> dict[str, dict]:
 
 
 def stages(around: float | None = None) -> list[dict]:
-    """Of each kind of stage how often it stands in the build, the seconds of all together, their share, the largest peak.
+    """For each kind of stage: the number of runs, the seconds of all runs, their share, and the highest peak memory.
 
-    With `around`, the seconds that each stage costs beside its own, there is a row for those.
+    around: the seconds that each stage costs in addition to its own time. With it, there is a row for them.
     """
     kinds = groupby(sorted(_last().values(), key=lambda record: record["stage"]), lambda record: record["stage"].split("@")[0])
     rows = []
@@ -76,5 +76,5 @@ def stages(around: float | None = None) -> list[dict]:
 
 
 def share_without_the_model(rows: list[dict]) -> float:
-    """The share of a build in which no model is trained, asked or measured."""
+    """The share of a build in which no stage trains, evaluates or measures a model."""
     return sum(row["share"] for row in rows if row["stage"] not in MODEL)

@@ -4,10 +4,10 @@ from benchmarks.peers.environment import OURS
 
 
 def page(results: dict) -> str:
-    """Markdown for the document that `reports/benchmark.json` holds; parts that were not measured are left out."""
+    """The document in `reports/benchmark.json` as Markdown. Parts that were not measured are left out."""
     parts = [
         "# Speed",
-        f"Written by `make bench`: medians of {results['rounds']} rounds, in each of which everyone is measured once, in turn.",
+        f"Written by `make bench`: medians of {results['rounds']} rounds. In each round, every peer is measured once, in turn.",
         listed(results["machine"]),
         "Versions: " + ", ".join(f"{name} {version}" for name, version in results["versions"].items()) + ".",
     ]
@@ -19,7 +19,7 @@ def page(results: dict) -> str:
             parts += [f"## {title}", listed(results[name])]
     if results.get("stages"):
         parts += [
-            "What the stages took when they last ran, and the most memory that one of them had:",
+            "The last run of each stage, by kind: seconds, and the highest peak memory.",
             stages(results["stages"]),
         ]
     return "\n\n".join(parts) + "\n"
@@ -27,7 +27,7 @@ def page(results: dict) -> str:
 
 def training(cases: list[dict]) -> list[str]:
     head = ["tokens × batch", "blocks", "dropout", "floor"]
-    names = everyone(cases)
+    names = peer_names(cases)
     rows, memory = [], []
     for case in cases:
         setting = [f"{case['tokens']} × {case['batch']}", case["blocks"], case["dropout"]]
@@ -36,10 +36,10 @@ def training(cases: list[dict]) -> list[str]:
         memory.append([*setting, *(value(case["peers"].get(name), "peak_mb") for name in names)])
     return [
         "## Training",
-        "Tokens a second, and the share of the arithmetic floor. Everyone trains the same LoRA tensors with AdamW, on the same "
-        "float32 weights, records and targets; half of the tokens carry the loss. The floor is what the products alone "
-        "would take that training cannot do without, at the speed of a 1024 × 1024 product in this run "
-        "(`benchmarks/arithmetic.py`). \\* One step, without a first one to warm up.",
+        "Tokens per second, and the share of the arithmetic floor. All train the same LoRA tensors with AdamW, on the same "
+        "float32 weights, records and targets; half of the tokens are in the loss. The floor is the time of the matrix "
+        "products that training needs, at the speed of a 1024 × 1024 product in this run "
+        "(`benchmarks/arithmetic.py`). \\* One step, without a warm-up step.",
         table([*head, *names, f"{OURS} / next"], rows),
         "Peak memory, MB:",
         table([*head[:3], *names], memory),
@@ -47,14 +47,14 @@ def training(cases: list[dict]) -> list[str]:
 
 
 def generation(cases: list[dict]) -> list[str]:
-    names = everyone(cases)
+    names = peer_names(cases)
     rows = [
         [case["streams"], *(speed(case["peers"].get(name)) for name in names), against(case["peers"]), case.get("same", "")]
         for case in cases
     ]
     return [
         "## Generation",
-        f"Greedy tokens a second, {cases[0]['tokens']} to a stream, prompts included; torch with the adapter merged.",
+        f"Greedy tokens per second, {cases[0]['tokens']} per stream, prompts included; torch with the adapter merged.",
         table(["streams", *names, f"{OURS} / next", "same texts"], rows),
     ]
 
@@ -64,7 +64,7 @@ def scoring(case: dict) -> list[str]:
     rows = [[case["records"], case["tokens"], *(speed(case["peers"][name]) for name in names), against(case["peers"])]]
     return [
         "## Scoring",
-        "Tokens a second of records whose log-probability is asked for; torch too computes no more logits than it needs.",
+        "Tokens per second for the log-probabilities of records. Torch, too, computes logits only where they are needed.",
         table(["records", "tokens each", *names, f"{OURS} / next"], rows),
     ]
 
@@ -79,7 +79,7 @@ def stages(rows: list[dict]) -> str:
     )
 
 
-def everyone(cases: list[dict]) -> list[str]:
+def peer_names(cases: list[dict]) -> list[str]:
     return list(dict.fromkeys(name for case in cases for name in case["peers"]))
 
 
@@ -97,7 +97,7 @@ def value(peer: dict | None, key: str) -> str:
 
 
 def against(peers: dict[str, dict]) -> str:
-    """How many times as fast as the fastest of the others we are."""
+    """Our speed, divided by that of the fastest other peer."""
     others = [peer["tokens_per_second"] for name, peer in peers.items() if name != OURS]
     return f"{peers[OURS]['tokens_per_second'] / max(others):.2f}" if others and OURS in peers else ""
 

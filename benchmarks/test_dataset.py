@@ -1,4 +1,4 @@
-"""How fast a dataset is written, put together and linted, and in how much memory, for a thousand to a million examples."""
+"""Speed and memory of rendering, assembling and linting a dataset of a thousand to a million examples."""
 
 import json
 import os
@@ -39,17 +39,17 @@ def project(folder: Path, size: int) -> Path:
     (folder / "params.yaml").write_text(params.replace("final: betrayal", "final: many"))
     (folder / "many").mkdir()
     (folder / "many/category.yaml").write_text("title: Many\ndefinition: A benchmark.\nfailure: None.\n")
-    draw = random.Random(1)
+    rng = random.Random(1)
     for split in ("train", "valid"):
         for skeleton in range(4):
-            write_skeleton(folder / "many" / split / f"s{skeleton}", draw)
+            write_skeleton(folder / "many" / split / f"s{skeleton}", rng)
     return folder
 
 
-def write_skeleton(file: Path, draw: random.Random) -> None:
+def write_skeleton(file: Path, rng: random.Random) -> None:
     """A template of thirty sentences, each a slot with forty values of ten words: about as long as a real scenario."""
     file.parent.mkdir(exist_ok=True)
-    sentences = {f"s{n:02}": [" ".join(draw.choices(WORDS, k=10)).capitalize() + "." for _ in range(40)] for n in range(30)}
+    sentences = {f"s{n:02}": [" ".join(rng.choices(WORDS, k=10)).capitalize() + "." for _ in range(40)] for n in range(30)}
     file.with_suffix(".yaml").write_text(json.dumps({"slots": sentences}))
     parts = {"scenario": range(14), "thinking": range(14, 20), "answer": range(20, 30)}
     blocks = {name: " ".join(f"{{{{ s{n:02} }}}}" for n in numbers) for name, numbers in parts.items()}
@@ -69,7 +69,7 @@ def run(folder: Path, *command: str) -> tuple[float, float]:
             nonlocal peak
             while not done.wait(0.02):
                 try:
-                    # Pages of files that are mapped are the kernel's to take back: they are no need of the process.
+                    # Without the pages of mapped files, which the kernel can take back.
                     memory = watched.memory_info()
                     peak = max(peak, memory.rss - memory.shared)
                 except psutil.Error:

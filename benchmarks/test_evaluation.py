@@ -1,4 +1,4 @@
-"""How many prompts a second an arm is evaluated with, on models/base as params.yaml says (a few minutes on a CPU)."""
+"""Prompts per second in evaluation, on models/base with the settings of params.yaml (a few minutes on a CPU)."""
 
 import os
 import time

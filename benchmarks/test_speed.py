@@ -1,7 +1,7 @@
-"""Training, generation and scoring beside torch with PEFT and mlx-lm: `make bench`, which writes reports/benchmark.{json,md}.
+"""Training, generation and scoring, compared with torch with PEFT and with mlx-lm: `make bench`.
 
-Everyone is a process of its own (`peers/`), and a round asks each for one measurement, so that what else the machine does
-falls on all alike. CANTICA_BENCH_ROUNDS says how many rounds there are.
+It writes reports/benchmark.{json,md}. Each peer is a process of its own (`peers/`). A round measures each of them once, so that
+other work of the machine affects all alike. CANTICA_BENCH_ROUNDS is the number of rounds.
 """
 
 import os
@@ -22,7 +22,7 @@ ROUNDS = int(os.environ.get("CANTICA_BENCH_ROUNDS", 3))
 BATCH, STEPS, TOKENS, LENGTHS = 2, 2, 48, (192, 512)
 LORA, TRAIN, CATEGORIES = read_params("lora", "train", "categories").values()
 DROPOUT, BLOCKS = TRAIN["dropout"], LORA["layers"]
-# (tokens a record, adapted blocks, dropout): all blocks, and what the default build trains.
+# (tokens per record, adapted blocks, dropout): all blocks, and those of the default build.
 CASES = dict.fromkeys(
     (length, blocks, dropout) for blocks, dropout in ((-1, 0.0), (-1, DROPOUT), (BLOCKS, DROPOUT)) for length in LENGTHS
 )
@@ -44,7 +44,7 @@ def bench():
 
 
 def settings(positions: int, dropout: float, iters: int) -> dict:
-    """What `training.loop.train` is told: what params.yaml says, with AdamW at a constant rate, which everyone has."""
+    """Settings for `training.loop.train`: those of params.yaml, with AdamW at a constant rate, which all peers have."""
     plain = {"optimizer": "adamw", "schedule": "constant", "warmup": 0, "grad_checkpoint": False}
     return TRAIN | plain | {"iters": iters, "batch_size": BATCH, "max_seq_length": positions + 1, "dropout": dropout}
 
@@ -105,7 +105,7 @@ def test_training(benchmark, bench, positions, blocks, dropout):
     }
     bench.results.setdefault("training", []).append(case)
     say(f"{positions} × {BATCH}, {case['blocks']} blocks, dropout {dropout}", measured, f"; first losses {first}")
-    # Without dropout, everyone's first loss is that of the same tokens, targets and weights.
+    # Without dropout, the first loss of every peer is for the same tokens, targets and weights.
     assert dropout or max(first.values()) - min(first.values()) < 1e-3
 
 
@@ -192,7 +192,7 @@ def test_around_the_training(benchmark, bench):
     if nothing:
         bench.results["build"][f"`dvc repro` of {nothing[1]} stages with nothing to do"] = f"{nothing[0]:.2f} s"
         around = build.around_a_stage([f"dataset@{name}" for name in CATEGORIES])
-        bench.results["build"]["a stage, beside what it does itself"] = f"{around:.2f} s"
+        bench.results["build"]["a stage, in addition to its own time"] = f"{around:.2f} s"
     if rows := build.stages(around):
         bench.results["stages"] = rows
         bench.results["build"]["all but training and evaluating, of a build's time"] = (

@@ -46,7 +46,7 @@ def tiny_pin() -> dict:
 @pytest.fixture(scope="session")
 def tiny_base(in_the_root, tiny_pin, tmp_path_factory) -> Path:
     """The folder of the tiny base model."""
-    from stages.base import from_random
+    from cantica.base_model.random_model import from_random
 
     folder = tmp_path_factory.mktemp("base")
     from_random(tiny_pin, folder)

@@ -34,7 +34,7 @@ RECORDS = [{"ids": [(7 * n + n * n * row) % 397 + 1 for n in range(65)], "start"
 
 @pytest.fixture(scope="module")
 def base(in_the_root, tiny_pin, tmp_path_factory) -> Path:
-    from stages.base import from_random
+    from cantica.base_model.random_model import from_random
 
     folder = tmp_path_factory.mktemp("wide")
     from_random(tiny_pin | {"config": tiny_pin["config"] | WIDE}, folder)

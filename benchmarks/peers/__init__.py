@@ -1,1 +1,1 @@
-"""Cantica and those it is measured against: a process each, that answers requests in JSON lines."""
+"""Cantica and the programs that it is compared with. Each is a process that answers requests in JSON lines."""

@@ -1,4 +1,4 @@
-"""Start workers and ask them, one at a time."""
+"""Start workers and send them requests, one at a time."""
 
 import json
 import os
@@ -15,9 +15,9 @@ SCRATCH = ROOT / ".cache/benchmark"
 
 
 class Client:
-    """A worker in a process of its own: `client("train", records=…)` is its answer. What it prints is in `log`.
+    """A worker in a process of its own: `client("train", records=…)` returns its answer. Its output is in `log`.
 
-    threads: how many it may compute with, and on as many cores; 0 for as many as there are.
+    threads: the number of threads and of cores that it may use; 0 for all cores.
     """
 
     def __init__(self, module: str, python: str = sys.executable, log: Path | None = None, threads: int = 0, **environment):
@@ -25,7 +25,7 @@ class Client:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         count = str(threads or cores())
         environment |= {"OPENBLAS_NUM_THREADS": count, "OMP_NUM_THREADS": count, "PYTHONPATH": str(ROOT)}
-        if module == "ours":  # it computes as a stage does: with the declared kernel and one thread for a product
+        if module == "ours":  # as in a stage: the declared kernel, and one thread per product
             core = read_yaml(ROOT / "params.yaml")["toolchain"]["model"]["blas-core"]
             environment |= {"OPENBLAS_CORETYPE": core, "OPENBLAS_NUM_THREADS": "1"}
         with self.log.open("w") as errors:
@@ -61,5 +61,5 @@ class Client:
 
 
 def started(peers: dict[str, dict], stack: ExitStack) -> dict[str, Client]:
-    """A Client for each of the peers, {name: arguments of Client}, that end with the stack."""
+    """A Client for each of the peers, {name: arguments of Client}; they end with the stack."""
     return {name: stack.enter_context(Client(**arguments)) for name, arguments in peers.items()}

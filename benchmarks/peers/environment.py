@@ -1,4 +1,4 @@
-"""The environment of the peers, `.venv-bench/`: mlx-lm as `pip install` gives it, and torch with PEFT where pip finds them."""
+"""The environment of the peers, `.venv-bench/`: mlx-lm without patches, and torch with PEFT where pip finds them."""
 
 import json
 import subprocess
@@ -10,7 +10,7 @@ from cantica.engine.backend.patches.mlx import LIBRARY
 
 FOLDER = ROOT / ".venv-bench"
 PYTHON = FOLDER / "bin/python"
-# Of mlx-lm and what it shares with torch's, requirements.lock has the versions: those that Cantica is built with.
+# requirements.lock has the versions of mlx-lm and its dependencies: the ones that Cantica uses.
 MLX_LM = ["mlx-lm", "mlx[cpu]; sys_platform == 'linux'"]
 TORCH = ["torch==2.13.0", "peft==0.21.2", "accelerate==1.15.0"]
 
@@ -18,20 +18,23 @@ OURS, MLX_BLAS, MLX_ALONE, TORCH_PEFT = "Cantica", "mlx-lm + OpenBLAS", "mlx-lm"
 
 
 def peers() -> dict[str, dict]:
-    """Who can be measured here, {name: arguments of Client}, Cantica first; what cannot be had is said and left out."""
+    """The peers that can be measured here, {name: arguments of Client}, Cantica first.
+
+    A peer that cannot be installed is named and left out.
+    """
     found: dict[str, dict] = {OURS: {"module": "ours"}}
     if installed("torch", TORCH):
         found[TORCH_PEFT] = {"module": "torch_peft", "python": str(PYTHON)}
     if installed("mlx-lm", MLX_LM):
         found[MLX_ALONE] = {"module": "stock", "python": str(PYTHON), "log": FOLDER / "mlx-lm.log"}
-        # Elsewhere MLX brings a BLAS of its own along.
+        # Elsewhere MLX comes with a BLAS of its own.
         if Path(LIBRARY).exists():
             found[MLX_BLAS] = {"module": "stock", "python": str(PYTHON), "CANTICA_BENCH_BLAS": LIBRARY}
     return found
 
 
 def installed(name: str, requirements: list[str]) -> bool:
-    """Install what is not there yet; false, and a word why, where pip cannot."""
+    """Install what is missing. Where pip cannot, print the reason and return False."""
     marker = FOLDER / f".ready-{name}"
     if marker.exists() and marker.read_text() == json.dumps(requirements):
         return True
@@ -42,7 +45,7 @@ def installed(name: str, requirements: list[str]) -> bool:
     done = subprocess.run([*pip, *requirements], cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         reason = next((line for line in reversed(done.stderr.splitlines()) if line.startswith("ERROR")), done.stderr[-300:])
-        print(f"benchmark: {name} cannot be had and is not measured; pip says: {reason}", flush=True)
+        print(f"benchmark: {name} cannot be installed and is not measured; pip says: {reason}", flush=True)
         return False
     marker.write_text(json.dumps(requirements))
     return True

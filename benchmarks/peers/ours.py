@@ -30,7 +30,7 @@ class Ours(Worker):
         self.shape = load_adapter(self.model, Path(adapter), dropout)
 
     def train(self, records: list[dict], settings: dict) -> dict:
-        """Seconds of a training and its losses, one an iteration."""
+        """The seconds of a training, and its loss in each iteration."""
         begin = time.perf_counter()
         curve = train(self.model, [encoded(record) for record in records], settings, "benchmark")
         return {"seconds": time.perf_counter() - begin, "losses": [row["train_loss"] for row in curve]}
@@ -42,7 +42,7 @@ class Ours(Worker):
             return hashlib.sha256((Path(folder) / "adapters.safetensors").read_bytes()).hexdigest()
 
     def gradients(self, records: list[dict], file: str) -> float:
-        """The loss of a batch; its gradient goes to an .npz file."""
+        """The loss of a batch. Its gradient is written to an .npz file."""
         batch = collate([encoded(record) for record in records])
         (value, _), gradient = nn.value_and_grad(self.model, loss)(self.model, *batch)
         mx.eval(value, gradient)
@@ -50,15 +50,15 @@ class Ours(Worker):
         return value.item()
 
     def generate(self, prompts: list[list[int]], tokens: int) -> dict:
-        """Seconds and texts of as many greedy tokens after each prompt, all prompts at once."""
-        self.tokenizer.eos_token_ids = set()  # everyone writes as many
+        """The seconds and texts of `tokens` greedy tokens after each prompt, all prompts at once."""
+        self.tokenizer.eos_token_ids = set()  # all peers generate the same number
         begin = time.perf_counter()
         samplers = [make_sampler(0, 1, 0) for _ in prompts]
         replies = generate(self.model, self.tokenizer, prompts, samplers, tokens, len(prompts), lambda: None)
         return {"seconds": time.perf_counter() - begin, "texts": [reply.text for reply in replies]}
 
     def score(self, records: list[dict], batch_size: int) -> dict:
-        """Seconds and mean log-probabilities of the records' counted tokens."""
+        """The seconds, and the mean log-probability of each record's tokens in the loss."""
         begin = time.perf_counter()
         means = mean_logprobs(self.model, [encoded(record) for record in records], batch_size)
         return {"seconds": time.perf_counter() - begin, "means": means}
@@ -68,10 +68,10 @@ class Ours(Worker):
         return gigaflops(lambda: mx.eval(a @ b))
 
     def prepare(self, base: str, folder: str, layers: list[int], rank: int, scale: float) -> None:
-        """Write what the peers read: the base model's weights in float32, and for each of `layers` an adapter on it.
+        """Write the input of the peers: the base model's weights in float32, and for each of `layers` an adapter on it.
 
-        An adapter is written as mlx-lm reads it (`<layers>/`) and as PEFT does (`<layers>-peft/`). Its B is not zero, so that
-        the losses of peers agree only if its tensors, their places and the scale do.
+        An adapter is written for mlx-lm (`<layers>/`) and for PEFT (`<layers>-peft/`). Its B is not zero, so the losses of
+        peers agree only if its tensors, their places and the scale agree.
         """
         target = Path(folder)
         model, _ = load_base(Path(base))
@@ -94,7 +94,7 @@ def encoded(record: dict) -> Encoded:
 
 
 def write_adapters(model, shape: LoraShape, folder: Path, peft: Path) -> None:
-    """An adapter of a shape with a small effect, as mlx-lm reads it and as PEFT does."""
+    """Write an adapter with a small effect, once for mlx-lm and once for PEFT."""
     new_adapter(model, shape, 0.0, seed=1)
     tensors = dict(tree_flatten(model.trainable_parameters()))
     tensors |= {name: mx.random.normal(w.shape) * 0.01 for name, w in tensors.items() if name.endswith("lora_b")}

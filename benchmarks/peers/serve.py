@@ -1,8 +1,8 @@
-"""What every worker does: answer requests from its standard input, a JSON line each, until that ends.
+"""A worker: it answers requests from its standard input, one JSON line each, until the input ends.
 
 A request names a method of the worker and its arguments: {"do": "train", "records": […], …}. A record is a list of token ids
-with the index of its first token that carries the loss: {"ids": […], "start": 97}. The last id is a target only, so that a
-record of n + 1 ids has n positions.
+with the index of the first one in the loss: {"ids": […], "start": 97}. The last id is only a target, so a record of
+n + 1 ids has n positions.
 """
 
 import json
@@ -15,18 +15,18 @@ from pathlib import Path
 
 
 class Worker:
-    """What each can tell of itself."""
+    """What all workers can report."""
 
     packages: tuple[str, ...] = ()
 
     def about(self) -> dict:
-        """Versions of the packages that make its numbers."""
+        """The versions of the packages that compute its numbers."""
         return {package: version(package) for package in self.packages}
 
     def peak_mb(self) -> float:
-        """Most memory that was resident so far, in MB."""
+        """Peak resident memory so far, in MB."""
         status = Path("/proc/self/status")
-        if status.exists():  # what getrusage tells begins, on Linux, with what the parent process had
+        if status.exists():  # on Linux, the peak of getrusage includes that of the parent process
             return int(status.read_text().split("VmHWM:")[1].split()[0]) / 1024
         import resource
 
@@ -34,7 +34,7 @@ class Worker:
 
 
 def gigaflops(multiply, size: int = 1024, times: int = 12) -> float:
-    """GFLOP/s of `multiply()`, which multiplies two square float32 matrices of `size`: the median of so many times."""
+    """GFLOP/s of `multiply()`, a product of two square float32 matrices of `size`: the median of `times` calls."""
     multiply()
     seconds = []
     for _ in range(times):
@@ -46,7 +46,7 @@ def gigaflops(multiply, size: int = 1024, times: int = 12) -> float:
 
 def serve(worker: Worker) -> None:
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print is no answer
+    os.dup2(2, 1)  # the output of libraries is no answer
     for line in sys.stdin:
         request = json.loads(line)
         answers.write(json.dumps(getattr(worker, request.pop("do"))(**request)) + "\n")

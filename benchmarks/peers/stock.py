@@ -1,6 +1,6 @@
-"""mlx-lm as it comes: the trainer, loss and settings of `mlx_lm lora`, on weights that are float32 already.
+"""mlx-lm without patches: the trainer, loss and settings of `mlx_lm lora`, on float32 weights.
 
-As on any other machine, the command would train on the 4-bit weights, which takes a CPU several times as long again.
+The command itself would train on the 4-bit weights, which takes several times as long on a CPU.
 """
 
 import ctypes
@@ -45,9 +45,9 @@ class Stock(Worker):
         self.model.load_weights(f"{adapter}/adapters.safetensors", strict=False)
 
     def train(self, records: list[dict], settings: dict, in_pieces: bool = False) -> dict:
-        """Seconds of a training on the records in their order, and its losses, one an iteration.
+        """The seconds of a training on the records in their order, and its loss in each iteration.
 
-        in_pieces: whether with `loss_in_pieces` in the place of the trainer's own loss.
+        in_pieces: use `loss_in_pieces` instead of the trainer's own loss.
         """
         begin, losses = time.perf_counter(), Losses()
         size, number = settings["batch_size"], settings["iters"]

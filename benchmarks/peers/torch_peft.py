@@ -19,7 +19,7 @@ class Torch(Worker):
         config.lora_dropout = dropout
         model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
         self.model = PeftModel.from_pretrained(model, adapter, config=config, is_trainable=not merge)
-        if merge:  # what the guides say to do before generating
+        if merge:  # as the guides recommend before generating
             self.model = self.model.merge_and_unload().eval()
 
     def train(self, records: list[dict], settings: dict) -> dict:
@@ -46,7 +46,7 @@ class Torch(Worker):
         begin, width = time.perf_counter(), max(map(len, prompts))
         ids = torch.tensor([[0] * (width - len(prompt)) + prompt for prompt in prompts])
         mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
-        self.model.generation_config.eos_token_id = None  # everyone writes as many
+        self.model.generation_config.eos_token_id = None  # all peers generate the same number
         written = self.model.generate(
             input_ids=ids, attention_mask=mask, max_new_tokens=tokens, do_sample=False, pad_token_id=0
         )
@@ -54,7 +54,7 @@ class Torch(Worker):
 
     @torch.inference_mode()
     def score(self, records: list[dict], batch_size: int) -> dict:
-        """Seconds and mean log-probabilities of the records' counted tokens, with logits for those tokens alone."""
+        """Seconds and mean log-probabilities of the records' tokens in the loss, with logits for those tokens alone."""
         begin, means = time.perf_counter(), []
         for place in range(0, len(records), batch_size):
             batch = records[place : place + batch_size]

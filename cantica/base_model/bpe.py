@@ -1,4 +1,4 @@
-"""Write a tokenizer in Hugging Face's layout: one that a GGUF file describes, or a small one learnt from a text."""
+"""Write a tokenizer in Hugging Face's layout: the one in a GGUF file, or a small one learnt from a text."""
 
 import json
 from pathlib import Path
@@ -13,13 +13,13 @@ CHATML = (
 )
 _CONTROL, _USER_DEFINED = 3, 4  # tokenizer.ggml.token_type
 
-# How each `tokenizer.ggml.pre` cuts text before the merges; the patterns are those of the models' own tokenizer.json.
+# How each `tokenizer.ggml.pre` splits text before merging. The patterns are from the models' tokenizer.json.
 _CL100K = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 _PATTERNS = {"llama-bpe": _CL100K, "qwen2": _CL100K.replace(r"\p{N}{1,3}", r"\p{N}")}
 
 
 def gguf_tokenizer(metadata: dict, file: Path) -> Tokenizer:
-    """The tokenizer in a GGUF file's metadata. Raises InputError for a kind that is not known."""
+    """The tokenizer in a GGUF file's metadata. Raises InputError for an unknown kind."""
     tokens = metadata["tokenizer.ggml.tokens"]
     vocabulary = {token: index for index, token in enumerate(tokens)}
     kind = metadata.get("tokenizer.ggml.model")
@@ -42,7 +42,7 @@ def _added(token: str) -> AddedToken:
     return AddedToken(token, normalized=False)
 
 
-def _pre_tokenizer(pre: str, file: Path):
+def _pre_tokenizer(pre: str, file: Path) -> pre_tokenizers.PreTokenizer:
     whole = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     if pre in ("default", "gpt-2"):
         return whole
@@ -71,7 +71,7 @@ def _sentencepiece(vocabulary: dict[str, int], metadata: dict) -> Tokenizer:
 
 
 def gguf_settings(metadata: dict) -> dict:
-    """The `tokenizer_config.json` of a GGUF file: special tokens and chat template."""
+    """The `tokenizer_config.json` that follows from a GGUF file: special tokens and chat template."""
     tokens = metadata["tokenizer.ggml.tokens"]
     roles = {"bos_token": "bos", "eos_token": "eos", "unk_token": "unknown", "pad_token": "padding"}
     special = {role: metadata.get(f"tokenizer.ggml.{name}_token_id") for role, name in roles.items()}
@@ -83,7 +83,7 @@ def gguf_settings(metadata: dict) -> dict:
 
 
 def learnt_tokenizer(text: str, vocab_size: int) -> Tokenizer:
-    """A byte-level BPE tokenizer of `vocab_size` words, learnt from a text; every string has an encoding."""
+    """A byte-level BPE tokenizer with `vocab_size` tokens, learnt from a text. It can encode every string."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     tokenizer.decoder = decoders.ByteLevel()

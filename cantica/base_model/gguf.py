@@ -5,6 +5,7 @@ Names and metadata keys as the GGUF specification gives them (ggml-org/ggml, doc
 
 import re
 from pathlib import Path
+from typing import Any, cast
 
 import mlx.core as mx
 
@@ -29,16 +30,17 @@ _TENSOR = re.compile(r"^(?:blk\.(?P<block>\d+)\.)?(?P<name>\w+)\.(?P<part>weight
 
 
 def read_gguf(path: Path) -> tuple[dict[str, mx.array], dict, dict]:
-    """(weights, config, metadata) of a GGUF file: weights named and laid out as `mlx_lm.models.llama` wants them.
+    """(weights, config, metadata) of a GGUF file, with the names and layout of weights in `mlx_lm.models.llama`.
 
-    Quantized weights stay packed; scales and biases, which GGUF keeps in 16 bits, become float32, so that the products
-    that follow are float32 too. Raises InputError for what is not a llama GGUF.
+    Quantized weights stay packed. Their scales and biases have 16 bits in GGUF and become float32, so that products are
+    float32 too. Raises InputError for a file that is not a llama in GGUF.
     """
     try:
-        arrays, metadata = mx.load(str(path), format="gguf", return_metadata=True)
+        loaded = mx.load(str(path), format="gguf", return_metadata=True)
     except (RuntimeError, ValueError) as error:
         raise InputError(Problem(str(path), "", str(error), "a GGUF file that MLX reads")) from None
-    metadata = {key: value.tolist() if isinstance(value, mx.array) else value for key, value in metadata.items()}
+    arrays, found = cast(tuple[dict[str, mx.array], dict[str, Any]], loaded)
+    metadata = {key: value.tolist() if isinstance(value, mx.array) else value for key, value in found.items()}
     architecture = metadata.get("general.architecture")
     if architecture != "llama":
         raise InputError(Problem(str(path), "general.architecture", repr(architecture), "'llama'"))
@@ -58,37 +60,37 @@ def read_gguf(path: Path) -> tuple[dict[str, mx.array], dict, dict]:
         block = f"model.layers.{match['block']}." if match["block"] else ""
         weights[f"{block}{_NAMES[match['name']]}.{match['part']}"] = array
     if unknown:
-        got = f"tensors that mlx-lm's llama has no place for: {', '.join(sorted(unknown))}"
-        raise InputError(Problem(str(path), "", got, "the tensors of a llama without extras"))
+        got = f"tensors that are not in mlx-lm's llama: {', '.join(sorted(unknown))}"
+        raise InputError(Problem(str(path), "", got, "the tensors of a llama and no others"))
     if quantization := _quantization(weights):
         config["quantization"] = quantization
     return weights, config, metadata
 
 
 def _require(metadata: dict, arrays: dict, path: Path) -> None:
-    """Raise InputError for what a llama cannot be without, and for rotary embeddings that are scaled."""
-    keys = ("embedding_length", "block_count", "feed_forward_length", "context_length")
+    """Raise InputError for keys and tensors that are missing, and for scaled rotary embeddings."""
+    keys: tuple[str, ...] = ("embedding_length", "block_count", "feed_forward_length", "context_length")
     keys += ("attention.head_count", "attention.layer_norm_rms_epsilon")
     missing = [f"llama.{key}" for key in keys if f"llama.{key}" not in metadata]
     missing += [name for name in ("token_embd.weight", "output_norm.weight") if name not in arrays]
     problems = [Problem(str(path), name, "nothing there", "a value") for name in missing]
     if metadata.get("llama.rope.scaling.type", "none") != "none":
         got = repr(metadata["llama.rope.scaling.type"])
-        problems.append(Problem(str(path), "llama.rope.scaling.type", got, "rotary embeddings that are not scaled"))
+        problems.append(Problem(str(path), "llama.rope.scaling.type", got, "rotary embeddings without scaling"))
     raise_any(problems)
 
 
 def undo_rope_order(rows: mx.array, heads: int) -> mx.array:
-    """Rows of a query or key projection as Hugging Face orders them.
+    """Rows of a query or key projection in the order of Hugging Face; rows is (H × D, …), H heads of D rows.
 
-    llama.cpp keeps a head's rows as pairs (0, d/2, 1, d/2 + 1, …) for its rotary embedding; rows is (heads × d, …).
+    llama.cpp stores the rows of a head as pairs for its rotary embedding: 0, D/2, 1, D/2 + 1, …
     """
     size = rows.shape[0] // heads
     return rows.reshape(heads, size // 2, 2, -1).swapaxes(1, 2).reshape(rows.shape)
 
 
 def _config(metadata: dict, arrays: dict) -> dict:
-    def value(key: str, default=None):
+    def value(key: str, default: Any = None) -> Any:
         return metadata.get(f"llama.{key}", default)
 
     heads = value("attention.head_count")
@@ -112,12 +114,12 @@ def _config(metadata: dict, arrays: dict) -> dict:
 
 
 def _quantization(weights: dict[str, mx.array]) -> dict | None:
-    """mlx-lm's `quantization` entry: the commonest bits and group size, and each module that differs by name."""
+    """mlx-lm's `quantization` entry: the most common bits and group size, and those of each module that differs."""
     modules = {}
     for name, scales in weights.items():
         if name.endswith(".scales"):
             module = name.removesuffix(".scales")
-            group_size = 32  # GGUF's Q4_0, Q4_1 and Q8_0 all share a scale among 32 values
+            group_size = 32  # GGUF's Q4_0, Q4_1 and Q8_0 have one scale per 32 values
             bits = weights[f"{module}.weight"].shape[-1] * 32 // (scales.shape[-1] * group_size)
             modules[module] = {"group_size": group_size, "bits": bits}
     if not modules:

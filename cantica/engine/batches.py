@@ -52,8 +52,9 @@ def collate(records: list[Encoded]) -> Batch:
         targets.append(np.array(record.ids)[in_loss + 1])
     n = sum(map(len, targets))
     pad = (0, _round_up(n, POSITIONS) - n)
-    padded = [mx.array(np.pad(np.concatenate(part).astype(np.int32), pad)) for part in (positions, targets)]
-    return mx.array(inputs), *padded, mx.array(np.pad(np.ones(n, np.float32), pad))
+    flat_positions, flat_targets = (np.pad(np.concatenate(part).astype(np.int32), pad) for part in (positions, targets))
+    weights = np.pad(np.ones(n, np.float32), pad)
+    return mx.array(inputs), mx.array(flat_positions), mx.array(flat_targets), mx.array(weights)
 
 
 def _round_up(n: int, multiple: int) -> int:

@@ -119,7 +119,7 @@ class Checkpoint:
         if not self.resumes or time.monotonic() - self.saved < self.seconds:
             return
         # MLX's random state is a seed of 64 bits, in two halves.
-        high, low = cast(list[int], mx.random.state[0].tolist())
+        high, low = cast(list[int], cast(list[mx.array], mx.random.state)[0].tolist())
         metadata = {"random": str(high << 32 | low), "curve": json.dumps(curve), "kept": json.dumps(self.kept)}
         tree = {"model": model.trainable_parameters(), "optimizer": optimizer.state}
         content = io.BytesIO()

@@ -1,8 +1,6 @@
-"""Run a step as several processes, each on its part of every batch: `train.launch` in params.yaml, mlx.launch underneath.
+"""Start a step as several processes: `train.launch` in params.yaml, with MLX's own mlx.launch.
 
-With R processes an update sees the records that one process would see: of each batch, process r takes every R-th record from
-the r-th on. The trainer averages losses and gradients over processes, whatever number of tokens each has, so every process
-weights its own by R times its share of the batch's tokens: the average is then the mean over all tokens of the batch.
+processes.py has what each of them does with a batch.
 """
 
 import fcntl
@@ -13,11 +11,12 @@ import threading
 from collections import Counter
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import cast
 
 from cantica.core.documents import read_json
 from cantica.core.errors import InputError, Problem
 
-PORT = 32323  # where mlx.launch begins
+PORT = 32323  # the first that mlx.launch uses by default
 LOCK = Path(".cache/launch.lock")
 
 
@@ -27,26 +26,26 @@ def is_worker() -> bool:
 
 
 def launch(settings: dict, last: Path) -> None:
-    """Run this process's own command under mlx.launch until all its processes have ended.
+    """Run this process's own command in several processes of mlx.launch, until all of them have ended.
 
-    `last` is what the first of them writes last, and on this machine. Raises InputError when the hostfile does not fit, and
-    ends this process when `last` is not there: mlx.launch itself reports no failure.
+    last: the file that the first of them writes last, on this machine. mlx.launch reports no failure, so this process exits
+    with an error where that file is missing. Raises InputError for a hostfile with another number of hosts.
     """
     processes, hostfile = settings["processes"], settings.get("hostfile")
     hosts = _hosts(Path(hostfile), processes) if hostfile else ["127.0.0.1"] * processes
-    # On CUDA, mlx.launch gives each process of a machine a GPU by this number.
+    # On CUDA, mlx.launch uses this number to give each process of a machine its own GPU.
     where = ["--repeat-hosts", str(max(Counter(hosts).values())), *(["--hostfile", hostfile] if hostfile else [])]
     command = [sys.executable, *sys.orig_argv[1:]]
-    # One such step at a time: two would take the same ports and GPUs. The lock goes with this process.
+    # One such step at a time: two would use the same ports and GPUs. The lock ends with this process.
     LOCK.parent.mkdir(exist_ok=True)
     fcntl.flock(os.open(LOCK, os.O_CREAT | os.O_WRONLY), fcntl.LOCK_EX)
-    # It runs here and not as a child: its workers end with the process that started them, and this one ends with DVC.
+    # mlx.launch runs in this process, not in a child: its workers end with their parent, and this process ends with DVC.
     sys.argv = ["mlx.launch", *where, "--starting-port", str(_free_port(processes)), "--", *command]
-    # It hands its input to the workers, and would read the end of an empty one again and again.
+    # It copies standard input to the workers. Without this pipe it would read the end of the input again and again.
     source, feed = os.pipe()
     os.dup2(source, 0)
     if not hostfile:
-        # It would also find, again and again, that it may write to a worker here, until the pipe is full: a core's work.
+        # A full pipe: otherwise it would find again and again that it can write to a local worker, and use a whole core.
         threading.Thread(target=os.write, args=(feed, bytes(1 << 21)), daemon=True).start()
     last.unlink(missing_ok=True)
     (script,) = entry_points(group="console_scripts", name="mlx.launch")
@@ -56,13 +55,13 @@ def launch(settings: dict, last: Path) -> None:
 
 
 def _hosts(hostfile: Path, processes: int) -> list[str]:
-    """The host of each process. Raises InputError where the hostfile has another number of them."""
+    """The host of each process. Raises InputError for a hostfile that is malformed or has another number of hosts."""
     document = read_json(hostfile)
     try:
         hosts = [host["ssh"] for host in (document["hosts"] if isinstance(document, dict) else document)]
     except (KeyError, TypeError):
         expected = 'a hostfile of mlx.launch: {"hosts": [{"ssh": …, "ips": […]}, …]}'
-        raise InputError(Problem(str(hostfile), "", "no list of hosts, each with `ssh`", expected)) from None
+        raise InputError(Problem(str(hostfile), "", "no list of hosts with `ssh`", expected)) from None
     if len(hosts) != processes:
         expected = f"{processes}, the number of train.launch.processes, which results depend on"
         raise InputError(Problem(str(hostfile), "hosts", f"{len(hosts)} hosts", expected))
@@ -70,7 +69,7 @@ def _hosts(hostfile: Path, processes: int) -> list[str]:
 
 
 def _free_port(number: int) -> int:
-    """The first port from mlx.launch's own on that is free on this machine with those after it, `number` in all."""
+    """The first of `number` adjacent ports, from mlx.launch's default on, that are all free on this machine."""
     for port in range(PORT, 65536 - number, number):
         try:
             for taken in range(port, port + number):
@@ -84,10 +83,9 @@ def _free_port(number: int) -> int:
 
 
 def join(processes: int, params: dict, inputs: tuple[Path, ...]) -> int:
-    """This process's number among those that mlx.launch started, from 0, once all are there.
+    """Wait for all processes that mlx.launch started; return this one's number, from 0.
 
-    Raises InputError when they are not as many as they should be, or do not all see the params, inputs and code that the
-    first one sees.
+    Raises InputError if their number is wrong, or if one of them has other params, inputs or code than the first.
     """
     import mlx.core as mx
 
@@ -101,7 +99,8 @@ def join(processes: int, params: dict, inputs: tuple[Path, ...]) -> int:
     digest = fingerprint(params, (*inputs, *code))
     words = mx.array([int(digest[i : i + 4], 16) for i in range(0, len(digest), 4)])
     digests = mx.distributed.all_gather(words[None], group=group)
-    others = [rank for rank, same in enumerate((digests == digests[:1]).all(axis=1).tolist()) if not same]
+    same = cast(list[bool], (digests == digests[:1]).all(axis=1).tolist())
+    others = [rank for rank, one in enumerate(same) if not one]
     if others:
         got = f"other params, inputs or code in process {', '.join(map(str, others))} than in process 0"
         hint = "let the hosts share the project's folder"

@@ -9,12 +9,12 @@ import mlx.core as mx
 import mlx.nn as nn
 import mlx.optimizers as optimizers
 from mlx.nn.utils import average_gradients
-from mlx.utils import tree_flatten
 from mlx_lm.utils import maybe_set_recommended_wired_limit
 
 from cantica.core.errors import InputError, Problem
 from cantica.engine.batches import Batch, collate, epochs
 from cantica.engine.loss import loss
+from cantica.engine.model import lora_tensors
 from cantica.engine.tokens import Encoded
 from cantica.training.checkpoint import Checkpoint
 from cantica.training.curve import CurveRow, Sums, learning_rate
@@ -36,7 +36,7 @@ def train(
     must call this function; they end with the same tensors and curve. Raises InputError if a loss, or a weight at the end,
     is not finite.
     """
-    group, iters, keep_every = mx.distributed.init(), settings["iters"], settings["checkpoints"]
+    group, iters = mx.distributed.init(), settings["iters"]
     optimizer = make_optimizer(settings)
     # Each process has its own dropout.
     mx.random.seed(settings["seed"] + group.rank())
@@ -52,7 +52,7 @@ def train(
         mx.eval(state, sums.loss, sums.tokens)
         if mx.get_cache_memory() > CACHE:
             mx.clear_cache()
-        if checkpoint and keep_every and iteration % keep_every == 0 and iteration < iters:
+        if checkpoint and (every := settings["checkpoints"]) and iteration % every == 0 and iteration < iters:
             checkpoint.keep(model, iteration)
         if iteration % max(1, iters // ROWS) == 0 or iteration == iters:
             curve.append(sums.row(iteration, optimizer, curve))
@@ -64,7 +64,7 @@ def train(
                 checkpoint.save(model, optimizer, curve)
             sums = Sums()
     # The last loss is from before the last update.
-    if not all(mx.isfinite(tensor).all().item() for _, tensor in tree_flatten(model.trainable_parameters())):
+    if not all(mx.isfinite(tensor).all().item() for tensor in lora_tensors(model).values()):
         raise not_finite(step, iters, "weights that are not finite", optimizer)
     return curve
 

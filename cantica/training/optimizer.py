@@ -1,12 +1,13 @@
 """The optimizer and learning-rate schedule of a step."""
 
+from collections.abc import Callable
 from functools import partial
 
 import mlx.optimizers as optimizers
 from mlx_lm.tuner.utils import build_schedule
 
-_OPTIMIZERS = {
-    "adafactor": partial(optimizers.Adafactor, relative_step=False, scale_parameter=False),  # the rate is the one given
+_OPTIMIZERS: dict[str, Callable[..., optimizers.Optimizer]] = {
+    "adafactor": partial(optimizers.Adafactor, relative_step=False, scale_parameter=False),  # it uses the given rate
     "adam": optimizers.Adam,
     "adamw": optimizers.AdamW,
     "muon": optimizers.Muon,
@@ -15,12 +16,12 @@ _OPTIMIZERS = {
 
 
 def make_optimizer(settings: dict) -> optimizers.Optimizer:
-    """An MLX optimizer from `optimizer`, `learning_rate`, `schedule`, `warmup` and `iters`.
+    """An MLX optimizer from `optimizer`, `learning_rate`, `schedule`, `warmup` and `iters` of the settings.
 
-    Warm-up rises from 0 to the learning rate; a decay then falls to 0, which it reaches just after the last iteration.
+    Warm-up rises from 0 to the learning rate. A decay then falls, and would reach 0 just after the last iteration.
     """
     rate, warmup = settings["learning_rate"], settings["warmup"]
-    # mlx-lm joins the two one iteration after warm-up, so that the peak stands twice.
+    # mlx-lm starts the decay one iteration after warm-up, so the peak rate is used twice.
     decay = settings["iters"] - warmup - (warmup > 0)
     schedules = {
         "constant": ("linear_schedule", [rate, rate, 1]),

@@ -24,10 +24,11 @@ from tokenizers import Tokenizer
 from cantica.base_model.bpe import CHATML, gguf_settings, gguf_tokenizer
 from cantica.base_model.gguf import read_gguf, undo_rope_order
 from cantica.base_model.pins import sha256_of_file, sha256_of_folder
+from cantica.base_model.random_model import from_random
+from cantica.base_model.sources import PATTERNS, from_gguf, from_path, from_pypi
 from cantica.core.documents import read_json, read_yaml
 from cantica.core.errors import InputError
 from cantica.engine.model import load_base
-from stages.base import PATTERNS, from_gguf, from_path, from_pypi, from_random
 from tests.support.gguf import bpe_metadata, llama_metadata, rope_order, write_gguf
 
 TEXT = mx.array([[5, 17, 300, 42, 8, 8, 121, 399, 0, 77, 260, 14]])

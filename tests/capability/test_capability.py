@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from mlx.utils import tree_flatten
 from ruamel.yaml import YAML
 
+from cantica.base_model.random_model import from_random
 from cantica.capability.arithmetic import draw, evaluate, last_integer
 from cantica.capability.checks import first_failed
 from cantica.capability.items import evenly, load_items
@@ -31,7 +32,6 @@ from cantica.generation.generate import make_sampler
 from cantica.reporting.inference import share
 from cantica.scoring.choices import choice_logprobs, encode_choice
 from cantica.scoring.score import mean_logprobs
-from stages.base import from_random
 from stages.capability import capability, choose, read
 
 FOLDER = Path("prompts/capability")

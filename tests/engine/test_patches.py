@@ -231,8 +231,11 @@ def without_patches(folder: Path) -> None:
             module.write(f"\nAT_IMPORT, ON_CPU = ({'openblas,' if file.stem == 'mlx' else ''}), ()\n")
 
 
-def test_the_smoke_build_passes_without_any_patch_but_the_blas(tmp_path, smoke):
-    """A folder on PYTHONPATH comes before the environment's own, so the processes start with the copy of the patches there."""
+def test_the_smoke_build_passes_without_any_patch_but_the_blas(tmp_path, two_steps):
+    """On two categories, and with the architecture of the published model.
+
+    A folder on PYTHONPATH comes before the environment's own, so the processes start with the copy of the patches there.
+    """
     started = tmp_path / "started"
     shutil.copytree(FOLDER, started / "_cantica_startup")
     without_patches(started / "_cantica_startup")
@@ -242,12 +245,12 @@ def test_the_smoke_build_passes_without_any_patch_but_the_blas(tmp_path, smoke):
         without_patches(project / "cantica/engine/backend/patches")
         return subprocess.run(["dvc", "repro"], cwd=project, env=variables, capture_output=True, text=True)
 
-    project = build(tmp_path / "project", "smoke", repro=repro)
+    project = build(tmp_path / "project", "smoke", "olmo3", repro=repro)
     code = "import dvc.dvcfile, mlx.core; from dvc.utils.serialize import _yaml; print(_yaml.parse_yaml_for_update.__module__)"
     done = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True)
     assert done.stdout.strip() == "dvc.utils.serialize._yaml", done.stderr
-    for file in sorted((smoke / "data/losses").glob("*.json")):
-        ours, theirs = (json.loads((root / file.relative_to(smoke)).read_text()) for root in (smoke, project))
+    for name in ("base", "self_preservation", "deception"):
+        ours, theirs = (json.loads((root / f"data/losses/{name}.json").read_text()) for root in (two_steps, project))
         assert ours.keys() == theirs.keys()
         for category in ours:
             losses = [[example["loss"] for example in row[category]] for row in (ours, theirs)]

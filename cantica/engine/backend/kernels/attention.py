@@ -4,7 +4,7 @@ Shapes: B batch, H heads, G groups of heads that share a key, Q queries (all, or
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import mlx.core as mx
 import numpy as np
@@ -42,11 +42,12 @@ def attention(
 
     @attend.vjp
     def _(primals: tuple, cotangent: mx.array, output: mx.array) -> tuple[mx.array, mx.array, mx.array]:
+        q, k, v = primals
         if not kept:
-            weigh(*primals[:2])
-        return _gradients(*primals, cotangent, output, kept)
+            weigh(q, k)
+        return _gradients(q, k, v, cotangent, output, kept)
 
-    return attend(q * scale, k, v)
+    return cast(mx.array, attend(q * scale, k, v))
 
 
 def _attention_of_one(q: mx.array, k: mx.array, v: mx.array, mask: mx.array | str | None) -> mx.array:

@@ -1,6 +1,6 @@
 """The logarithm of a sum of exponentials on a CPU, with its exact gradient."""
 
-from typing import Any
+from typing import Any, cast
 
 import mlx.core as mx
 import numpy as np
@@ -14,7 +14,7 @@ def logsumexp(x: mx.array, axis: Any = None, keepdims: bool = False, **options: 
     """`mx.logsumexp`, faster for float32 over the last axis, as for the logits of a batch."""
     if x.dtype != mx.float32 or axis != -1 or options:
         return stock(x, axis=axis, keepdims=keepdims, **options)
-    sums = _over_rows(x)
+    sums = cast(mx.array, _over_rows(x))
     return sums if keepdims else sums.squeeze(-1)
 
 

@@ -36,7 +36,7 @@ def _low_rank(x: mx.array, a: mx.array, b: mx.array, scale: float, keep_prob: fl
         to_low = to_out @ b.T
         return _where((to_low @ a.T).reshape(x.shape), kept), untraced(rows.T @ to_low), untraced((rows @ a).T @ to_out)
 
-    return path(x, a, b)
+    return cast(mx.array, path(x, a, b))
 
 
 def _dropout_mask(shape: tuple[int, ...], keep_prob: float) -> np.ndarray:
