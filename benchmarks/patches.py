@@ -2,7 +2,8 @@
 
     python -m benchmarks.patches 3      # rounds; needs models/base; a quarter of an hour on 2 cores
 
-Each measurement is a process of its own. The numbers in docs/explanation/patches.md come from here.
+Each measurement is a process of its own. CPU seconds are steadier than seconds on a machine with other work. The numbers in
+docs/explanation/patches.md come from here.
 """
 
 import json
@@ -10,10 +11,11 @@ import resource
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 BASE = Path("models/base")
-LENGTH, BATCH, TOKENS, STREAMS = 384, 2, 24, 8
+LENGTH, BATCH, STEPS, TOKENS, STREAMS = 384, 2, 2, 24, 8
 AT_IMPORT = {  # the module before whose import a patch is applied, and what is timed
     "mlx.openblas": ("mlx.core", "import mlx.core as mx; x = mx.ones((512, 512)); mx.eval(x)", "mx.eval(x @ x)"),
     "transformers.contents": ("transformers.dependency_versions_check", "", "import mlx_lm"),
@@ -34,30 +36,35 @@ def at_import(module: str, setup: str, timed: str, patched: bool) -> float:
 
 def on_cpu(without: str) -> dict[str, float]:
     """Measure training and generation in this process, without one patch of the modules' ON_CPU."""
+    from cantica.engine.backend.blas import read_model_params
+
+    params = read_model_params("lora", "train")  # before anything imports MLX
+
     from benchmarks.peers.ours import Ours, write_adapters
-    from cantica.core.params import read_params
-    from cantica.engine.backend.blas import fix_blas
     from cantica.engine.backend.patches import mlx, mlx_lm
     from cantica.engine.model import LoraShape, load_base
 
     for module in (mlx, mlx_lm):
         module.ON_CPU = tuple(patch for patch in module.ON_CPU if name(patch) != without)
-    params = read_params("lora", "train", "toolchain")
-    fix_blas(params["toolchain"]["model"]["blas-core"])
     lora, folder = params["lora"], Path(".cache/bench-patches")
     folder.mkdir(parents=True, exist_ok=True)
     model, _ = load_base(BASE)
     write_adapters(model, LoraShape(lora["layers"], lora["rank"], lora["scale"]), folder / "adapter", folder / "peft")
     ours = Ours()
     ours.load(str(BASE), str(folder / "adapter"), params["train"]["dropout"])
-    ids = [[(7 * n + n * n * row) % 40000 + 1 for n in range(LENGTH + 1)] for row in range(BATCH * 3)]
+    ids = [[(7 * n + n * n * row) % 40000 + 1 for n in range(LENGTH + 1)] for row in range(BATCH * STEPS)]
     settings = params["train"] | {"batch_size": BATCH, "max_seq_length": LENGTH + 1, "warmup": 0, "schedule": "constant"}
     records = [{"ids": row, "start": LENGTH // 2} for row in ids]
     ours.train(records[:BATCH], settings | {"iters": 1})
-    seconds = ours.train(records, settings | {"iters": 3})["seconds"] / 3
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    generation = ours.generate([row[:100] for row in ids[:1]] * STREAMS, TOKENS)["seconds"]
-    return {"train_seconds": seconds, "peak_mb": peak, "generate_seconds": generation}
+    seconds = {}
+    for what, work in (
+        ("train", lambda: ours.train(records, settings | {"iters": STEPS})),
+        ("generate", lambda: ours.generate([row[:100] for row in ids[:1]] * STREAMS, TOKENS)),
+    ):
+        begin, wall = time.process_time(), time.perf_counter()
+        work()
+        seconds |= {f"{what}_cpu_seconds": time.process_time() - begin, f"{what}_seconds": time.perf_counter() - wall}
+    return seconds | {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
 def name(patch) -> str:

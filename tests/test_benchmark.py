@@ -122,7 +122,7 @@ def test_a_peer_that_pip_cannot_find_is_left_out_with_a_word(tmp_path, monkeypat
     monkeypatch.setattr(environment, "PYTHON", Path(sys.executable))
     monkeypatch.setattr(os, "environ", os.environ | {"PIP_NO_INDEX": "1"})
     assert not environment.installed("torch", ["cantica-has-no-such-peer"])
-    assert "torch cannot be had and is not measured; pip says: ERROR" in capsys.readouterr().out
+    assert "torch cannot be installed and is not measured; pip says: ERROR" in capsys.readouterr().out
     assert not list(tmp_path.iterdir())
 
 
