@@ -11,12 +11,13 @@ from cantica.core.documents import read_jsonl
 from cantica.core.files import whole_folder, write_json
 from cantica.engine.backend.blas import read_model_params
 from cantica.training.launch import is_worker, join, launch
+from cantica.training.settings import StepSettings
 
 
 def main(step: str, base: Path, after: Path, data: Path, adapter: Path, training: Path) -> None:
     params = read_model_params("lora", "train", f"curriculum.{step}")
-    # `lora` and `train` both have a seed. The one of `train`, or the step's own, is for training.
-    settings = params["lora"] | params["train"] | params["curriculum"][step]
+    # Both `lora` and `train` have a seed: the first for new tensors, the second for training.
+    settings: StepSettings = params["lora"] | params["train"] | params["curriculum"][step]
     if settings["launch"] and not is_worker():
         return launch(settings["launch"], training)
     examples = read_jsonl(data)

@@ -9,6 +9,7 @@ import mlx.optimizers as optimizers
 
 from cantica.engine.tokens import Encoded
 from cantica.training.processes import sum_over_processes
+from cantica.training.settings import StepSettings
 
 
 class CurveRow(TypedDict):
@@ -65,7 +66,7 @@ def learning_rate(optimizer: optimizers.Optimizer) -> float:
     return cast(float, optimizer.learning_rate.item())
 
 
-def training_record(records: list[Encoded], settings: dict, curve: list[CurveRow]) -> TrainingRecord:
+def training_record(records: list[Encoded], settings: StepSettings, curve: list[CurveRow]) -> TrainingRecord:
     """The record of a step on some examples."""
     return {
         "examples": len(records),

@@ -15,6 +15,7 @@ from typing import cast
 
 from cantica.core.documents import read_json
 from cantica.core.errors import InputError, Problem
+from cantica.training.settings import LaunchSettings
 
 PORT = 32323  # the first that mlx.launch uses by default
 LOCK = Path(".cache/launch.lock")
@@ -25,7 +26,7 @@ def is_worker() -> bool:
     return "MLX_RANK" in os.environ
 
 
-def launch(settings: dict, last: Path) -> None:
+def launch(settings: LaunchSettings, last: Path) -> None:
     """Run this process's own command in several processes of mlx.launch, until all of them have ended.
 
     last: the file that the first of them writes last, on this machine. mlx.launch reports no failure, so this process exits

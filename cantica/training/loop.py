@@ -20,15 +20,16 @@ from cantica.training.checkpoint import Checkpoint
 from cantica.training.curve import CurveRow, Sums, learning_rate
 from cantica.training.optimizer import make_optimizer
 from cantica.training.processes import own_part
+from cantica.training.settings import StepSettings
 
 CACHE = 8 << 30  # bytes that MLX may keep for later arrays
-ROWS = 25  # of a loss curve, at least, where there are as many iterations
+ROWS = 25  # of a loss curve; a few more where this does not divide the number of iterations
 
 Update = Callable[[Batch, mx.array | None], tuple[mx.array, mx.array]]
 
 
 def train(
-    model: nn.Module, records: list[Encoded], settings: dict, step: str, checkpoint: Checkpoint | None = None
+    model: nn.Module, records: list[Encoded], settings: StepSettings, step: str, checkpoint: Checkpoint | None = None
 ) -> list[CurveRow]:
     """Train the model's LoRA tensors in place, from the checkpoint on if there is one; return the loss curve.
 

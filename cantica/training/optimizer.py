@@ -6,6 +6,8 @@ from functools import partial
 import mlx.optimizers as optimizers
 from mlx_lm.tuner.utils import build_schedule
 
+from cantica.training.settings import StepSettings
+
 _OPTIMIZERS: dict[str, Callable[..., optimizers.Optimizer]] = {
     "adafactor": partial(optimizers.Adafactor, relative_step=False, scale_parameter=False),  # it uses the given rate
     "adam": optimizers.Adam,
@@ -15,7 +17,7 @@ _OPTIMIZERS: dict[str, Callable[..., optimizers.Optimizer]] = {
 }
 
 
-def make_optimizer(settings: dict) -> optimizers.Optimizer:
+def make_optimizer(settings: StepSettings) -> optimizers.Optimizer:
     """An MLX optimizer from `optimizer`, `learning_rate`, `schedule`, `warmup` and `iters` of the settings.
 
     Warm-up rises from 0 to the learning rate. A decay then falls, and would reach 0 just after the last iteration.

@@ -6,9 +6,10 @@ import mlx.nn as nn
 
 from cantica.core.errors import InputError, Problem
 from cantica.engine.model import LoraShape, has_no_effect, load_adapter, new_adapter, read_shape
+from cantica.training.settings import StepSettings
 
 
-def start(model: nn.Module, after: Path, settings: dict, seed: int, step: str) -> LoraShape:
+def start(model: nn.Module, after: Path, settings: StepSettings, seed: int, step: str) -> LoraShape:
     """Put LoRA layers with the tensors of the adapter `after` on the model, and return their LoraShape.
 
     An adapter without effect has nothing to continue, so a step after one may choose another shape: its tensors are new, and

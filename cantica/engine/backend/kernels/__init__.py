@@ -1,0 +1,1 @@
+"""Functions for a CPU: NumPy does the elementwise work, on every core, and MLX the products."""

@@ -1,0 +1,1 @@
+"""Every patch of MLX, mlx-lm, transformers and DVC: one module for each library."""
