@@ -566,7 +566,7 @@ def test_a_commit_that_the_repository_does_not_have_is_refused(hub, stage, tmp_p
     assert "params.yaml: base.hub" in said and f"tiny/model at {'f' * 40}" in said
 
 
-def test_a_branch_is_refused_with_the_commit_that_it_stands_for(hub, stage, tmp_path):
+def test_a_branch_is_refused_with_the_commit_that_it_names(hub, stage, tmp_path):
     said = refused(stage(hub_pin("tiny/model", "main"), HF_ENDPOINT=hub[0]), tmp_path)
     assert "params.yaml: base.hub.revision" in said and "'main'" in said and f"write {COMMIT}" in said
 

@@ -19,7 +19,7 @@ SHAPES = [(1, 1, 1, 1, 4), (2, 4, 2, 7, 8), (1, 2, 2, 128, 8), (1, 6, 2, 129, 4)
 FINITE = {"allow_nan": False, "allow_infinity": False, "width": 32}
 
 
-def draw(shape, seed: int, size: float = 1.0) -> np.ndarray:
+def normal(shape, seed: int, size: float = 1.0) -> np.ndarray:
     return (np.random.default_rng(seed).normal(size=shape) * size).astype(np.float32)
 
 
@@ -69,8 +69,8 @@ def losses_of(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("rows", [1, 63, 64, 65, 150])
 @pytest.mark.parametrize("size", [1.0, 100.0])
 def test_losses_of_a_frozen_head_and_their_gradient(rows, size):
-    hidden, head, targets = draw((rows, 5), 0), draw((37, 5), 1, size), np.random.default_rng(1).integers(0, 37, rows)
-    cotangent = draw((rows,), 2)
+    hidden, head, targets = normal((rows, 5), 0), normal((37, 5), 1, size), np.random.default_rng(1).integers(0, 37, rows)
+    cotangent = normal((rows,), 2)
     logits = hidden.astype(np.float64) @ head.astype(np.float64).T
 
     def ours(x, trains=True):
@@ -102,7 +102,7 @@ def test_a_loss_does_not_hide_a_nan():
 
 @pytest.mark.parametrize("keepdims", [True, False])
 def test_logsumexp_is_that_of_float64(keepdims):
-    rows = draw((5, 3000), 0, 30)
+    rows = normal((5, 3000), 0, 30)
     wide = rows.astype(np.float64)
     top = wide.max(axis=-1, keepdims=True)
     expected = np.log(np.exp(wide - top).sum(axis=-1, keepdims=True)) + top
@@ -112,7 +112,7 @@ def test_logsumexp_is_that_of_float64(keepdims):
 
 
 def test_the_gradient_of_logsumexp():
-    rows, cotangent = draw((5, 300), 0, 3), draw((5,), 1)
+    rows, cotangent = normal((5, 300), 0, 3), normal((5,), 1)
     found = pulled_back(lambda x: logsumexp(x, axis=-1), [rows], cotangent)[0]
     close(found, softmax(rows.astype(np.float64)) * cotangent[:, None], 1e-6)
 
@@ -144,8 +144,8 @@ def causal(q, k, v):
 @pytest.mark.parametrize("size", [1.0, 6.0])
 def test_causal_attention_and_its_gradients(shape, size):
     batch, heads, groups, length, d = shape
-    q, cotangent = draw((batch, heads, length, d), 0, size), draw((batch, heads, length, d), 3)
-    k, v = draw((batch, groups, length, d), 1), draw((batch, groups, length, d), 2)
+    q, cotangent = normal((batch, heads, length, d), 0, size), normal((batch, heads, length, d), 3)
+    k, v = normal((batch, groups, length, d), 1), normal((batch, groups, length, d), 2)
     out, gradients = reference(q, k, v, cotangent)
     close(causal(*map(mx.array, (q, k, v))), out)
     for found, expected in zip(pulled_back(causal, (q, k, v), cotangent), gradients, strict=True):
@@ -156,8 +156,8 @@ def test_causal_attention_and_its_gradients(shape, size):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_attention_is_the_stock_one(shape):
     batch, heads, groups, length, d = shape
-    q, k, v = draw((batch, heads, length, d), 0), draw((batch, groups, length, d), 1), draw((batch, groups, length, d), 2)
-    cotangent = draw((batch, heads, length, d), 3)
+    q, k, v = normal((batch, heads, length, d), 0), normal((batch, groups, length, d), 1), normal((batch, groups, length, d), 2)
+    cotangent = normal((batch, heads, length, d), 3)
 
     def ours(q, k, v):
         return attention(q, k, v, scale=d**-0.5, mask="causal")
@@ -175,7 +175,7 @@ def test_attention_is_the_stock_one(shape):
 @given(length=st.integers(2, 260), at=st.integers(1, 259), seed=st.integers(0, 99))
 def test_no_query_sees_a_later_key(length, at, seed):
     at = min(at, length - 1)
-    q, k, v = (mx.array(draw((1, 2, length, 4), seed + n)) for n in range(3))
+    q, k, v = (mx.array(normal((1, 2, length, 4), seed + n)) for n in range(3))
     before = causal(q, k, v)
     k[:, :, at:] = 5.0
     v[:, :, at:] = -7.0
@@ -186,7 +186,7 @@ def test_no_query_sees_a_later_key(length, at, seed):
 
 @pytest.mark.parametrize("size", [100.0, 1e4])
 def test_attention_with_scores_beyond_the_range_of_exp_is_finite_and_right(size):
-    q, k, v = draw((1, 2, 140, 8), 0, size), draw((1, 2, 140, 8), 1), draw((1, 2, 140, 8), 2)
+    q, k, v = normal((1, 2, 140, 8), 0, size), normal((1, 2, 140, 8), 1), normal((1, 2, 140, 8), 2)
     out, _ = reference(q, k, v, v)
     found = causal(*map(mx.array, (q, k, v)))
     # A score of 1e5 has its last bit at 1e-2 in float32, so its weights are no better than that.
@@ -195,13 +195,13 @@ def test_attention_with_scores_beyond_the_range_of_exp_is_finite_and_right(size)
 
 
 def test_attention_without_a_mask_sees_every_key():
-    q, k, v = (mx.array(draw((1, 2, 9, 4), n)) for n in range(3))
+    q, k, v = (mx.array(normal((1, 2, 9, 4), n)) for n in range(3))
     weights = softmax(np.array(q, np.float64) @ np.array(k, np.float64).swapaxes(-1, -2) * 0.5)
     close(attention(q, k, v, scale=0.5), weights @ np.array(v, np.float64))
 
 
 def test_attention_with_a_mask_of_its_own_obeys_it():
-    q, k, v = (mx.array(draw((1, 2, 9, 4), n)) for n in range(3))
+    q, k, v = (mx.array(normal((1, 2, 9, 4), n)) for n in range(3))
     window = np.tril(np.ones((9, 9), bool)) & ~np.tril(np.ones((9, 9), bool), -3)
     scores = np.array(q, np.float64) @ np.array(k, np.float64).swapaxes(-1, -2) * 0.5
     expected = softmax(np.where(window, scores, -np.inf)) @ np.array(v, np.float64)
@@ -209,7 +209,7 @@ def test_attention_with_a_mask_of_its_own_obeys_it():
 
 
 def test_attention_of_a_text_that_goes_on_sees_the_keys_before_it():
-    q, k, v = (mx.array(draw((1, 2, 9, 4), n)) for n in range(3))
+    q, k, v = (mx.array(normal((1, 2, 9, 4), n)) for n in range(3))
     whole = attention(q, k, v, scale=0.5, mask="causal")
     rest = attention(q[:, :, 6:], k, v, scale=0.5, mask="causal")
     close(rest, np.array(whole[:, :, 6:]))

@@ -1,4 +1,4 @@
-"""The base model and its adapters: what is written is read back, and what does not fit is refused in whole."""
+"""The base model and its adapters: written tensors are read back, and a file that does not fit is refused as a whole."""
 
 import json
 import re
@@ -153,14 +153,14 @@ def test_mlx_lm_reads_an_adapter_with_the_same_logits(trained, tiny_base):
     np.testing.assert_allclose(np.array(theirs(TEXT)), np.array(model(TEXT)), atol=1e-5)
 
 
-def test_the_seed_draws_a(adapted):
-    def drawn(seed):
+def test_a_follows_from_the_seed(adapted):
+    def tensors_a(seed):
         model, _ = adapted(SHAPE, seed=seed, effect=False)
         tensors = tree_flatten(model.trainable_parameters())
         return mx.concatenate([w.flatten() for name, w in tensors if name.endswith("lora_a")])
 
-    assert mx.array_equal(drawn(1), drawn(1))
-    assert not mx.any(drawn(1) == drawn(2)).item()
+    assert mx.array_equal(tensors_a(1), tensors_a(1))
+    assert not mx.any(tensors_a(1) == tensors_a(2)).item()
 
 
 def test_a_step_continues_a_trained_adapter_of_its_shape(trained, tiny_model):

