@@ -168,8 +168,8 @@ FAULTS = {
     ),
     "limit shorter than the prompts": (
         "params.yaml",
-        "max_seq_length: 640  # tokens; what",
-        "max_seq_length: 64  # tokens; what",
+        "max_seq_length: 640  # tokens; longer",
+        "max_seq_length: 64  # tokens; longer",
         ("params.yaml: train.max_seq_length", "got       64", "more than the ", "898 of 898 examples"),
     ),
     "measure that sees no answer": (
@@ -302,7 +302,7 @@ def test_attention_heads_that_do_not_divide(project, key, whole):
 
 def test_the_blocks_and_tokens_of_a_built_base_model_count_while_it_is_that_of_params(project):
     """With the tokenizer, prompts are longer than with a token a word: a limit between the two is refused with it alone."""
-    edit(project / "params.yaml", "max_seq_length: 640  # tokens; what", "max_seq_length: 300  # tokens; what")
+    edit(project / "params.yaml", "max_seq_length: 640  # tokens; longer", "max_seq_length: 300  # tokens; what")
     ok(project, "cantica", "check")
     base = project / "models/base"
     base.mkdir(parents=True)
