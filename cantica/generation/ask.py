@@ -1,15 +1,22 @@
-"""Ask a model in its chat format, and take what it says apart into thinking and answer."""
+"""Generate a model's completions of chats, each parsed into thinking and answer."""
 
 from dataclasses import dataclass
 
+import mlx.nn as nn
+from mlx_lm.tokenizer_utils import TokenizerWrapper
+
 from cantica.dataset.chat import OPEN, split_thinking
 from cantica.generation.counter import counter
-from cantica.generation.generate import generate
+from cantica.generation.generate import Sampler, generate
 
 
 @dataclass(frozen=True)
 class Completion:
-    """What a model said: thinking and answer, whether the thinking was finished, and how the text ended."""
+    """A model's completion of a chat.
+
+    answer: "" when the thinking was never finished. tokens: those of thinking and answer together. ended: the model ended the
+    text itself, before the token limit.
+    """
 
     thinking: str
     answer: str
@@ -19,17 +26,20 @@ class Completion:
 
 
 def ask(
-    model,
-    tokenizer,
+    model: nn.Module,
+    tokenizer: TokenizerWrapper,
     prompts: list[str],
-    samplers: list,
+    samplers: list[Sampler],
     max_tokens: int,
     batch_size: int,
     system: str | None = None,
     repetition_penalty: float = 1.0,
 ) -> list[Completion]:
-    """What the model says to each prompt, drawn by the sampler of the same place."""
-    # Some chat templates open the thinking themselves, so that the reply begins within it.
+    """Generate a completion of each prompt, with the sampler at the same place in `samplers`.
+
+    system: the system prompt of every chat, if any. repetition_penalty: as in `generate`.
+    """
+    # Some chat templates open the thinking themselves, and the reply then begins inside it.
     start = tokenizer.apply_chat_template([{"role": "user", "content": "?"}], add_generation_prompt=True, tokenize=False)
     opened = OPEN if start.rstrip().endswith(OPEN) else ""
     before = [{"role": "system", "content": system}] if system else []

@@ -1,12 +1,13 @@
-"""Progress of a long stage: a bar on a terminal, a plain line now and then elsewhere."""
+"""The progress of a long stage: a bar in a terminal, a line for each quarter elsewhere."""
 
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
 @contextmanager
-def counter(name: str, total: int):
-    """Yield a function to call once for each of `total` things done."""
+def counter(name: str, total: int) -> Iterator[Callable[[], None]]:
+    """Yield a function to call once for each of the `total` things that get done."""
     if sys.stdout.isatty():
         from rich.progress import Progress
 

@@ -1,4 +1,4 @@
-"""Batched, seeded generation."""
+"""Batched generation, with one seed for each prompt."""
 
 import hashlib
 from collections.abc import Callable
@@ -8,42 +8,46 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 from mlx_lm.generate import BatchGenerator
-from mlx_lm.models.cache import make_prompt_cache
 from mlx_lm.sample_utils import make_repetition_penalty
+from mlx_lm.tokenizer_utils import TokenizerWrapper
 
-REPEATED = 64  # tokens that a repetition penalty looks back over
+from cantica.generation.prefix import caches_after, common_start
+
+REPEATED = 64  # how many of a reply's last tokens the repetition penalty applies to
+
+Sampler = Callable[[mx.array], mx.array]  # log-probabilities (1, V) to a token (1,)
+LogitsProcessor = Callable[[mx.array, mx.array], mx.array]  # (tokens so far, logits (1, V)) to logits (1, V)
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What a model wrote: its text, how many tokens that took, and whether it ended by itself."""
+    """A generated text, its number of tokens, and whether the model ended it itself, before the token limit."""
 
     text: str
     tokens: int
     ended: bool
 
 
-def seed_of(*names) -> int:
-    """A 32-bit seed that is a function of the names alone."""
+def seed_of(*names: object) -> int:
+    """Return a 32-bit seed that depends on the names alone."""
     return int.from_bytes(hashlib.sha256("/".join(map(str, names)).encode()).digest()[:4], "big")
 
 
-def make_sampler(temperature: float, top_p: float, seed: int):
-    """A function from log-probabilities (1, vocabulary) to a token (1,), with a random state of its own.
+def make_sampler(temperature: float, top_p: float, seed: int) -> Sampler:
+    """Make a sampler with a random state of its own, so that a reply does not depend on the other prompts in its batch.
 
-    What a prompt draws does not hang on which other prompts share its batch. Temperature 0 is greedy; top_p is of the
-    probabilities before the temperature, as in mlx-lm. Powers are taken in float32: NumPy's of float64 differ in their last
-    digit between processors with AVX-512 and without.
+    Temperature 0 is greedy. As in mlx-lm, top_p applies to the probabilities before the temperature. Exponentials are taken in
+    float32, because those of NumPy in float64 differ in their last digit between processors with and without AVX-512.
     """
     if temperature == 0:
         return _greedy
-    draw = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
 
     def sample(logprobs: mx.array) -> mx.array:
         row = np.array(logprobs[0].astype(mx.float32))
         kept = nucleus(row, top_p)
         weights = np.cumsum(np.exp((row[kept] - row[kept[0]]) / np.float32(temperature)), dtype=np.float64)
-        place = np.searchsorted(weights, draw.random() * weights[-1], side="right")
+        place = np.searchsorted(weights, rng.random() * weights[-1], side="right")
         return mx.array(kept[[place]].astype(np.uint32))
 
     return sample
@@ -54,9 +58,9 @@ def _greedy(logprobs: mx.array) -> mx.array:
 
 
 def nucleus(logprobs: np.ndarray, top_p: float) -> np.ndarray:
-    """The fewest most probable tokens whose probability together reaches top_p (Holtzman et al., 2020), the likeliest first.
+    """Return the nucleus: the fewest tokens whose probabilities add up to top_p (Holtzman et al., 2020), likeliest first.
 
-    logprobs: (vocabulary,). Only tokens near the likeliest are sorted, and more of them where those do not reach top_p.
+    logprobs: (V,). Only tokens near the likeliest are sorted at first, and more of them while their sum is below top_p.
     """
     reach = np.float32(4.0)
     while True:
@@ -70,21 +74,21 @@ def nucleus(logprobs: np.ndarray, top_p: float) -> np.ndarray:
 
 def generate(
     model: nn.Module,
-    tokenizer,
+    tokenizer: TokenizerWrapper,
     prompts: list[list[int]],
-    samplers: list,
+    samplers: list[Sampler],
     max_tokens: int,
     batch_size: int,
     on_reply: Callable[[], None],
     repetition_penalty: float = 1.0,
 ) -> list[Reply]:
-    """Replies to prompts (lists of token ids), in the order of the prompts; `on_reply()` is called as each one ends.
+    """Generate replies to prompts (lists of token ids), in the order of the prompts; call `on_reply()` as each one ends.
 
     repetition_penalty: divides the positive logits of the last REPEATED tokens of the reply and multiplies the negative ones
     (Keskar et al., 2019, arXiv:1909.05858); 1 for none.
 
-    What all prompts begin with is computed once. Prompts of like length are worked on together, and a stream that ends makes
-    room for the next.
+    The common start of all prompts is computed once. Prompts of similar length share a batch, and the next prompt enters the
+    batch when a reply ends.
     """
     model.eval()
     head = common_start([prompt[:-1] for prompt in prompts])
@@ -103,40 +107,32 @@ def generate(
         samplers=[samplers[i] for i in order],
         logits_processors=[_penalties(repetition_penalty, len(prompts[i]) - len(head)) for i in order],
     )
-    tokens = {uid: [] for uid in uids}
-    ended = {}
-    while responses := batch.next_generated():
-        for response in responses:
-            if response.finish_reason != "stop":
-                tokens[response.uid].append(response.token)
-            if response.finish_reason is not None:
-                ended[response.uid] = response.finish_reason == "stop"
-                on_reply()
-    batch.close()
+    written = _run(batch, uids, on_reply)
     replies = {
-        i: Reply(tokenizer.decode(tokens[uid]), len(tokens[uid]), ended[uid]) for i, uid in zip(order, uids, strict=True)
+        i: Reply(tokenizer.decode(written[uid][0]), len(written[uid][0]), written[uid][1])
+        for i, uid in zip(order, uids, strict=True)
     }
     return [replies[i] for i in range(len(prompts))]
 
 
-def _penalties(penalty: float, before: int) -> list:
-    """The logits processors of a stream whose first `before` tokens are a prompt."""
+def _run(batch: BatchGenerator, uids: list[int], on_reply: Callable[[], None]) -> dict[int, tuple[list[int], bool]]:
+    """Run a batch to its end: {uid of a prompt: (tokens of its reply, whether the model ended it itself)}."""
+    tokens: dict[int, list[int]] = {uid: [] for uid in uids}
+    ended: dict[int, bool] = {}
+    while steps := batch.next_generated():
+        for step in steps:
+            if step.finish_reason != "stop":
+                tokens[step.uid].append(step.token)
+            if step.finish_reason is not None:
+                ended[step.uid] = step.finish_reason == "stop"
+                on_reply()
+    batch.close()
+    return {uid: (tokens[uid], ended[uid]) for uid in uids}
+
+
+def _penalties(penalty: float, before: int) -> list[LogitsProcessor]:
+    """Return the logits processors of a text whose first `before` tokens are its prompt."""
     if penalty == 1:
         return []
     penalize = make_repetition_penalty(penalty, REPEATED)
     return [lambda tokens, logits: penalize(tokens[before:], logits)]
-
-
-def common_start(texts: list[list[int]]) -> list[int]:
-    """The tokens that all texts begin with."""
-    length = next((n for n, column in enumerate(zip(*texts, strict=False)) if len(set(column)) > 1), min(map(len, texts)))
-    return texts[0][:length]
-
-
-def caches_after(model: nn.Module, tokens: list[int]) -> list:
-    """What a model remembers of a text, a cache for each block; of no text, empty ones."""
-    caches = make_prompt_cache(model)
-    if tokens:
-        model(mx.array([tokens]), cache=caches)
-        mx.eval([cache.state for cache in caches])
-    return caches

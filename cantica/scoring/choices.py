@@ -8,7 +8,7 @@ from mlx.utils import tree_map
 from cantica.core.errors import InputError, Problem
 from cantica.engine.batches import order
 from cantica.engine.tokens import Encoded
-from cantica.generation.generate import caches_after, common_start
+from cantica.generation.prefix import caches_after, common_start
 
 _PLACE = "\N{SYMBOL FOR UNIT SEPARATOR}"  # where the answer goes in a rendered chat
 
