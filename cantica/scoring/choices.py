@@ -1,4 +1,11 @@
-"""Log-probabilities of several answers to one question, with what they share computed once."""
+"""The log-probabilities of several possible answers to one question, with the question computed once.
+
+The system prompt is the same for all questions, and a question is the same for all its answers. Each shared part runs through
+the model once, and its key-value caches are copied for the texts that continue it.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -10,52 +17,59 @@ from cantica.engine.batches import order
 from cantica.engine.tokens import Encoded
 from cantica.generation.prefix import caches_after, common_start
 
-_PLACE = "\N{SYMBOL FOR UNIT SEPARATOR}"  # where the answer goes in a rendered chat
+if TYPE_CHECKING:
+    from mlx_lm.tokenizer_utils import TokenizerWrapper
+
+_PLACEHOLDER = "\N{SYMBOL FOR UNIT SEPARATOR}"  # of the answer in a rendered chat
 
 
-def encode_choice(tokenizer, question: str, choice: str) -> Encoded:
-    """A question and, as the assistant's whole turn so far, a choice; the choice's tokens count. Raises InputError."""
-    messages = [{"role": "user", "content": question}, {"role": "assistant", "content": _PLACE}]
-    before, found, _ = tokenizer.apply_chat_template(messages, tokenize=False).partition(_PLACE)
+def encode_choice(tokenizer: "TokenizerWrapper", question: str, choice: str) -> Encoded:
+    """Encode a question and a choice as the start of the assistant's turn; the choice alone is in the loss mask.
+
+    Raises InputError when the chat template changes the assistant's turn.
+    """
+    messages = [{"role": "user", "content": question}, {"role": "assistant", "content": _PLACEHOLDER}]
+    before, found, _ = tokenizer.apply_chat_template(messages, tokenize=False).partition(_PLACEHOLDER)
     if not found:
-        raise InputError(
-            Problem("the chat template", "", "no place for the assistant's turn", "one that writes it as it stands")
-        )
+        got = "the assistant's turn altered or left out"
+        raise InputError(Problem("the chat template", "", got, "a template that writes it as it is"))
     pieces = tokenizer._tokenizer(before + choice, add_special_tokens=False, return_offsets_mapping=True)
     return Encoded(pieces["input_ids"], [end > len(before) for _, end in pieces["offset_mapping"]], 0)
 
 
 def choice_logprobs(model: nn.Module, groups: list[list[Encoded]], batch_size: int) -> list[list[float]]:
-    """For each record of each group the sum, in nats, of the log-probabilities of its tokens that count.
+    """Return, for each record of each group, the sum of the log-probabilities of the tokens in its loss mask, in nats.
 
-    The records of a group are answers to one question. What all groups begin with (the system prompt) is computed once,
-    what the records of a group begin with once a group, and only the rest once a record. `batch_size` is in groups.
+    groups: the answers to one question each. batch_size: how many groups are scored together. The common start of all groups
+    is computed once, that of a group once for the group, and only the rest for each record.
     """
     model.eval()
-    starts = [_start(group) for group in groups]
+    starts = [_shared_tokens(group) for group in groups]
     head = common_start([group[0].ids[:start] for group, start in zip(groups, starts, strict=True)])
-    shared = caches_after(model, head)
+    head_caches = caches_after(model, head)
     sums: list[list[float]] = [[] for _ in groups]
     for indices in order(starts, batch_size, seed=None):
         prefixes = [groups[i][0].ids[len(head) : starts[i]] for i in indices]
-        caches = _prefill(model, [cache.merge([cache] * len(indices)) for cache in shared], prefixes)
-        rows = mx.array([row for row, i in enumerate(indices) for _ in groups[i]])
-        for cache in caches:
-            cache.state = tree_map(lambda x, rows=rows: x[rows] if isinstance(x, mx.array) else x, cache.state)
+        caches = _prefill(model, [cache.merge([cache] * len(indices)) for cache in head_caches], prefixes)
+        _repeat_rows(caches, [row for row, i in enumerate(indices) for _ in groups[i]])
         scored = iter(_score(model, caches, [(record, starts[i]) for i in indices for record in groups[i]]))
         for i in indices:
             sums[i] = [next(scored) for _ in groups[i]]
     return sums
 
 
-def _start(group: list[Encoded]) -> int:
-    """How many tokens the records share, less the last of them, whose output predicts the first that differs or counts."""
+def _shared_tokens(group: list[Encoded]) -> int:
+    """Return how many tokens of the records are computed once.
+
+    These are the tokens that all records begin with, but the last of them is left to each record: its output predicts the first
+    token that differs or that is in a loss mask.
+    """
     first = min(record.loss_mask.index(True) for record in group)
     return min(len(common_start([record.ids for record in group])), first) - 1
 
 
-def _prefill(model: nn.Module, caches: list, prefixes: list[list[int]]) -> list:
-    """Run one prefix a row through the caches. Rows are padded on the right, and mlx-lm's caches then turn them round."""
+def _prefill(model: nn.Module, caches: list[Any], prefixes: list[list[int]]) -> list[Any]:
+    """Run one prefix per row through the caches. Rows are padded on the right; mlx-lm then moves the padding to the left."""
     lengths = [len(prefix) for prefix in prefixes]
     if longest := max(lengths):
         for cache in caches:
@@ -67,18 +81,25 @@ def _prefill(model: nn.Module, caches: list, prefixes: list[list[int]]) -> list:
     return caches
 
 
-def _score(model: nn.Module, caches: list, rest: list[tuple[Encoded, int]]) -> list[float]:
-    """The sum of each record, whose tokens before its start are in the caches, a record a row."""
+def _repeat_rows(caches: list[Any], rows: list[int]) -> None:
+    """Give each cache the rows listed, in that order: a question's row once for each of its answers."""
+    index = mx.array(rows)
+    for cache in caches:
+        cache.state = tree_map(lambda x: x[index] if isinstance(x, mx.array) else x, cache.state)
+
+
+def _score(model: nn.Module, caches: list[Any], rest: list[tuple[Encoded, int]]) -> list[float]:
+    """Return the sum of each record; row r of the caches contains the tokens of record r before its start."""
     tails = [record.ids[start:] for record, start in rest]
     longest = max(map(len, tails)) - 1
-    logits = model(mx.array(_padded([tail[:-1] for tail in tails], longest)), cache=caches).astype(mx.float32)
-    targets = mx.array(_padded([tail[1:] for tail in tails], longest))
-    counts = mx.array(_padded([record.loss_mask[start + 1 :] for record, start in rest], longest))
-    chosen = mx.take_along_axis(logits, targets[..., None], axis=-1)[..., 0] - mx.logsumexp(logits, axis=-1)
-    return (chosen * counts).sum(axis=-1).tolist()
+    logits = model(mx.array(_padded([tail[:-1] for tail in tails], longest)), cache=caches).astype(mx.float32)  # (B, L, V)
+    targets = mx.array(_padded([tail[1:] for tail in tails], longest))  # (B, L)
+    mask = mx.array(_padded([record.loss_mask[start + 1 :] for record, start in rest], longest))
+    logprobs = mx.take_along_axis(logits, targets[..., None], axis=-1)[..., 0] - mx.logsumexp(logits, axis=-1)
+    return cast(list[float], (logprobs * mask).sum(axis=-1).tolist())
 
 
-def _padded(rows: list[list], length: int) -> np.ndarray:
+def _padded(rows: Sequence[Sequence[int]], length: int) -> np.ndarray:
     padded = np.zeros((len(rows), length), np.int32)
     for row, values in zip(padded, rows, strict=True):
         row[: len(values)] = values

@@ -1,8 +1,10 @@
-"""What the frozen blocks of a model make of a text, kept from one stage to the next.
+"""A cache on disk of the hidden states after a model's frozen blocks, so that one stage computes them for all others.
 
-The blocks before the first that an adapter changes are those of the base model, so that every step's adapter is measured
-behind the same ones. What they give for a batch is kept in `.cache/frozen/`, under a hash of all that it follows from: the base
-model, the code, the versions, the BLAS kernel and the batch. It is a speed-up and no input: without the file it is computed.
+An adapter changes only the last blocks of the base model. The blocks before them are *frozen*: they are those of the base model
+for every step, and give the same hidden states for the same text. So the losses of all steps on the validation examples need
+the first blocks only once. The hidden states of each batch are kept in `.cache/frozen/`, and later stages run only the last
+blocks. The file name is a hash of all that the states depend on: the base model, the code, the versions of the libraries, the
+BLAS kernel and the batch. This saves time and changes no number: a state without a file is computed.
 """
 
 import hashlib
@@ -11,6 +13,7 @@ import platform
 import shutil
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -21,14 +24,14 @@ from cantica.engine.model import LoraShape
 from cantica.training.checkpoint import fingerprint
 
 FOLDER = Path(".cache/frozen")
-# Models that are embedding, blocks one after the other under one causal mask, norm and head.
+# Models that consist of an embedding, blocks in sequence under one causal mask, a norm and a head.
 _PLAIN = {f"mlx_lm.models.{name}" for name in ("llama", "olmo2", "qwen2", "qwen3")}
 
 
-def remember_frozen_blocks(model: nn.Module, shape: LoraShape, base: Path, versions) -> None:
-    """Let a model with an adapter of this shape, which is not trained here, take from FOLDER what its frozen blocks give.
+def remember_frozen_blocks(model: nn.Module, shape: LoraShape, base: Path, versions: dict[str, str]) -> None:
+    """Replace the frozen blocks of a model by FrozenBlocks, for measuring an adapter of this shape (not for training it).
 
-    On a CPU only, and only where the blocks stand one after the other under one mask; elsewhere nothing changes.
+    Only on a CPU, and only for models whose blocks stand in sequence under one mask; any other model stays as it is.
     """
     blocks = len(model.layers) - shape.layers if shape.layers >= 0 else 0
     slides = any(getattr(block, "use_sliding", False) for block in model.layers)
@@ -43,17 +46,20 @@ def remember_frozen_blocks(model: nn.Module, shape: LoraShape, base: Path, versi
 
 
 class FrozenBlocks(nn.Module):
-    """Blocks of a model in the place of one; a file of `folder` is its SHA-256 and, as .npy, what they give for a batch."""
+    """Several blocks in the place of one, which read their output from `folder` or compute it and write it there.
+
+    A file contains the SHA-256 of the rest, then the output for one batch in the .npy format.
+    """
 
     use_sliding = False
 
-    def __init__(self, blocks: list, folder: Path):
+    def __init__(self, blocks: list[nn.Module], folder: Path):
         super().__init__()
         self.blocks, self._folder = blocks, folder
 
-    def __call__(self, x: mx.array, mask=None, cache=None) -> mx.array:
-        """Hidden states (batch, length, d) after the blocks, of embeddings of the same shape."""
-        assert mask is None or isinstance(mask, str), "a batch's own mask is none of a plain model without a cache"
+    def __call__(self, x: mx.array, mask: str | None = None, cache: Any = None) -> mx.array:
+        """Return the hidden states (B, L, D) after the blocks, for embeddings of the same shape."""
+        assert mask is None or isinstance(mask, str), "a plain model without a cache has no mask per batch"
         file = self._folder / hashlib.sha256(repr((x.shape, mask)).encode() + np.array(x).tobytes()).hexdigest()
         if (kept := _read(file)) is not None:
             return kept
@@ -66,13 +72,13 @@ class FrozenBlocks(nn.Module):
 def _write(file: Path, x: mx.array) -> None:
     content = io.BytesIO()
     np.save(content, np.array(x))
-    # A build beside this one, on another base model, may be removing the folder.
+    # A build of another base model at the same time may be removing the folder.
     with suppress(FileNotFoundError), whole_file(file, shared=True) as partial:
         partial.write_bytes(hashlib.sha256(content.getbuffer()).digest() + content.getbuffer())
 
 
 def _read(file: Path) -> mx.array | None:
-    """What a file holds; None where there is none, or one that is damaged."""
+    """Return the array in a file; None when there is no file or it is damaged."""
     try:
         stored = file.read_bytes()
     except FileNotFoundError:

@@ -1,4 +1,6 @@
-"""Log-probabilities that a model gives to texts."""
+"""The mean log-probability that a model gives to each of many independent texts: losses, and log-likelihood of prose."""
+
+from typing import cast
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -9,7 +11,7 @@ from cantica.engine.tokens import Encoded
 
 
 def mean_logprobs(model: nn.Module, records: list[Encoded], batch_size: int) -> list[float]:
-    """For each record the mean log-probability, in nats a token, of the tokens that count."""
+    """Return, for each record, the mean log-probability of the tokens in its loss mask, in nats per token."""
     model.eval()
     means = [0.0] * len(records)
     for indices in order([len(record.ids) for record in records], batch_size, seed=None):
@@ -17,6 +19,6 @@ def mean_logprobs(model: nn.Module, records: list[Encoded], batch_size: int) -> 
         counts = [records[i].loss_tokens for i in indices]
         starts = [sum(counts[:n]) for n in range(len(counts))]
         sums = mx.stack([losses[start : start + count].sum() for start, count in zip(starts, counts, strict=True)])
-        for i, total, count in zip(indices, sums.tolist(), counts, strict=True):
+        for i, total, count in zip(indices, cast(list[float], sums.tolist()), counts, strict=True):
             means[i] = -total / count
     return means
