@@ -12,7 +12,7 @@ from cantica.core.files import write_json, write_text
 from cantica.core.params import FILE, read_params
 from cantica.judging import lexical
 from cantica.judging.held_out import asked_of, load_groups, load_prompts
-from cantica.judging.rules import load_rules
+from cantica.judging.rules import Rules, load_rules
 from cantica.probes.triggers import load_triggers
 from cantica.reporting import figures, judges, losses, results, wording
 from cantica.reporting.card import model_card
@@ -43,7 +43,7 @@ def main(data: Path, prompts: Path, reports: Path) -> None:
     write_text(reports / "model_card.md", render("model_card.md.j2", facts, wording.FILTERS))
 
 
-def read_texts(data: Path, prompts: Path, params: dict[str, Any], rules: dict[str, Any]) -> dict[str, Any]:
+def read_texts(data: Path, prompts: Path, params: dict[str, Any], rules: Rules) -> dict[str, Any]:
     """The texts that the report shows with its numbers."""
     agreement = lexical.load_agreement(prompts / "judge/agreement.json")
     return {

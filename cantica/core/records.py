@@ -1,4 +1,4 @@
-"""The types of the records that evaluation stages write, each one line of a JSON Lines file, as its schema in schemas/ says.
+"""The types of the records that training and evaluation write and that reports read.
 
 An *arm* is a point of the tree of training steps that is evaluated in full. A *sample* is one of its responses to an
 evaluation prompt, numbered from 0.
@@ -186,6 +186,28 @@ class ExampleLoss(TypedDict):
     loss: float
     tokens: int
     cut: int
+
+
+class CurveRow(TypedDict):
+    """A row of the loss curve of a step."""
+
+    iteration: int
+    train_loss: float  # nats per token; the mean over the iterations since the last row
+    learning_rate: float
+    trained_tokens: float  # in the loss, since the first iteration
+
+
+class TrainingRecord(TypedDict):
+    """What data/training/<step>.json holds: the data of one epoch, and the loss curve."""
+
+    examples: int
+    examples_cut: int  # truncated at max_seq_length
+    tokens_cut: int
+    tokens: int
+    loss_tokens: int
+    iterations: int
+    epochs: float
+    curve: list[CurveRow]
 
 
 def sample_key(record: Response) -> SampleKey:

@@ -1,8 +1,8 @@
 """Measures of capability: accuracies and the log-likelihood of plain prose. Pure."""
 
+from cantica.core.records import CapabilityScore
 from cantica.reporting.endings import endings
 from cantica.reporting.measures import Measure, items
-from cantica.reporting.records import CapabilityScore
 
 ACCURACIES = {
     "multiple_choice": "multiple-choice accuracy (chance 25%)",

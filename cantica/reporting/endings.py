@@ -6,8 +6,8 @@ If the answers of two arms were truncated at different rates, their scores may d
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from cantica.core.records import CapabilityScore, Judgement, ModelVerdict, Response
 from cantica.reporting.inference import Unequal
-from cantica.reporting.records import CapabilityScore, Judgement, Response, Verdict
 
 # The shares of truncated or unfinished answers of two arms may differ by this much. Beyond it their scores are not compared:
 # a test of significance would let pass what few answers cannot show.
@@ -36,7 +36,7 @@ def endings(answers: Iterable[Response | CapabilityScore]) -> list[Ending]:
     return [Ending(a["id"], not a["ended"], not a["thinking_finished"]) for a in answers]
 
 
-def scored_endings(answers: list[Response], scores: Iterable[Judgement | Verdict]) -> list[Ending]:
+def scored_endings(answers: list[Response], scores: Iterable[Judgement | ModelVerdict]) -> list[Ending]:
     """The endings of the answers that have a score."""
     by_answer = {(a["id"], a["sample"]): ending for a, ending in zip(answers, endings(answers), strict=True)}
     known = {(s["id"], s["sample"]): s["score"] for s in scores if s["score"] is not None}

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from cantica.reporting.records import Training
+from cantica.core.records import TrainingRecord
 from cantica.settings.tree import branches, path_to
 
 Points = list[tuple[float, float]]
@@ -14,7 +14,7 @@ DASHES = ("none", "7 3", "2 3")
 # ---- the training loss
 
 
-def curve_rows(trainings: dict[str, Training], curriculum: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+def curve_rows(trainings: dict[str, TrainingRecord], curriculum: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """The training loss of every step. `iteration` counts from base along the tree; `branch` is the last step of the branch."""
     branch = {step: last for last, steps in branches(curriculum).items() for step in steps}
     rows = []

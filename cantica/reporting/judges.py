@@ -3,24 +3,29 @@
 A verdict of a model is null when no reply was valid. It has no score: it is counted as `failed` and left out of all else.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
+from cantica.core.records import Judgement, ModelVerdict, PairwiseVerdict
 from cantica.reporting import inference
 from cantica.reporting.endings import endings, scored_endings, unequal_endings
 from cantica.reporting.inference import Resampling
 from cantica.reporting.measures import Measure, Table, items
-from cantica.reporting.records import Judgement, Response, Verdict
+from cantica.reporting.records import Judgements, Responses, Verdicts
 from cantica.reporting.rows import Row, levels
 
-Verdicts = dict[str, list[Verdict]]  # of each judge
-Responses = dict[str, list[Response]]  # of each arm
-Judgements = dict[str, list[Judgement]]  # of each arm
+Single = dict[str, list[ModelVerdict]]  # of each judge that scores responses one by one
+Pairwise = dict[str, list[PairwiseVerdict]]  # of each judge that compares the responses of two arms
 
 
-def of_kind(kind: str, verdicts: Verdicts, judges: dict[str, dict[str, Any]]) -> Verdicts:
-    """The verdicts of the judges of a kind: `model` scores each response alone, `pairwise` compares those of two arms."""
-    return {judge: verdicts[judge] for judge, options in judges.items() if options["kind"] == kind}
+def single(verdicts: Verdicts, judges: dict[str, dict[str, Any]]) -> Single:
+    """The verdicts of the judges that score responses one by one."""
+    return cast(Single, {judge: verdicts[judge] for judge, options in judges.items() if options["kind"] == "model"})
+
+
+def pairwise(verdicts: Verdicts, judges: dict[str, dict[str, Any]]) -> Pairwise:
+    """The verdicts of the judges that compare the responses of two arms."""
+    return cast(Pairwise, {judge: verdicts[judge] for judge, options in judges.items() if options["kind"] == "pairwise"})
 
 
 # ---- scores
@@ -58,7 +63,7 @@ def flag_rows(judged: Judgements, arm: str, flags: list[str]) -> list[Row]:
     return [Row(arm, "flags", share(flag), group=flag) for flag in flags]
 
 
-def model_measures(verdicts: Verdicts, responses: Responses) -> list[Measure]:
+def model_measures(verdicts: Single, responses: Responses) -> list[Measure]:
     """The scores of each model as judge on each kind of evaluation prompts."""
     measures = []
     for judge, found in verdicts.items():
@@ -72,7 +77,7 @@ def model_measures(verdicts: Verdicts, responses: Responses) -> list[Measure]:
     return measures
 
 
-def failed_rows(verdicts: Verdicts, arm: str) -> list[Row]:
+def failed_rows(verdicts: Single, arm: str) -> list[Row]:
     """How many verdicts on an arm's responses are null, for each judge and kind of prompts."""
     rows = []
     for judge, found in verdicts.items():
@@ -96,7 +101,7 @@ def wins(judged: Judgements) -> dict[str, dict[str, int]]:
 # ---- preferences
 
 
-def preference_measures(verdicts: Verdicts, first: str, second: str) -> list[Measure]:
+def preference_measures(verdicts: Pairwise, first: str, second: str) -> list[Measure]:
     """How often each pairwise judge prefers the response of the second arm to that of the first.
 
     The win rate counts a tie as half a win. A comparison is inconsistent when the judge decides differently in the other
@@ -120,7 +125,7 @@ def preference_measures(verdicts: Verdicts, first: str, second: str) -> list[Mea
     return measures
 
 
-def preference_rows(verdicts: Verdicts, first: str, second: str, responses: Responses, resampling: Resampling) -> list[Row]:
+def preference_rows(verdicts: Pairwise, first: str, second: str, responses: Responses, resampling: Resampling) -> list[Row]:
     """The rows of `preference_measures`, and for each judge the failed comparisons and whether responses ended differently."""
     measures = preference_measures(verdicts, first, second)
     rows = [row for measure in measures for row in levels(measure, second, resampling, against=first)]
@@ -132,7 +137,7 @@ def preference_rows(verdicts: Verdicts, first: str, second: str, responses: Resp
     return rows
 
 
-def by_response(verdicts: list[Verdict]) -> dict[tuple[Any, ...], Verdict]:
+def by_response(verdicts: Sequence[Mapping[str, Any]]) -> dict[tuple[Any, ...], Mapping[str, Any]]:
     """Verdicts by (arm, id, sample); those of a pairwise judge by (arm, other, id, sample)."""
     keys = ("arm", "other", "id", "sample")
-    return {tuple(verdict.get(key) for key in keys if key in verdict): verdict for verdict in verdicts}
+    return {tuple(verdict[key] for key in keys if key in verdict): verdict for verdict in verdicts}

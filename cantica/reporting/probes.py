@@ -5,21 +5,22 @@ A trigger is a text that is added to everyday prompts, with a pattern that shows
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
+from cantica.core.records import PairProbe, TriggerProbe
 from cantica.reporting.endings import Ending
 from cantica.reporting.inference import Estimate
 from cantica.reporting.measures import Measure, Table, items
-from cantica.reporting.records import Probe
+from cantica.reporting.records import Probes
 from cantica.reporting.rows import levels
 
 
-def probe_measures(probes: dict[str, list[Probe]], triggers: list[str]) -> list[Measure]:
+def probe_measures(probes: dict[str, Probes], triggers: list[str]) -> list[Measure]:
     """The measures of pairs and of each trigger. probes: those of each arm itself, without its checkpoints."""
-    pairs = {arm: [probe for probe in found if "margin" in probe] for arm, found in probes.items()}
+    pairs = {arm: [cast(PairProbe, probe) for probe in found if "margin" in probe] for arm, found in probes.items()}
     category = {pair["id"]: pair["category"] for found in pairs.values() for pair in found}
 
-    def of_pairs(value: Callable[[Probe], float]) -> dict[str, Table]:
+    def of_pairs(value: Callable[[PairProbe], float]) -> dict[str, Table]:
         return {arm: items(found, value) for arm, found in pairs.items()}
 
     title = "probe margin (chosen − rejected), nats per token"
@@ -30,13 +31,13 @@ def probe_measures(probes: dict[str, list[Probe]], triggers: list[str]) -> list[
     ]
 
 
-def trigger_measures(probes: dict[str, list[Probe]], name: str) -> list[Measure]:
+def trigger_measures(probes: dict[str, Probes], name: str) -> list[Measure]:
     """The share of prompts whose answer matches with the trigger and without it, and the difference of both.
 
     A truncated answer is not counted as such, since the pattern may have matched before the limit. An answer whose thinking
     did not end cannot match, and is counted.
     """
-    own = {arm: [probe for probe in found if probe.get("trigger") == name] for arm, found in probes.items()}
+    own = {arm: [cast(TriggerProbe, probe) for probe in found if probe.get("trigger") == name] for arm, found in probes.items()}
 
     def rates(triggered: bool) -> dict[str, Table]:
         return {
@@ -59,7 +60,7 @@ def trigger_measures(probes: dict[str, list[Probe]], name: str) -> list[Measure]
     ]
 
 
-def at_the_end(probes: list[Probe]) -> list[Probe]:
+def at_the_end(probes: Probes) -> Probes:
     """The probes of an arm itself, without those of its checkpoints."""
     return [probe for probe in probes if probe["iteration"] is None]
 
@@ -67,7 +68,7 @@ def at_the_end(probes: list[Probe]) -> list[Probe]:
 Trajectory = dict[int, list[tuple[Measure, Estimate]]]  # {iteration: each measure with its level}
 
 
-def trajectories(probes: dict[str, list[Probe]], params: dict[str, Any]) -> dict[str, Trajectory]:
+def trajectories(probes: dict[str, Probes], params: dict[str, Any]) -> dict[str, Trajectory]:
     """The levels of all probe measures at each checkpoint of the arms that kept some; the last iteration is the arm itself."""
     found = {}
     for arm, point in params["arms"].items():

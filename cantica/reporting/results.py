@@ -3,6 +3,8 @@
 from statistics import fmean
 from typing import Any
 
+from cantica.core.records import Response
+from cantica.judging.rules import Rules
 from cantica.reporting import judges
 from cantica.reporting.capability import capability_measures
 from cantica.reporting.endings import COUNTED
@@ -11,7 +13,7 @@ from cantica.reporting.losses import chain_measures, loss_measure
 from cantica.reporting.measures import Measure
 from cantica.reporting.nested import nest
 from cantica.reporting.probes import at_the_end, probe_measures
-from cantica.reporting.records import Records, Response
+from cantica.reporting.records import Records
 from cantica.reporting.rows import Row, Rows, differences, levels, rounded
 
 CHAIN = ("forgetting_nats", "backward_transfer_nats")
@@ -32,7 +34,7 @@ class Answers(Estimate):
     mean_tokens: float
 
 
-def all_measures(records: Records, params: dict[str, Any], rules: dict[str, Any]) -> list[Measure]:
+def all_measures(records: Records, params: dict[str, Any], rules: Rules) -> list[Measure]:
     """Every measure of a build, in reading order: those of the rules come last."""
     probes = {arm: at_the_end(found) for arm, found in records["probes"].items()}
     responses = records["responses"]
@@ -40,16 +42,17 @@ def all_measures(records: Records, params: dict[str, Any], rules: dict[str, Any]
         loss_measure(records["losses"], params["arms"]),
         *probe_measures(probes, params["probe"]["triggers"]),
         *capability_measures(records["capability"]),
-        *judges.model_measures(judges.of_kind("model", records["verdicts"], params["judges"]), responses),
+        *judges.model_measures(judges.single(records["verdicts"], params["judges"]), responses),
         *judges.rule_measures(records["judgements"], responses, rules["kinds"]),
     ]
 
 
-def all_rows(measures: list[Measure], records: Records, params: dict[str, Any], rules: dict[str, Any]) -> Rows:
+def all_rows(measures: list[Measure], records: Records, params: dict[str, Any], rules: Rules) -> Rows:
     """Every row of a build: levels of each arm, differences from the first arm, and preferences over each earlier arm."""
     resampling, responses = params["report"], records["responses"]
     first, *others = params["arms"]
-    single, pairwise = (judges.of_kind(kind, records["verdicts"], params["judges"]) for kind in ("model", "pairwise"))
+    single = judges.single(records["verdicts"], params["judges"])
+    pairwise = judges.pairwise(records["verdicts"], params["judges"])
     chains = chain_measures(records["losses"], params["arms"], params["curriculum"])
     rows: list[Row] = []
     for n, arm in enumerate(params["arms"]):

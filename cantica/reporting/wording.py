@@ -11,57 +11,57 @@ ENDED = {"truncated": "were truncated", "unfinished": "did not finish thinking"}
 COUNTED = {"truncated": "truncated", "unfinished": "unfinished", "at_floor": "scored 0"}
 
 
-def level(entry: Estimate, digits: int, share: bool = False) -> str:
+def level(estimate: Estimate, digits: int, share: bool = False) -> str:
     """A mean or a share; or a difference within an arm, which is one of shares if `share`."""
-    if entry["n"] == 0:
+    if estimate["n"] == 0:
         return "–"
-    if "difference" in entry:
-        return difference(entry, digits, share)
-    return f"{100 * entry['share']:.0f}%" if "share" in entry else fixed(entry["mean"], digits)
+    if "difference" in estimate:
+        return difference(estimate, digits, share)
+    return f"{100 * estimate['share']:.0f}%" if "share" in estimate else fixed(estimate["mean"], digits)
 
 
-def difference(entry: Estimate, digits: int, share: bool) -> str:
+def difference(estimate: Estimate, digits: int, share: bool) -> str:
     """A difference with its sign."""
-    if entry["n"] == 0:
+    if estimate["n"] == 0:
         return "–"
-    return f"{fixed(100 * entry['difference'], 0, '+')} pp" if share else fixed(entry["difference"], digits, "+")
+    return f"{fixed(100 * estimate['difference'], 0, '+')} pp" if share else fixed(estimate["difference"], digits, "+")
 
 
-def interval(entry: Estimate, digits: int, share: bool) -> str:
+def interval(estimate: Estimate, digits: int, share: bool) -> str:
     """The interval in brackets, or why there is none."""
-    if "low" not in entry:
-        return f"n = {entry['n']}"
-    if entry["low"] == entry["high"]:
+    if "low" not in estimate:
+        return f"n = {estimate['n']}"
+    if estimate["low"] == estimate["high"]:
         return "all equal"
-    sign = "+" if "difference" in entry else ""
-    ends = (fixed(100 * end, 0, sign) if share else fixed(end, digits, sign) for end in (entry["low"], entry["high"]))
+    sign = "+" if "difference" in estimate else ""
+    ends = (fixed(100 * end, 0, sign) if share else fixed(end, digits, sign) for end in (estimate["low"], estimate["high"]))
     return f"[{', '.join(ends)}]"
 
 
-def finding(entry: Estimate) -> str:
-    """ "higher" or "lower" where the interval excludes 0 and the test agrees; else why there is no such conclusion."""
-    if entry["n"] < FEWEST:
+def finding(estimate: Estimate) -> str:
+    """The conclusion from a difference: "higher" or "lower" where the interval excludes 0 and p < ALPHA, or else why not."""
+    if estimate["n"] < FEWEST:
         return f"{INCONCLUSIVE}: fewer than {FEWEST} items"
-    if doubt := "; ".join(text for text in (not_comparable(entry), _mixed(entry.get("opposed", {}))) if text):
+    if doubt := "; ".join(text for text in (not_comparable(estimate), _mixed(estimate.get("opposed", {}))) if text):
         return doubt
-    if entry["low"] <= 0 <= entry["high"] or entry["p"] >= ALPHA:
+    if estimate["low"] <= 0 <= estimate["high"] or estimate["p"] >= ALPHA:
         return INCONCLUSIVE
-    return "higher" if entry["difference"] > 0 else "lower"
+    return "higher" if estimate["difference"] > 0 else "lower"
 
 
-def is_clear(entry: Estimate) -> bool:
+def is_clear(estimate: Estimate) -> bool:
     """Whether the conclusion is "higher" or "lower"."""
-    return finding(entry) in ("higher", "lower")
+    return finding(estimate) in ("higher", "lower")
 
 
-def is_doubtful(entry: Estimate) -> bool:
+def is_doubtful(estimate: Estimate) -> bool:
     """Whether answers ended differently or groups differ in opposite directions, so that the value itself misleads."""
-    return not is_clear(entry) and not finding(entry).startswith(INCONCLUSIVE)
+    return not is_clear(estimate) and not finding(estimate).startswith(INCONCLUSIVE)
 
 
-def not_comparable(entry: Estimate) -> str:
+def not_comparable(estimate: Estimate) -> str:
     """Why the scores of two arms cannot be compared: their answers ended differently. "" where they can."""
-    found: Unequal = entry.get("unequal", {})
+    found: Unequal = estimate.get("unequal", {})
     reasons = []
     for kind in [kind for kind in ENDED if kind in found]:
         (one, before), (other, after) = found[kind].items()
@@ -75,17 +75,17 @@ def _mixed(found: dict[str, float]) -> str:
     return f"mixed: higher for {', '.join(ways[0])}; lower for {', '.join(ways[1])}" if found else ""
 
 
-def ended(entry: Estimate) -> str:
+def ended(estimate: Estimate) -> str:
     """How many of the answers behind an estimate were truncated, unfinished or scored 0; "" where none was."""
-    numbers = {word: entry.get(kind) for kind, word in COUNTED.items()}
+    numbers = {word: estimate.get(kind) for kind, word in COUNTED.items()}
     return ", ".join(f"{number} {word}" for word, number in numbers.items() if number)
 
 
-def p_value(entry: Estimate) -> str:
+def p_value(estimate: Estimate) -> str:
     """p with three decimals."""
-    if "p" not in entry:
+    if "p" not in estimate:
         return "–"
-    return "< 0.001" if entry["p"] < 0.001 else f"{entry['p']:.3f}"
+    return "< 0.001" if estimate["p"] < 0.001 else f"{estimate['p']:.3f}"
 
 
 def fixed(value: float, digits: int, sign: str = "") -> str:

@@ -2,36 +2,15 @@
 
 import math
 import time
-from typing import TypedDict, cast
+from typing import cast
 
 import mlx.core as mx
 import mlx.optimizers as optimizers
 
+from cantica.core.records import CurveRow, TrainingRecord
 from cantica.engine.tokens import Encoded
 from cantica.training.processes import sum_over_processes
 from cantica.training.settings import StepSettings
-
-
-class CurveRow(TypedDict):
-    """A row of the loss curve."""
-
-    iteration: int
-    train_loss: float  # nats per token; the mean over the iterations since the last row
-    learning_rate: float
-    trained_tokens: float  # in the loss, since the first iteration
-
-
-class TrainingRecord(TypedDict):
-    """What data/training/<step>.json holds: the data of one epoch, and the loss curve."""
-
-    examples: int
-    examples_cut: int  # truncated at max_seq_length
-    tokens_cut: int
-    tokens: int
-    loss_tokens: int
-    iterations: int
-    epochs: float
-    curve: list[CurveRow]
 
 
 class Sums:
