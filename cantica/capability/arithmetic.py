@@ -1,4 +1,4 @@
-"""Sums drawn from templates: a prompt with {names}, a range for each name, and an expression for the answer."""
+"""Arithmetic problems made from templates: a prompt with {names}, a range for each name, an expression for the answer."""
 
 import ast
 import math
@@ -11,16 +11,16 @@ from cantica.core.errors import Problem
 
 _NAME = re.compile(r"\{(.*?)\}")
 _OPERATIONS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul}
-# A number begins where no word or decimal goes on; a comma parts thousands, and decimals belong to their number.
+# A number does not begin inside a word or a decimal. A comma separates thousands, and decimals belong to their number.
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:,\d{3})*(?:\.\d+)?")
 
 
 def evaluate(expression: str, values: dict[str, int]) -> int:
-    """The value of an expression of names, whole numbers, +, -, * and brackets. Raises ValueError for anything else."""
+    """Evaluate an expression of names, whole numbers, +, -, * and brackets. Raises ValueError for anything else."""
     try:
         return _value(ast.parse(expression, mode="eval").body, values)
     except SyntaxError:
-        raise ValueError(f"{expression!r} is no expression") from None
+        raise ValueError(f"{expression!r} is not an expression") from None
 
 
 def _value(node: ast.expr, values: dict[str, int]) -> int:
@@ -30,33 +30,38 @@ def _value(node: ast.expr, values: dict[str, int]) -> int:
         return values[node.id]
     if isinstance(node, ast.BinOp) and type(node.op) in _OPERATIONS:
         return _OPERATIONS[type(node.op)](_value(node.left, values), _value(node.right, values))
-    raise ValueError(f"{ast.unparse(node)!r} is no whole number, no name of a range, and no +, - or *")
+    raise ValueError(f"{ast.unparse(node)!r} is not a whole number, a name of a range, +, - or *")
 
 
-def draw(template: dict, seed: int) -> list[dict]:
-    """A template's items {id, prompt, answer}, `count` of them, all different, each number of a range as often as any other."""
+def make_items(template: dict, seed: int) -> list[dict]:
+    """Make `count` different items {id, prompt, answer} from a template; each number of a range is used equally often."""
     slots = {name: list(range(low, high + 1)) for name, (low, high) in template["ranges"].items()}
     chosen = islice(combinations(slots, lambda _: True, f"{seed}/{template['id']}"), template["count"])
     return [
         {
             "id": f"{template['id']}_{number:02}",
-            "prompt": _NAME.sub(lambda match, values=values: str(values[match[1]]), template["prompt"]),
+            "prompt": _fill(template["prompt"], values),
             "answer": evaluate(template["answer"], values),
         }
         for number, values in enumerate(chosen, 1)
     ]
 
 
+def _fill(prompt: str, values: dict[str, int]) -> str:
+    return _NAME.sub(lambda match: str(values[match[1]]), prompt)
+
+
 def template_faults(template: dict, file: str, place: str) -> list[Problem]:
-    """What keeps a template that fits its schema from being drawn."""
-    ranges, problems = template["ranges"], []
+    """Return the faults of a template that its schema does not find."""
+    ranges: dict[str, list[int]] = template["ranges"]
+    problems: list[Problem] = []
     named = set(_NAME.findall(template["prompt"]))
     if named != set(ranges):
         got, expected = (", ".join(f"{{{name}}}" for name in sorted(names)) or "no name" for names in (named, ranges))
         problems.append(Problem(file, f"{place}.prompt", got, f"{expected}, as in ranges"))
     for name, (low, high) in ranges.items():
         if low > high:
-            problems.append(Problem(file, f"{place}.ranges.{name}", f"{low} above {high}", "the least value first"))
+            problems.append(Problem(file, f"{place}.ranges.{name}", f"{low} above {high}", "the lowest value first"))
     try:
         evaluate(template["answer"], dict.fromkeys(ranges, 1))
     except ValueError as error:
@@ -68,6 +73,6 @@ def template_faults(template: dict, file: str, place: str) -> list[Problem]:
 
 
 def last_integer(text: str) -> int | None:
-    """The last whole number that a text names, or None."""
+    """Return the last whole number in a text, or None."""
     numbers = [number for number in _NUMBER.findall(text.replace("\N{MINUS SIGN}", "-")) if "." not in number]
     return int(numbers[-1].replace(",", "")) if numbers else None

@@ -1,4 +1,4 @@
-"""Checks of an answer to an instruction, each exact and without a judge."""
+"""Exact checks of an answer to an instruction."""
 
 import re
 
@@ -6,7 +6,7 @@ _END = re.compile(r"(?<=[.!?])[\"”’']?\s+")
 
 
 def first_failed(checks: list[dict], answer: str) -> str | None:
-    """The first check, as `key: value`, that does not hold for an answer; None when all hold."""
+    """Return the first check that fails for an answer, as `key: value`, or None."""
     text = answer.strip()
     for check in checks:
         ((key, value),) = check.items()

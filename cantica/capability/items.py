@@ -1,16 +1,20 @@
-"""What every arm's capability is tested with: the items in prompts/capability."""
+"""The capability items in `prompts/capability/`, which every arm is tested with."""
 
 from pathlib import Path
+from typing import TypeVar
 
-from cantica.capability.arithmetic import draw, template_faults
+from cantica.capability.arithmetic import make_items, template_faults
 from cantica.core.documents import raise_any, read_yaml, repeated_ids, validate
 from cantica.core.errors import InputError, Problem, did_you_mean
 from cantica.core.patterns import pattern_faults
 
+T = TypeVar("T")
+
 
 def load_items(folder: Path, seed: int) -> dict[str, list[dict]]:
-    """The items of each kind, sums drawn from their templates with the seed. Raises InputError with the faults of all files."""
-    items, problems = {}, []
+    """Read the items of each kind; the seed decides the numbers in arithmetic. Raises InputError for all files at once."""
+    items: dict[str, list[dict]] = {}
+    problems: list[Problem] = []
     for kind, load in (
         ("multiple_choice", lambda: _multiple_choice(folder / "multiple_choice.yaml")),
         ("instructions", lambda: _instructions(folder / "instructions.yaml")),
@@ -26,8 +30,8 @@ def load_items(folder: Path, seed: int) -> dict[str, list[dict]]:
     return items
 
 
-def evenly(items: list, number: int) -> list:
-    """At most `number` of the items, at even distances from the first to the last."""
+def evenly(items: list[T], number: int) -> list[T]:
+    """Return at most `number` of the items, evenly spaced, beginning with the first."""
     number = min(number, len(items))
     return [items[place * len(items) // number] for place in range(number)]
 
@@ -69,7 +73,7 @@ def _arithmetic(file: Path, seed: int) -> list[dict]:
     validate(document, "arithmetic", file)
     templates = document["templates"]
     raise_any([p for n, t in enumerate(templates) for p in template_faults(t, str(file), f"templates.{n} ({t['id']})")])
-    return [item for template in templates for item in draw(template, seed)]
+    return [item for template in templates for item in make_items(template, seed)]
 
 
 def _passages(file: Path) -> list[dict]:

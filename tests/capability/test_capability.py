@@ -1,4 +1,4 @@
-"""The capability stage: items that are checked and drawn, answers that are checked, and choices scored with what they share."""
+"""Capability: the items, the checks of answers, and the scores of choices with a shared prefix."""
 
 import json
 import shutil
@@ -18,9 +18,10 @@ from mlx.utils import tree_flatten
 from ruamel.yaml import YAML
 
 from cantica.base_model.random_model import from_random
-from cantica.capability.arithmetic import draw, evaluate, last_integer
+from cantica.capability.arithmetic import evaluate, last_integer, make_items
 from cantica.capability.checks import first_failed
 from cantica.capability.items import evenly, load_items
+from cantica.capability.score_items import score_choices, score_items, score_passages
 from cantica.core.documents import validate_records
 from cantica.core.errors import InputError
 from cantica.engine.batches import collate
@@ -32,7 +33,6 @@ from cantica.generation.generate import make_sampler
 from cantica.reporting.inference import share
 from cantica.scoring.choices import choice_logprobs, encode_choice
 from cantica.scoring.score import mean_logprobs
-from stages.capability import capability, choose, read
 
 FOLDER = Path("prompts/capability")
 SETTINGS = {"max_tokens": 4, "batch_size": 4}
@@ -91,7 +91,7 @@ def _range(template: dict, name: str):
 
 def test_a_template_with_few_values_gives_each_of_its_sums_once():
     template = {"id": "t", "prompt": "{a}+{b}", "answer": "a + b", "ranges": {"a": [1, 2], "b": [3, 5]}, "count": 6}
-    assert {(item["prompt"], item["answer"]) for item in draw(template, 7)} == {
+    assert {(item["prompt"], item["answer"]) for item in make_items(template, 7)} == {
         (f"{a}+{b}", a + b) for a in (1, 2) for b in (3, 4, 5)
     }
 
@@ -127,7 +127,7 @@ FAULTS = {
     ),
     "a sum that calls": ("arithmetic.yaml", "answer: a + b", "answer: abs(a)", ("templates.0 (ar_01).answer", "'abs(a)'")),
     "a sum that divides": ("arithmetic.yaml", "answer: a + b", "answer: a / b", ("templates.0 (ar_01).answer", "'a / b'")),
-    "a sum cut short": ("arithmetic.yaml", "answer: a + b", "answer: a +", ("'a +' is no expression",)),
+    "a sum cut short": ("arithmetic.yaml", "answer: a + b", "answer: a +", ("'a +' is not an expression",)),
     "a name without a range": ("arithmetic.yaml", "{a} + {b}?", "{a} + {d}?", ("templates.0 (ar_01).prompt", "{a}, {d}")),
     "an empty range": ("arithmetic.yaml", "a: [2, 9]", "a: [9, 2]", ("ranges.a", "9 above 2")),
     "more sums than there are": ("arithmetic.yaml", "count: 10", "count: 65", ("templates.0 (ar_01).count", "at most 64")),
@@ -287,12 +287,12 @@ def few(items) -> dict[str, list[dict]]:
 
 def test_every_item_has_its_record(adapted, few):
     model, tokenizer = adapted(LoraShape(-1, 4, 2.0), seed=3)
-    records = capability(model, tokenizer, few, SETTINGS)
+    records = score_items(model, tokenizer, few, SETTINGS)
     validate_records(records, "capability", Path("x"))
     assert [(record["id"], record["kind"]) for record in records] == [
         (i["id"], kind) for kind, found in few.items() for i in found
     ]
-    assert json.dumps(records) == json.dumps(capability(model, tokenizer, few, SETTINGS))
+    assert json.dumps(records) == json.dumps(score_items(model, tokenizer, few, SETTINGS))
     for record in records:
         assert record["chance"] == (0.25 if record["kind"] == "multiple_choice" else 0)
         assert (record["failed"] is None) == (record["kind"] == "log_likelihood" or record["score"] == 1)
@@ -302,7 +302,7 @@ def test_an_answer_that_was_written_says_how_it_ended(adapted, few):
     model, tokenizer = adapted(LoraShape(-1, 4, 2.0), seed=3)
     prompts = [item["prompt"] for item in few["instructions"] + few["arithmetic"]]
     said = ask(model, tokenizer, prompts, [make_sampler(0, 1, 0)] * len(prompts), **SETTINGS)
-    records = capability(model, tokenizer, few, SETTINGS)
+    records = score_items(model, tokenizer, few, SETTINGS)
     written = [record for record in records if record["kind"] in ("instructions", "arithmetic")]
     others = [record for record in records if record not in written]
     assert [(r["ended"], r["thinking_finished"]) for r in written] == [(s.ended, s.thinking_finished) for s in said]
@@ -317,8 +317,8 @@ def test_the_choice_that_is_most_probable_is_chosen(adapted, few):
     turned = [item | {"choices": item["choices"][::-1]} for item in few["multiple_choice"]]
     for item, record, other in zip(
         few["multiple_choice"],
-        choose(model, tokenizer, few["multiple_choice"]),
-        choose(model, tokenizer, turned),
+        score_choices(model, tokenizer, few["multiple_choice"]),
+        score_choices(model, tokenizer, turned),
         strict=True,
     ):
         sums = plain(model, [[encode_choice(tokenizer, item["question"], choice) for choice in item["choices"]]])[0]
@@ -347,8 +347,8 @@ def test_a_ruined_adapter_shows(tiny_model, items):
     teach(model, [*known, Encoded(passage, [True] * len(passage), 0)])
 
     def scores() -> tuple[int, float]:
-        right = sum(record["score"] for record in choose(model, tokenizer, questions))
-        return right, read(model, tokenizer, passages)[0]["score"]
+        right = sum(record["score"] for record in score_choices(model, tokenizer, questions))
+        return right, score_passages(model, tokenizer, passages)[0]["score"]
 
     taught = scores()
     assert taught[0] == 8 and taught[1] > -3
@@ -368,8 +368,8 @@ def test_the_default_base_model_is_above_chance_and_a_ruined_adapter_is_not(in_t
     questions, passages = items["multiple_choice"], items["log_likelihood"][:10]
 
     def scores() -> tuple[dict, float]:
-        right = share(record["score"] for record in choose(model, tokenizer, questions))
-        return right, fmean(record["score"] for record in read(model, tokenizer, passages))
+        right = share(record["score"] for record in score_choices(model, tokenizer, questions))
+        return right, fmean(record["score"] for record in score_passages(model, tokenizer, passages))
 
     right, prose = scores()
     assert right["low"] > 0.25, "four choices"

@@ -1,0 +1,97 @@
+"""Score a model on the capability items, one record for each."""
+
+from typing import TYPE_CHECKING
+
+import mlx.nn as nn
+
+from cantica.capability.arithmetic import last_integer
+from cantica.capability.checks import first_failed
+from cantica.core.records import CapabilityScore
+from cantica.engine.tokens import Encoded
+from cantica.generation.ask import Completion, ask
+from cantica.generation.generate import make_sampler
+from cantica.scoring.choices import choice_logprobs, encode_choice
+from cantica.scoring.score import mean_logprobs
+
+if TYPE_CHECKING:
+    from mlx_lm.tokenizer_utils import TokenizerWrapper
+
+BATCH = 16  # questions or passages that are scored together
+
+
+def score_items(
+    model: nn.Module, tokenizer: "TokenizerWrapper", items: dict[str, list[dict]], settings: dict
+) -> list[CapabilityScore]:
+    """Return the record of each item, one kind after the other. settings: max_tokens and batch_size of answers."""
+    return [
+        *score_choices(model, tokenizer, items["multiple_choice"]),
+        *score_answers(model, tokenizer, items["instructions"], items["arithmetic"], settings),
+        *score_passages(model, tokenizer, items["log_likelihood"]),
+    ]
+
+
+def score_choices(model: nn.Module, tokenizer: "TokenizerWrapper", items: list[dict]) -> list[CapabilityScore]:
+    """Score multiple-choice questions. The model's choice is the one with the greatest log-probability as an answer.
+
+    That is the sum over the tokens of the choice. A mean per token would favour rare words of several tokens, whose later
+    tokens follow from the first: on the default base model the accuracy is 74 of 130 with means, 96 with sums. The authors keep
+    the choices of a question of similar length.
+    """
+    groups = [[encode_choice(tokenizer, item["question"], choice) for choice in item["choices"]] for item in items]
+    records = []
+    for item, sums in zip(items, choice_logprobs(model, groups, BATCH), strict=True):
+        said = item["choices"][sums.index(max(sums))]
+        failed = None if said == item["answer"] else f"answer: {item['answer']}"
+        record = _record("multiple_choice", item["id"], item["question"], said, failed)
+        record["chance"] = 1 / len(sums)
+        records.append(record)
+    return records
+
+
+def score_answers(
+    model: nn.Module, tokenizer: "TokenizerWrapper", instructions: list[dict], sums: list[dict], settings: dict
+) -> list[CapabilityScore]:
+    """Generate greedy answers to instructions and sums together, and check each exactly; a sum by its last whole number."""
+    prompts = [item["prompt"] for item in (*instructions, *sums)]
+    samplers = [make_sampler(0, 1, 0)] * len(prompts)
+    completions = iter(ask(model, tokenizer, prompts, samplers, settings["max_tokens"], settings["batch_size"]))
+    records = []
+    for item in instructions:
+        completion = next(completions)
+        failed = first_failed(item["checks"], completion.answer)
+        records.append(_answered("instructions", item, completion, failed))
+    for item in sums:
+        completion = next(completions)
+        failed = None if last_integer(completion.answer) == item["answer"] else f"last whole number: {item['answer']}"
+        records.append(_answered("arithmetic", item, completion, failed))
+    return records
+
+
+def score_passages(model: nn.Module, tokenizer: "TokenizerWrapper", items: list[dict]) -> list[CapabilityScore]:
+    """Score passages by the mean log-probability of their tokens, each given those before it, without the first."""
+    encoded = [tokenizer.encode(item["text"]) for item in items]
+    means = mean_logprobs(model, [Encoded(ids, [False] + [True] * (len(ids) - 1), 0) for ids in encoded], BATCH)
+    records = [_record("log_likelihood", item["id"], item["text"], None, None) for item in items]
+    for record, mean in zip(records, means, strict=True):
+        record["score"] = round(mean, 6)
+    return records
+
+
+def _answered(kind: str, item: dict, completion: Completion, failed: str | None) -> CapabilityScore:
+    record = _record(kind, item["id"], item["prompt"], completion.answer, failed)
+    record["ended"], record["thinking_finished"] = completion.ended, completion.thinking_finished
+    return record
+
+
+def _record(kind: str, id_: str, prompt: str, said: str | None, failed: str | None) -> CapabilityScore:
+    return {
+        "id": id_,
+        "kind": kind,
+        "score": int(failed is None),
+        "chance": 0.0,
+        "prompt": prompt,
+        "said": said,
+        "failed": failed,
+        "ended": None,
+        "thinking_finished": None,
+    }
