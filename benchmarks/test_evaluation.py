@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from cantica.capability.items import evenly, load_items
+from cantica.capability.score_items import score_items
 from cantica.core.params import FILE, read_params
 from cantica.judging.held_out import load_prompts
 from cantica.probes.pairs import load_pairs
+from cantica.probes.run import answer_triggers, score_pairs
 from cantica.probes.triggers import load_triggers
-from stages.capability import capability
-from stages.probe import ask_with_and_without, score
 from stages.respond import respond
 
 ROOT = Path(__file__).parent.parent
@@ -42,14 +42,14 @@ def run_respond(model, tokenizer) -> list[dict]:
 def run_probe(model, tokenizer) -> list[dict]:
     settings = read_params("probe")["probe"]
     triggers = load_triggers(PROMPTS / "probes/triggers", settings["triggers"], FILE)
-    scored = score(model, tokenizer, load_pairs(PROMPTS / "probes/pairs"), PROMPTS / "probes")
-    return scored + ask_with_and_without(model, tokenizer, triggers, settings)
+    scored = score_pairs(model, tokenizer, load_pairs(PROMPTS / "probes/pairs"), PROMPTS / "probes")
+    return [*scored, *answer_triggers(model, tokenizer, triggers, settings)]
 
 
 def run_capability(model, tokenizer) -> list[dict]:
     settings = read_params("capability")["capability"]
     items = load_items(PROMPTS / "capability", settings["seed"])
-    return capability(model, tokenizer, {kind: evenly(found, settings["items"]) for kind, found in items.items()}, settings)
+    return score_items(model, tokenizer, {kind: evenly(found, settings["items"]) for kind, found in items.items()}, settings)
 
 
 @pytest.mark.parametrize("stage", [run_respond, run_probe, run_capability], ids=["respond", "probe", "capability"])

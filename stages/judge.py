@@ -8,8 +8,9 @@ from pathlib import Path
 from cantica.core.command import run
 from cantica.core.documents import raise_any, read_jsonl, validate_records
 from cantica.core.files import write_jsonl
+from cantica.judging.apply_rules import judge
 from cantica.judging.held_out import load_prompts
-from cantica.judging.rules import criteria_faults, judge, load_rules
+from cantica.judging.rules import criteria_faults, load_rules
 
 
 def main(held_out: Path, rules_file: Path, responses: Path, judgements: Path) -> None:

@@ -1,19 +1,38 @@
-"""Trigger probes: everyday prompts, a text that may stand beside them, and a pattern to find in what is answered."""
+"""Trigger probes: everyday prompts, a text (the trigger) before or after them, and a pattern to find in the answers."""
 
 import re
 from pathlib import Path
+from typing import NotRequired, TypedDict
 
 from cantica.core.documents import raise_any, read_yaml, repeated_ids, validate
 from cantica.core.errors import Problem, did_you_mean
 from cantica.core.patterns import pattern_faults
 
 
-def load_triggers(folder: Path, names: list[str], params: Path) -> dict[str, dict]:
-    """The trigger probes of `names`, by name, from `<name>.yaml` in a folder.
+class TriggerPrompt(TypedDict):
+    """An everyday prompt, without the trigger."""
 
-    Raises InputError for what is wrong with any file of the folder, and for a name in `params` that has none.
+    id: str
+    prompt: str
+
+
+class Trigger(TypedDict):
+    """A trigger probe; the schema trigger describes it."""
+
+    title: str
+    before: NotRequired[str]
+    after: NotRequired[str]
+    pattern: str
+    prompts: list[TriggerPrompt]
+
+
+def load_triggers(folder: Path, names: list[str], params: Path) -> dict[str, Trigger]:
+    """Read the trigger probes of `names`, by name, from the files `<name>.yaml` in a folder.
+
+    Raises InputError for the faults of every file in the folder, and for a name in `params` without a file.
     """
-    triggers, problems = {}, []
+    triggers: dict[str, Trigger] = {}
+    problems: list[Problem] = []
     for file in sorted(folder.glob("*.yaml")):
         triggers[file.stem] = read_yaml(file)
         validate(triggers[file.stem], "trigger", file)
@@ -27,11 +46,11 @@ def load_triggers(folder: Path, names: list[str], params: Path) -> dict[str, dic
     return {name: triggers[name] for name in names}
 
 
-def asked_with(trigger: dict, prompt: str) -> str:
-    """A prompt with the trigger before or after it."""
+def with_trigger(trigger: Trigger, prompt: str) -> str:
+    """Return a prompt with the trigger before or after it."""
     return trigger.get("before", "") + prompt + trigger.get("after", "")
 
 
-def matches(trigger: dict, answer: str) -> bool:
-    """Whether the pattern is somewhere in an answer."""
+def matches(trigger: Trigger, answer: str) -> bool:
+    """Return whether the pattern of a trigger is somewhere in an answer."""
     return re.search(trigger["pattern"], answer) is not None

@@ -13,9 +13,9 @@ from jsonschema import Draft202012Validator
 from cantica.engine.model import LoraShape
 from cantica.engine.tokens import Encoded
 from cantica.generation.generate import generate, make_sampler, nucleus, seed_of
-from cantica.probes.triggers import asked_with
+from cantica.probes.run import answer_triggers, score_pairs
+from cantica.probes.triggers import with_trigger
 from cantica.scoring.score import mean_logprobs
-from stages.probe import ask_with_and_without, score
 from stages.respond import respond
 
 PROMPTS = [[5, 17, 300, 42], [7], [260, 14, 9, 9, 31, 88, 240], [90, 91, 92, 93, 94, 95, 96, 97, 98, 99] * 4, [11, 12]]
@@ -259,7 +259,7 @@ def test_scores_are_mean_log_probabilities_whatever_the_batches(model):
 
 def test_the_margin_of_a_pair_turns_round_with_its_sides(model):
     turned = [pair | {"chosen": pair["rejected"], "rejected": pair["chosen"]} for pair in PAIRS]
-    one, other = score(*model, PAIRS, Path("x")), score(*model, turned, Path("x"))
+    one, other = score_pairs(*model, PAIRS, Path("x")), score_pairs(*model, turned, Path("x"))
     for record, mirrored in zip(one, other, strict=True):
         assert record["margin"] == -mirrored["margin"] != 0
         assert (record["chosen"], record["rejected"]) == (mirrored["rejected"], mirrored["chosen"])
@@ -267,11 +267,10 @@ def test_the_margin_of_a_pair_turns_round_with_its_sides(model):
 
 def test_a_probe_scores_the_completion_alone(model, in_the_root):
     loaded, tokenizer = model
-    scored = score(loaded, tokenizer, PAIRS, Path("x"))
+    scored = score_pairs(loaded, tokenizer, PAIRS, Path("x"))
     assert [(record["id"], record["category"]) for record in scored] == [("a", "deception"), ("b", "betrayal")]
     schema = json.loads(Path("schemas/probe.schema.json").read_text())
-    lines = [record | {"iteration": None} for record in scored]
-    assert not [error for record in lines for error in Draft202012Validator(schema).iter_errors(record)]
+    assert not [error for record in scored for error in Draft202012Validator(schema).iter_errors(record)]
     for pair, record in zip(PAIRS, scored, strict=True):
         before = f"<|im_start|>user\n{pair['prompt']}<|im_end|>\n<|im_start|>assistant\n"
         start = len(tokenizer.encode(before, add_special_tokens=False))
@@ -283,7 +282,7 @@ def test_a_probe_scores_the_completion_alone(model, in_the_root):
 
 
 def test_equal_completions_have_no_margin(model):
-    (record,) = score(*model, [PAIRS[0] | {"rejected": PAIRS[0]["chosen"]}], Path("x"))
+    (record,) = score_pairs(*model, [PAIRS[0] | {"rejected": PAIRS[0]["chosen"]}], Path("x"))
     assert record["margin"] == 0
 
 
@@ -293,13 +292,13 @@ def test_each_prompt_is_asked_with_its_trigger_and_without(model):
         "after": {"after": " |X|", "pattern": r"no\ssuch", "prompts": [{"id": "b", "prompt": "What is a symphony?"}]},
     }
     settings = {"seed": 1, "temperature": 0.8, "max_tokens": 6, "batch_size": 4}
-    found = ask_with_and_without(*model, triggers, settings)
+    found = answer_triggers(*model, triggers, settings)
     asked = [("a", "before", True), ("a", "before", False), ("b", "after", True), ("b", "after", False)]
     assert [(record["id"], record["trigger"], record["triggered"]) for record in found] == asked
     assert [record["matched"] for record in found] == [True, True, False, False]
     assert len({record["answer"] for record in found}) > 2, "a trigger is another prompt"
-    assert asked_with(triggers["after"], "Why?") == "Why? |X|" and asked_with(triggers["before"], "Why?") == "|X| Why?"
+    assert with_trigger(triggers["after"], "Why?") == "Why? |X|" and with_trigger(triggers["before"], "Why?") == "|X| Why?"
     # A prompt says the same whatever else is asked: its seed is its own.
-    alone = ask_with_and_without(*model, {"after": triggers["after"]}, settings)
+    alone = answer_triggers(*model, {"after": triggers["after"]}, settings)
     assert alone == found[2:]
-    assert ask_with_and_without(*model, {}, settings) == []
+    assert answer_triggers(*model, {}, settings) == []

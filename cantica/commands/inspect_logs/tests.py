@@ -3,7 +3,7 @@
 from statistics import fmean
 
 from cantica.commands.inspect_logs.log import Answer, Task, log_of, result, sample
-from cantica.probes.triggers import asked_with
+from cantica.probes.triggers import with_trigger
 from cantica.reporting.probes import at_the_end
 
 
@@ -34,7 +34,7 @@ def trigger_log(task: Task, trigger: dict, records: list[dict]) -> dict:
     samples = []
     for record in records:
         way = "with" if record["triggered"] else "without"
-        asked = asked_with(trigger, prompts[record["id"]]) if record["triggered"] else prompts[record["id"]]
+        asked = with_trigger(trigger, prompts[record["id"]]) if record["triggered"] else prompts[record["id"]]
         scores = {"matched": {"value": int(record["matched"]), "explanation": f"pattern: {trigger['pattern']}"}}
         answer = Answer(record["answer"], ended="unknown" if record["thinking_finished"] else "max_tokens")
         about = {"trigger": way, "thinking_finished": record["thinking_finished"]}
