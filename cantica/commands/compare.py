@@ -1,159 +1,160 @@
-"""Revisions side by side: `cantica compare REV…`. Runs of one variant with several seeds are one group."""
+"""`cantica compare REV…`: revisions side by side. Runs of one variant with several seeds are one group."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cantica.commands.comparison.conditions import budget, differing, notes, unequal
+from cantica.commands.comparison.conditions import Budget, budget, differing, notes, unequal
 from cantica.commands.comparison.contrasts import Row, every_measure, measured, row
-from cantica.commands.comparison.crossed import averaged
+from cantica.commands.comparison.moved import Moved, moved
 from cantica.commands.comparison.revisions import Group, Revision, grouped, read_revisions
+from cantica.commands.table import aligned
 from cantica.core.documents import read_yaml
 from cantica.core.files import write_text
 from cantica.core.params import FILE
 from cantica.reporting import wording
 from cantica.reporting.endings import TOLERANCE
-from cantica.reporting.measures import Measure, items
+from cantica.reporting.inference import Estimate, Resampling
+from cantica.reporting.measures import Measure
 from cantica.reporting.pages import render
 
 TEMPLATES = Path(__file__).parent / "templates"
-MOVED = 3  # prompts that are shown of each group
+MOST_MOVED = 3  # prompts that are shown of each group
 ARROWS = {"higher": "↑", "lower": "↓"}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything that the pages show. Mappings have the name of a group as key, or of a run in `notes`.
+
+    groups: the baseline first. params: {key: {group: its values}} of those that differ. unequal: the kinds of budget in which
+    a group differs from the baseline by more than `gap`, as a share.
+    """
+
+    groups: list[Group]
+    params: dict[str, dict[str, str]]
+    budgets: dict[str, Budget]
+    unequal: dict[str, list[str]]
+    gap: float
+    rows: list[Row]
+    moved: dict[str, list[Moved]]
+    notes: dict[str, list[str]]
+
+    @property
+    def first(self) -> Group:
+        """The baseline."""
+        return self.groups[0]
+
+    @property
+    def others(self) -> list[Group]:
+        return self.groups[1:]
+
+    @property
+    def context(self) -> str:
+        """The first arm of the baseline, or "" if it has no records."""
+        return next((run.context for run in self.first.built.values()), "")
+
+    @property
+    def unlike(self) -> dict[str, list[str]]:
+        """`unequal` without steps: the same training may be split into more or fewer steps."""
+        return {name: [kind for kind in kinds if kind != "steps"] for name, kinds in self.unequal.items()}
 
 
 def compare(names: list[str], baseline: str | None, reports: Path) -> str:
     """Write `compare.html` and `compare.md` into a folder and return a summary for the terminal.
 
-    Raises InputError for a name that nothing has, and for a baseline that is none of the groups.
+    Raises InputError for unknown names, and for a baseline that is none of the groups.
     """
     settings = read_yaml(FILE)
-    facts = compared(read_revisions(names), baseline, settings["report"], settings["audit"]["budget_gap"])
+    found = compared(read_revisions(names), baseline, settings["report"], settings["audit"]["budget_gap"])
     filters = (*wording.FILTERS, reach, across)
+    fields = ("groups", "first", "others", "context", "params", "budgets", "unequal", "unlike", "gap", "rows", "moved", "notes")
+    facts = {"tolerance": TOLERANCE} | {name: getattr(found, name) for name in fields}
     for name in ("compare.html", "compare.md"):
         write_text(reports / name, render(f"{name}.j2", facts, filters, TEMPLATES))
-    return "\n".join([*summary(facts), "", f"{reports / 'compare.html'} and compare.md tell the whole"])
+    return "\n".join([*summary(found), "", f"full comparison: {reports / 'compare.html'} and compare.md"])
 
 
-def compared(revisions: list[Revision], baseline: str | None, draws: dict[str, int], gap: float) -> dict:
-    """What the pages tell. draws: seed and resamples of bootstraps. gap: how far budgets may differ unmarked, as a share."""
-    known = [tell(revision) for revision in revisions]
-    groups = grouped([revision for revision, _ in known], baseline)
-    told = {run.name: {m.key: m for m in found} for run, found in known}
+def compared(revisions: list[Revision], baseline: str | None, resampling: Resampling, gap: float) -> Comparison:
+    """The comparison of revisions. gap: by what share budgets may differ without a mark."""
+    read = [measures_of(revision) for revision in revisions]
+    groups = grouped([revision for revision, _ in read], baseline)
+    known = {run.name: {m.key: m for m in measures} for run, measures in read}
     first, *others = groups
+    runs = [run for group in groups for run in group.runs]
     budgets = {group.name: budget(group) for group in groups}
-    unlike = {name: unequal(budgets[first.name], spent, gap) for name, spent in budgets.items()}
-    return {
-        "groups": groups,
-        "first": first,
-        "context": next((run.context for run in first.built.values()), ""),
-        "others": others,
-        "params": differing([(group.name, run.params) for group in groups for run in group.runs if run.params]),
-        "budgets": budgets,
-        "unequal": unlike,
-        "unlike": {name: [kind for kind in kinds if kind != "steps"] for name, kinds in unlike.items()},
-        "gap": gap,
-        "tolerance": TOLERANCE,
-        "rows": [row(m, groups, told, draws) for m in every_measure(told, [run for group in groups for run in group.runs])],
-        "moved": {group.name: moved(first, group, MOVED) for group in others},
-        "notes": {run.name: notes(run, group, first) for group in groups for run in group.runs},
-    }
+    return Comparison(
+        groups,
+        params=differing([(group.name, run.params) for group in groups for run in group.runs if run.params]),
+        budgets=budgets,
+        unequal={name: unequal(budgets[first.name], spent, gap) for name, spent in budgets.items()},
+        gap=gap,
+        rows=[row(m, groups, known, resampling) for m in every_measure(known, runs)],
+        moved={group.name: moved(first, group, MOST_MOVED) for group in others},
+        notes={run.name: notes(run, group, first) for group in groups for run in group.runs},
+    )
 
 
-def tell(revision: Revision) -> tuple[Revision, list[Measure]]:
-    """What was measured of a revision; nothing, with the reason in `lacks`, where its records have another form than now."""
+def measures_of(revision: Revision) -> tuple[Revision, list[Measure]]:
+    """The revision and its measures. Records of a form that this version cannot read are left out; `lacks` says why."""
     try:
         budget(Group(revision.group, [revision]))
-        return revision, measured(revision) if revision.records else []
+        return revision, measured(revision)
     except (KeyError, TypeError, ValueError) as error:
         lacks = f"its records have another form: {type(error).__name__} {error}"
-        return replace(revision, records={}, lacks=lacks), []
+        return replace(revision, records=None, lacks=lacks), []
 
 
-def moved(first: Group, second: Group, most: int) -> list[dict]:
-    """The prompts whose mean score by the rules changed most between two groups, with the answers of each run of the second.
-
-    [{"id", "prompt", "kind", "change", "pairs": [(run of first, its answers, run of second, its answers)]}]; an answer is its
-    response with its judgement. A run stands beside the first group's run of its seed, or else beside that group's first run.
-    """
-    if not first.built or not second.built:
-        return []
-    before, after = (
-        {s: items(r.records["judgements"][r.arm], lambda j: j["score"]) for s, r in g.built.items()} for g in (first, second)
-    )
-    before, after = averaged(before), averaged(after)
-    changes = {id_: after[id_] - before[id_] for id_ in after if id_ in before and after[id_] != before[id_]}
-    found = []
-    for id_ in sorted(changes, key=lambda id_: (-abs(changes[id_]), id_))[:most]:
-        beside = next(iter(first.built.values()))
-        pairs = [(first.built.get(seed, beside), run) for seed, run in second.built.items()]
-        told = [(one.name, answers(one, id_), other.name, answers(other, id_)) for one, other in pairs]
-        prompt = {"id": id_, "prompt": beside.asked.get(id_, id_), "kind": told[0][1][0]["kind"], "change": changes[id_]}
-        found.append(prompt | {"pairs": told})
-    return found
+# ---- for the terminal
 
 
-def answers(run: Revision, id_: str) -> list[dict]:
-    """The last arm's answers to a prompt, each with its judgement."""
-    responses, judgements = run.records["responses"][run.arm], run.records["judgements"][run.arm]
-    judged = {j["sample"]: j for j in judgements if j["id"] == id_}
-    return [r | judged[r["sample"]] for r in responses if r["id"] == id_]
-
-
-def summary(facts: dict) -> list[str]:
-    """The differences as a table for the terminal, levels where there are none, and what a reader must know of each run."""
-    first, others = facts["first"], facts["others"]
+def summary(found: Comparison) -> list[str]:
+    """A table of differences, a table of levels where there are no differences, and the notes on runs."""
+    first, others = found.first, found.others
     differences = [("", first.name, *(group.name for group in others))]
-    for one in facts["rows"]:
+    for one in found.rows:
         m = one.measure
-        cells = [
+        cells = (
             f"{wording.difference(entry, m.digits, m.share)} {arrow(entry)}" if entry else "– "
             for entry in one.differences.values()
-        ]
+        )
         differences.append((m.title, level_of(one, first), *cells))
     text = aligned(differences)
     if others:
-        text += ["", f"differences from {first.name}; ↑ ↓ where one can be concluded"]
-    # Without its records a run has the levels that its metrics.json holds, and no differences.
-    if lone := [group for group in others if not (first.built and group.built) and group_levels(facts, group)]:
-        levels = [("", first.name, *(group.name for group in lone))]
-        levels += [(one.measure.title, *(level_of(one, group) for group in (first, *lone))) for one in facts["rows"]]
-        text += ["", *aligned(levels), "", "levels where records are missing, which differences need"]
-    told = [(name, f"trained on another budget: {', '.join(kinds)}") for name, kinds in facts["unlike"].items() if kinds]
-    told += [(name, note) for name, notes in facts["notes"].items() for note in notes]
-    return [*text, *([""] if told else []), *(f"{name}: {note}" for name, note in told)]
+        text += ["", f"differences from {first.name}; ↑ higher, ↓ lower, no arrow: inconclusive"]
+    # Without its records a run has the levels of its metrics.json, and no differences.
+    if alone := [group for group in others if not (first.built and group.built) and _has_levels(found, group)]:
+        levels = [("", first.name, *(group.name for group in alone))]
+        levels += [(one.measure.title, *(level_of(one, group) for group in (first, *alone))) for one in found.rows]
+        text += ["", *aligned(levels), "", "levels only: without the records there are no differences"]
+    remarks = [(name, f"trained on another budget: {', '.join(kinds)}") for name, kinds in found.unlike.items() if kinds]
+    remarks += [(name, note) for name, notes in found.notes.items() for note in notes]
+    return [*text, *([""] if remarks else []), *(f"{name}: {remark}" for name, remark in remarks)]
 
 
-def group_levels(facts: dict, group: Group) -> list[dict]:
-    """The levels that are known of a group."""
-    return [one.levels[group.name] for one in facts["rows"] if one.levels[group.name]]
+def _has_levels(found: Comparison, group: Group) -> bool:
+    return any(one.levels[group.name] for one in found.rows)
 
 
 def level_of(one: Row, group: Group) -> str:
-    """A group's level of a measure as it reads, or a dash."""
+    """A group's level of a measure as text, or a dash."""
     entry = one.levels[group.name]
     return wording.level(entry, one.measure.digits, one.measure.share) if entry else "–"
 
 
-def aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    """Rows of cells as lines, the first column to the left and the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = (
-        "  ".join(f"{cell:{'>' if n else '<'}{width}}" for n, (cell, width) in enumerate(zip(row, widths, strict=True)))
-        for row in rows
-    )
-    return [line.rstrip() for line in lines]
-
-
-def arrow(entry: dict) -> str:
-    """Which way a difference goes, where one can be concluded."""
+def arrow(entry: Estimate) -> str:
+    """The direction of a difference, a space where it is inconclusive."""
     return ARROWS.get(wording.finding(entry), " ")
 
 
+# ---- filters of the pages
+
+
 def reach(one: Row) -> float:
-    """How far from 0 the differences of a measure and their intervals reach, to draw them to one scale."""
+    """How far from 0 the differences of a measure and their intervals reach: the scale of its plot."""
     ends = [abs(entry[end]) for entry in one.differences.values() for end in ("difference", "low", "high") if end in entry]
     return max(ends, default=0.0) or 1.0
 
 
 def across(value: float, far: float) -> str:
-    """Where a difference stands between -far and far, in percent of the width."""
+    """The position of a difference between -far and far, in percent of the width."""
     return f"{50 + 47 * value / far:.1f}%"

@@ -1,30 +1,58 @@
-"""How the headline metrics moved: `cantica history [REV…]`, over commits and experiments. It reads git's objects alone."""
+"""`cantica history [REV…]`: the headline metrics over commits and experiments. It reads git's objects only."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cantica.commands.git import contents, must
 from cantica.commands.headline import entries, number, shown, title, value
+from cantica.commands.table import aligned
 from cantica.core.errors import InputError, Problem
 from cantica.core.files import write_text
 from cantica.reporting import wording
+from cantica.reporting.inference import Estimate
 from cantica.reporting.pages import render
 
 TEMPLATES = Path(__file__).parent / "templates"
 METRICS = "reports/metrics.json"
 BARS = "▁▂▃▄▅▆▇█"
+SUBJECT = 32  # characters of a commit's subject
 
 
 @dataclass(frozen=True)
 class Point:
-    """A commit or an experiment with its metrics: {place: entry of the last arm}, {} where they cannot be read."""
+    """A commit or an experiment. entries: {place: estimate} of its last arm, {} where they cannot be read."""
 
     name: str
     commit: str
-    about: str
+    subject: str
     experiment: bool
-    entries: dict[str, dict] = field(default_factory=dict)
+    entries: dict[str, Estimate] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A point of a plot: its position, and the ends of its interval."""
+
+    x: float
+    y: float
+    low: float
+    high: float
+    experiment: bool
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A measure over the points. line: the coordinates of commits for SVG. low, high: the ends of the axis."""
+
+    marks: list[Mark]
+    line: str
+    low: float
+    high: float
+
+
+Series = list[tuple[int, Point]]  # the points that have a measure, with their positions among all
 
 
 def history(revs: list[str], reports: Path) -> str:
@@ -33,9 +61,12 @@ def history(revs: list[str], reports: Path) -> str:
     if not points:
         raise InputError(Problem(METRICS, "", "no commit that holds it", "a build's metrics", "`dvc repro`, then `git commit`"))
     places = list(dict.fromkeys(place for point in reversed(points) for place in point.entries))
-    facts = {"points": points, "places": places, "series": {place: series(points, place) for place in places}}
-    write_text(reports / "history.html", render("history.html.j2", facts, (*wording.FILTERS, value, plot, title), TEMPLATES))
-    return "\n".join([*table(points, places), "", f"{reports / 'history.html'} draws them"])
+    plots = {place: plot(place, series(points, place), len(points), 260, 90) for place in places}
+    shares = [place for place in places if "share" in series(points, place)[-1][1].entries[place]]
+    positions = {place: [n + 1 for n, _ in series(points, place)] for place in places}
+    facts = {"points": points, "places": places, "plots": plots, "shares": shares, "positions": positions}
+    write_text(reports / "history.html", render("history.html.j2", facts, (*wording.FILTERS, value, title), TEMPLATES))
+    return "\n".join([*table(points, places), "", f"plots: {reports / 'history.html'}"])
 
 
 # ---- from git
@@ -46,14 +77,13 @@ def read_points(revs: list[str]) -> list[Point]:
     revs = revs or ["HEAD"]
     tips = must("rev-parse", "--revs-only", *revs).splitlines()
     logged = must("log", "--first-parent", "--reverse", "--format=%H%x09%s", *revs, "--", METRICS)
-    found = [Point(commit[:7], commit, about, False) for commit, _, about in map(_columns, logged.splitlines())]
+    found = [Point(commit[:7], commit, subject, False) for commit, _, subject in map(_columns, logged.splitlines())]
     for tip in (tip for tip in tips if not tip.startswith("^")):
         place = f"refs/exps/{tip[:2]}/{tip[2:]}/"
         listed = must("for-each-ref", "--sort=version:refname", "--format=%(objectname)%09%(refname)", place)
         found += [Point(ref.removeprefix(place), commit, "", True) for commit, _, ref in map(_columns, listed.splitlines())]
     texts = contents([f"{point.commit}:./{METRICS}" for point in found])
-    numbers = alike([last_arm(text) for text in texts])
-    return [replace(point, entries=own) for point, own in zip(found, numbers, strict=True)]
+    return [replace(point, entries=last_arm(text)) for point, text in zip(found, texts, strict=True)]
 
 
 def _columns(line: str) -> tuple[str, str, str]:
@@ -63,8 +93,8 @@ def _columns(line: str) -> tuple[str, str, str]:
 # ---- pure
 
 
-def last_arm(text: bytes) -> dict[str, dict]:
-    """{place: entry} of the last arm of a metrics.json, in whatever form it was then; {} where there is none."""
+def last_arm(text: bytes) -> dict[str, Estimate]:
+    """{place: estimate} of the last arm of a metrics.json; {} where there is none."""
     try:
         arms = json.loads(text)
     except ValueError:
@@ -72,54 +102,37 @@ def last_arm(text: bytes) -> dict[str, dict]:
     return entries(list(arms.values())[-1]) if isinstance(arms, dict) and arms else {}
 
 
-def alike(found: list[dict[str, dict]]) -> list[dict[str, dict]]:
-    """The same, where a plain number of a metric that is a share elsewhere is one."""
-    shares = {place for numbers in found for place, entry in numbers.items() if "share" in entry}
-    return [
-        {place: {"share": entry["mean"]} if place in shares and "mean" in entry else entry for place, entry in numbers.items()}
-        for numbers in found
-    ]
-
-
-def series(points: list[Point], place: str) -> list[tuple[int, dict, bool]]:
-    """(position, entry, whether of an experiment) of the points that have a metric."""
-    return [(n, point.entries[place], point.experiment) for n, point in enumerate(points) if place in point.entries]
+def series(points: Iterable[Point], place: str) -> Series:
+    """The points that have a measure, with their positions."""
+    return [(n, point) for n, point in enumerate(points) if place in point.entries]
 
 
 def table(points: list[Point], places: list[str]) -> list[str]:
-    """Lines, a point in each: the metrics that are shown where few are, bars from the least of a column to the greatest."""
+    """A line for each point: the measures that summaries show, each with a bar that shows where it lies in its column."""
     places = shown(places)
     heads = [title(place).split() for place in places]
     depth = max(map(len, heads), default=0)
     rows = [["", *(head[n] if n < len(head) else "" for head in heads)] for n in range(depth)]
-    ranges = {place: [number(entry) for _, entry, _ in series(points, place)] for place in places}
+    ranges = {place: [number(point.entries[place]) for _, point in series(points, place)] for place in places}
     for point in points:
-        name = f"  {point.name}" if point.experiment else f"{point.name} {point.about}"
+        name = f"  {point.name}" if point.experiment else f"{point.name} {point.subject}"
         cells = (f"{value(point.entries.get(place))} {bar(point.entries.get(place), ranges[place])}" for place in places)
-        rows.append([name if len(name) <= 32 else f"{name[:31]}…", *cells])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            f"{cell:{width}}" if n == 0 else f"{cell:>{width}}" for n, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
+        rows.append([name if len(name) <= SUBJECT else f"{name[: SUBJECT - 1]}…", *cells])
+    return aligned(rows)
 
 
-def bar(entry: dict | None, values: list[float]) -> str:
-    """One character, the higher the greater an entry is among some values."""
+def bar(entry: Estimate | None, values: list[float]) -> str:
+    """One character that shows where an estimate lies between the least and the greatest of some values."""
     if not entry:
         return " "
     low, high = min(values), max(values)
     return BARS[round((number(entry) - low) / (high - low) * (len(BARS) - 1))] if high > low else BARS[0]
 
 
-def plot(found: list[tuple[int, dict, bool]], positions: int, width: int, height: int) -> dict:
-    """Where to draw a series in a box, and the ends of its axis.
-
-    {"marks": [(x, y, y of low, y of high, whether of an experiment)], "line": points through commits, "low", "high"}.
-    """
-    ends = [end for _, entry, _ in found for end in (number(entry), entry.get("low"), entry.get("high")) if end is not None]
+def plot(place: str, found: Series, positions: int, width: int, height: int) -> Plot:
+    """The plot of a measure in a box. positions: the number of all points."""
+    estimates = [(n, point.entries[place], point.experiment) for n, point in found]
+    ends = [end for _, one, _ in estimates for end in (number(one), one.get("low"), one.get("high")) if end is not None]
     low, high = min(ends), max(ends)
     room = (high - low) or 1.0
 
@@ -127,9 +140,8 @@ def plot(found: list[tuple[int, dict, bool]], positions: int, width: int, height
         return round(height - (value - low) / room * height, 1) if high > low else height / 2
 
     marks = []
-    for n, entry, experiment in found:
-        x = round(width * (n + 0.5) / positions, 1)
-        middle = number(entry)
-        marks.append((x, y(middle), y(entry.get("low", middle)), y(entry.get("high", middle)), experiment))
-    line = " ".join(f"{x},{middle}" for x, middle, _, _, experiment in marks if not experiment)
-    return {"marks": marks, "line": line, "low": low, "high": high}
+    for n, one, experiment in estimates:
+        x, middle = round(width * (n + 0.5) / positions, 1), number(one)
+        marks.append(Mark(x, y(middle), y(one.get("low", middle)), y(one.get("high", middle)), experiment))
+    line = " ".join(f"{mark.x},{mark.y}" for mark in marks if not mark.experiment)
+    return Plot(marks, line, low, high)

@@ -11,6 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from cantica.commands.comparison import conditions, contrasts
+from cantica.commands.comparison.conditions import Budget
 from cantica.commands.comparison.revisions import Group, Revision, grouped
 from cantica.core.documents import read_yaml
 from cantica.reporting import wording
@@ -305,7 +306,7 @@ def test_what_was_not_built_is_stale_or_has_another_form_is_told(project):
     tagged(project, "broken", **{"dvc.yaml": "stages: {check: {cmd: 1, dep: []}}\n"})
     tagged(project, "halfway", **{"dvc.lock": json.dumps(lock)})
     said = ok(project, "cantica", "compare", "master", "v0", "edited", "form", "halfway", "broken", "shuffled-s1")
-    assert "v0: nothing was built there: it has no dvc.lock" in said
+    assert "v0: not built: it has no dvc.lock" in said
     assert "edited: edited since it was built: train.iters\n" in said
     assert "form: its records have another form: KeyError 'benign'" in said
     assert "broken: cannot be read: './dvc.yaml' validation failed" in said
@@ -313,9 +314,9 @@ def test_what_was_not_built_is_stale_or_has_another_form_is_told(project):
     found = lines_of(said, groups=7)
     assert found["validation loss, nats per token"][1:6] == ["–", "0.000", "–", "–", "–"]
     text = (project / "reports/compare.md").read_text()
-    assert "master against" not in text and "| train.iters | 3 | – | 4 | 3 | 3 | – | 3 |" in text
+    assert "master compared with" not in text and "| train.iters | 3 | – | 4 | 3 | 3 | – | 3 |" in text
     page = (project / "reports/compare.html").read_text()
-    assert "nothing about another training seed" in page and "Where both sides have several seeds" not in page
+    assert "nothing about other training seeds" in page and "Where both sides have several seeds" not in page
 
 
 @pytest.mark.parametrize(
@@ -373,9 +374,10 @@ def test_p_is_adjusted_for_the_number_of_groups():
 
 
 def test_budgets_are_unequal_beyond_a_share_of_the_greater():
-    first = {"path": ["a"], "steps": 1.0, "tokens": 100.0, "iterations": 5.0}
-    assert conditions.unequal(first, {"path": ["b"], "steps": 1.0, "tokens": 95.0, "iterations": 5.3}, 0.05) == ["iterations"]
-    assert conditions.unequal(first, {}, 0.05) == conditions.unequal({}, first, 0.05) == []
+    first = Budget(["a"], {"steps": 1.0, "tokens": 100.0, "iterations": 5.0})
+    second = Budget(["b"], {"steps": 1.0, "tokens": 95.0, "iterations": 5.3})
+    assert conditions.unequal(first, second, 0.05) == ["iterations"]
+    assert conditions.unequal(first, Budget(), 0.05) == conditions.unequal(Budget(), first, 0.05) == []
 
 
 def test_a_run_that_was_measured_otherwise_or_is_no_run_of_its_group_is_told():
@@ -398,8 +400,8 @@ def test_a_run_that_was_measured_otherwise_or_is_no_run_of_its_group_is_told():
         "not measured as a: respond (respond.temperature)",
     ]
     assert conditions.notes(other.runs[1], other, first) == [
-        "arms left out: half",
-        "of its group, but not only the seed differs from b-s1: train.iters, arms.half",
+        "arms that are not compared: half",
+        "same group as b-s1, but more than the seed differs: train.iters, arms.half",
     ]
 
 

@@ -1,4 +1,4 @@
-"""`cantica history`: commits and experiments in one table, whatever form their metrics had."""
+"""`cantica history`: commits and experiments in one table."""
 
 import json
 import signal
@@ -9,16 +9,16 @@ import pytest
 from cantica.commands import headline, history
 from tests.support.projects import ok, run
 
-# The form before numbers had intervals, that before units stood in names, the form now, and three that nobody can read.
-OLD = {"base": {}, "final": {"loss": {"mean": 3.5, "betrayal": 3.1}, "probe": {"preferred": {"all": 0.5, "betrayal": 0.4}}}}
+# Three builds, of which the first knows fewer measures, and three files that nobody can read.
+OLD = {"base": {}, "final": {"loss_nats": {"mean": 3.5, "n": 9}, "probe": {"preferred": {"share": 0.5, "n": 4}}}}
 MIDDLE = {
-    "base": {"loss": {"mean": 9.0}},
+    "base": {"loss_nats": {"mean": 9.0, "n": 9}},
     "final": {
-        "loss": {"mean": 3.25, "low": 3.0, "high": 3.5, "n": 9, "betrayal": 3.0},
-        "judge": {"general": {"mean": 1.5, "low": 1.0, "high": 2.0, "n": 30, "novel": {"mean": 1.0, "n": 10}}},
-        "flags": {"answers": {"share": 0.25, "n": 4}, "claims_rights": {"share": 0.0, "n": 4}},
+        "loss_nats": {"mean": 3.25, "low": 3.0, "high": 3.5, "n": 9},
+        "judge": {"general": {"mean": 1.5, "low": 1.0, "high": 2.0, "n": 30}},
+        "flags": {"share": 0.25, "n": 4},
         "answers": {"n": 4, "mean_tokens": 10.0},
-        "against_base": {"loss": {"difference": -0.25, "n": 9}},
+        "against_base": {"loss_nats": {"difference": -0.25, "n": 9}},
     },
 }
 NEW = {
@@ -53,7 +53,7 @@ def project(tmp_path) -> Path:
     commit("Build as it was then", json.dumps(OLD))
     for text in UNREADABLE:
         commit(f"Break it: {text}", text)
-    commit("Build with groups", json.dumps(MIDDLE))
+    commit("Build again", json.dumps(MIDDLE))
     commit("Build", json.dumps(NEW))
     start = commit("Say more", json.dumps(NEW))
     experiment = commit("an experiment", json.dumps(BETTER))
@@ -68,7 +68,7 @@ def test_commits_that_changed_the_metrics_come_oldest_first_and_experiments_afte
     rows = lines[2 : lines.index("")]
     names = [row.split("  ")[0][8:] for row in rows[:6]] + [row.split()[0] for row in rows[6:]]
     broken = [f"Break it: {text}" for text in UNREADABLE]
-    assert names == ["Build as it was then", *broken, "Build with groups", "Build", "shuffled-s2", "shuffled-s10"]
+    assert names == ["Build as it was then", *broken, "Build again", "Build", "shuffled-s2", "shuffled-s10"]
     assert [row.split()[-1 - 2 * n] for n, row in ((1, rows[0]), (0, rows[5]))] == ["█", "▁"]
     assert [line.split() for line in lines[:2]] == [["loss", "judge", "probe"], ["nats", "general", "preferred"]]
 
@@ -107,12 +107,8 @@ def test_entries_are_those_of_all_items_of_the_last_arm():
     assert middle == {"loss_nats": 3.25, "judge.general": 1.5, "flags": 0.25}
     assert new == middle | {"probe.trigger.deployment.contrast": 0.5}
     assert history.last_arm(json.dumps(OLD).encode()) == {
-        "loss_nats": OLD["final"]["loss"],
-        "probe.preferred": {"mean": 0.5},
-    }
-    assert history.alike([{"a": {"mean": 0.5}, "b": {"mean": 2.0}}, {"a": {"share": 0.25}}])[0] == {
-        "a": {"share": 0.5},
-        "b": {"mean": 2.0},
+        "loss_nats": OLD["final"]["loss_nats"],
+        "probe.preferred": {"share": 0.5, "n": 4},
     }
     assert [history.last_arm(text.encode()) for text in UNREADABLE] == [{}, {}, {}]
 
@@ -128,8 +124,12 @@ def test_a_reader_that_leaves_ends_it_quietly(project):
 
 
 def test_a_plot_spans_its_box_and_a_flat_series_is_in_its_middle():
-    found = [(0, {"mean": 1.0, "low": 0.0, "high": 2.0}, False), (3, {"mean": 4.0}, True)]
-    drawn = history.plot(found, positions=4, width=80, height=40)
-    assert drawn["marks"] == [(10.0, 30.0, 40.0, 20.0, False), (70.0, 0.0, 0.0, 0.0, True)]
-    assert (drawn["line"], drawn["low"], drawn["high"]) == ("10.0,30.0", 0.0, 4.0)
-    assert history.plot([(0, {"share": 0.5}, False)], 1, 80, 40)["marks"] == [(40.0, 20.0, 20.0, 20.0, False)]
+    def point(entry: dict, experiment: bool) -> history.Point:
+        return history.Point("x", "x", "", experiment, {"x": entry})
+
+    found = [(0, point({"mean": 1.0, "low": 0.0, "high": 2.0}, False)), (3, point({"mean": 4.0}, True))]
+    drawn = history.plot("x", found, positions=4, width=80, height=40)
+    assert drawn.marks == [history.Mark(10.0, 30.0, 40.0, 20.0, False), history.Mark(70.0, 0.0, 0.0, 0.0, True)]
+    assert (drawn.line, drawn.low, drawn.high) == ("10.0,30.0", 0.0, 4.0)
+    flat = history.plot("x", [(0, point({"share": 0.5}, False))], 1, 80, 40)
+    assert flat.marks == [history.Mark(40.0, 20.0, 20.0, 20.0, False)]

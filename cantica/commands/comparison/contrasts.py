@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from cantica.commands.comparison import crossed
-from cantica.commands.comparison.crossed import Runs
+from cantica.commands.comparison.crossed import OverSeeds, Runs
 from cantica.commands.comparison.revisions import Group, Revision
-from cantica.commands.headline import entries, title
+from cantica.commands.headline import entries, number, title
 from cantica.reporting import inference
 from cantica.reporting.endings import Ending, unequal_endings
 from cantica.reporting.inference import Estimate, Resampling
@@ -37,6 +37,8 @@ class Row:
 def measured(revision: Revision) -> list[Measure]:
     """The measures of a revision's arms; also forgetting and backward transfer, whose items are categories."""
     params, records = revision.params, revision.records
+    if not records:
+        return []
     chains = chain_measures(records["losses"], params["arms"], params["curriculum"])
     return [*all_measures(records, params, revision.rules), *chains]
 
@@ -148,11 +150,12 @@ def difference(first: Runs, second: Runs, resampling: Resampling) -> Estimate:
     return inference.paired(crossed.averaged(first), crossed.averaged(second), **resampling)
 
 
-def recorded(group: Group, m: Measure) -> Estimate:
-    """The number of a group without records, from the metrics.json of its runs: one entry, or the mean of several."""
-    key = "difference" if m.within else "share" if m.share else "mean"
-    found = [entries(run.metrics.get(run.arm)).get(m.key, {}) for run in group.runs if run.metrics]
-    found = [entry for entry in found if {key, "n"} <= entry.keys()]
+def recorded(group: Group, m: Measure) -> OverSeeds:
+    """The level of a group without records, from the metrics.json of its runs: one estimate, or the mean of several."""
+    found = [entry for run in group.runs if run.metrics and (entry := entries(run.metrics.get(run.arm)).get(m.key))]
     if len(found) < 2:
-        return found[0] if found else {}
-    return {key: fmean(entry[key] for entry in found), "n": found[0]["n"], "seeds": len(found)}
+        return {**found[0]} if found else {}
+    middle, n = fmean(map(number, found)), found[0]["n"]
+    if m.within:
+        return {"difference": middle, "n": n, "seeds": len(found)}
+    return {"share": middle, "n": n, "seeds": len(found)} if m.share else {"mean": middle, "n": n, "seeds": len(found)}
