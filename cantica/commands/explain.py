@@ -24,6 +24,7 @@ from cantica.commands.git import git
 from cantica.commands.table import titled
 from cantica.commands.text import few, flow, short
 from cantica.core.errors import InputError, Problem, did_you_mean
+from cantica.reporting.nested import flatten
 
 
 def explain(path: str) -> str:
@@ -166,7 +167,10 @@ def direct_text(entry: Entry, makers: dict[str, list[str]]) -> list[str]:
     ]
     code = ", ".join(f"{path.removeprefix('stages/')}\xa0{md5}" for path, md5 in hashes.items() if is_code(path))
     params = {key: value for values in entry.get("params", {}).values() for key, value in values.items()}
-    versions = ", ".join(f"{key.removeprefix('toolchain.')}\xa0{value}" for key, value in params.items() if is_version(key))
+    installed = {
+        leaf: version for key, value in params.items() if is_version(key) for leaf, version in flatten(value, key).items()
+    }
+    versions = ", ".join(f"{leaf.split('.', 2)[-1]}\xa0{version}" for leaf, version in installed.items())
     values = [(key, f"= {flow(value)}") for key, value in params.items() if not is_version(key)]
     text = [*titled("files", files), *titled("params", values)]
     for title, line in (("versions", versions), ("code", code)):
