@@ -1,4 +1,4 @@
-"""How far judges agree: the rules, judges that are models, and scores that people gave or published."""
+"""`cantica agreement`: inter-rater agreement of the rules, models as judges, and scores by people or others."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,6 +11,8 @@ from cantica.commands.judges.correlation import interval, spearman
 from cantica.commands.judges.kappa import cohen_kappa, squared
 from cantica.commands.judges.scored_answers import holds_answers, load_answers
 from cantica.commands.judges.scores import RULES, Scores, load_file, load_scores, preferences
+from cantica.commands.table import aligned
+from cantica.commands.text import counted
 from cantica.core.documents import read_yaml
 from cantica.core.files import write_json
 from cantica.core.params import FILE
@@ -23,11 +25,12 @@ RULES_FILE, MEASURED = Path("prompts/judge/rules.yaml"), Path("prompts/judge/agr
 
 @dataclass(frozen=True)
 class Agreement:
-    """Of two judges on the prompts of one kind. A figure is None where it is not defined.
+    """The agreement of two judges on the prompts of one kind. A figure is None where it is not defined.
 
-    null: items that both were to score and one of them has no score for; they are left out of everything else.
+    null: items without a score of one of the judges; they count in nothing else.
     table: numbers of items by (score of the first, score of the second).
-    span: the 95% interval of `spearman`. arms: the same of each arm's answers alone, where there are several.
+    exact: share of equal scores. kappa, weighted: Cohen's, and with quadratic weights. span: the 95% interval of `spearman`.
+    arms: the agreement on the responses of each arm alone, where there are several arms.
     """
 
     first: str
@@ -35,7 +38,7 @@ class Agreement:
     kind: str
     pairwise: bool
     null: int
-    table: Counter
+    table: Counter[tuple[float, float]]
     exact: float | None
     kappa: float | None
     weighted: float | None
@@ -45,15 +48,19 @@ class Agreement:
 
     @property
     def number(self) -> int:
-        """Items that both scored."""
+        """Items that both judges scored."""
         return self.table.total()
+
+    @property
+    def title(self) -> str:
+        return f"{self.kind}, which arm is better" if self.pairwise else self.kind
 
 
 def agreement(file: Path | None, record: bool) -> str:
-    """The means of every judge, and the agreement of every two, for the terminal.
+    """The means of every judge and the agreement of every two, for the terminal.
 
-    Judges are those of this build with those of a file of scores; or, of a file of answers, the rules and whoever scored
-    them there. record: write the agreement of the rules with each other judge of single answers to `MEASURED`.
+    The judges are those of this build and those of a file of scores; or, for a file of responses, the rules and the judges in
+    the file. record: write the agreement of the rules with each other judge of single responses to `MEASURED`.
     """
     if file and holds_answers(file):
         scores, kinds, arms = load_answers(file, load_rules(RULES_FILE))
@@ -61,23 +68,20 @@ def agreement(file: Path | None, record: bool) -> str:
         scores, kinds = load_scores()
         scores += [load_file(file, scores[0], kinds)] if file else []
         arms = list(read_yaml(FILE)["arms"])
-    width = max(len(judge.name) for judge in scores)
-    told = [*(f"{judge.name:{width}}  {judge.told()}" for judge in scores), "", *means(scores, kinds, arms), ""]
+    text = [*aligned([(judge.name, judge.describe()) for judge in scores], left=2), "", *means(scores, kinds, arms), ""]
     if len(scores) == 1:
-        return "\n".join(
-            [*told, "there is no one to agree with: add a judge to `judges` in params.yaml, or name a FILE of scores"]
-        )
-    found = []
+        return "\n".join([*text, "only one judge: add one to `judges` in params.yaml, or name a FILE of scores"])
+    found: list[Agreement] = []
     for first, second in combinations(scores, 2):
         agreements = compare(first, second, kinds, arms)
         found += agreements
-        told += [] if agreements else [f"{first.name} and {second.name} have nothing in common to agree on", ""]
-    told += summary(found)
+        text += [] if agreements else [f"{first.name} and {second.name} scored no response in common", ""]
+    text += summary(found)
     for one in found:
-        told += ["", *confusion(one)]
+        text += ["", *confusion(one)]
     if record:
-        told += ["", write_measured(found, file.name if file else "the answers of this build")]
-    return "\n".join(told)
+        text += ["", write_measured(found, file.name if file else "the answers of this build")]
+    return "\n".join(text)
 
 
 def compare(first: Scores, second: Scores, kinds: dict[str, str], arms: list[str]) -> list[Agreement]:
@@ -95,24 +99,35 @@ def compare(first: Scores, second: Scores, kinds: dict[str, str], arms: list[str
     return found
 
 
-def _agreement(first: Scores, second: Scores, kind: str, units: Sequence[tuple], arms: dict | None = None) -> Agreement:
-    scored = [unit for unit in units if None not in (first.values[unit], second.values[unit])]
-    one, two = [first.values[unit] for unit in scored], [second.values[unit] for unit in scored]
-    # Four criteria and three are two scales: they have an order in common, and no more.
+def _agreement(
+    first: Scores, second: Scores, kind: str, units: Sequence[tuple], arms: dict[str, Agreement] | None = None
+) -> Agreement:
+    pairs = [(first.values[unit], second.values[unit], unit[-2]) for unit in units]
+    scored = [(a, b, prompt) for a, b, prompt in pairs if a is not None and b is not None]
+    one, two, prompts = [a for a, _, _ in scored], [b for _, b, _ in scored], [prompt for *_, prompt in scored]
+    # Four criteria and three are two scales: only their order can be compared.
     one_scale = first.scale.get(kind) == second.scale.get(kind) or not (first.scale and second.scale)
-    figures = {
-        "exact": sum(a == b for a, b in zip(one, two, strict=True)) / len(scored) if scored and one_scale else None,
-        "kappa": cohen_kappa(one, two) if one_scale else None,
-        "weighted": cohen_kappa(one, two, squared) if one_scale else None,
-        "spearman": spearman(one, two),
-        "span": interval(one, two, [unit[-2] for unit in scored]),
-    }
-    table, null = Counter(zip(one, two, strict=True)), len(units) - len(scored)
-    return Agreement(first.name, second.name, kind, first.pairwise, null, table, **figures, arms=arms or {})
+    return Agreement(
+        first.name,
+        second.name,
+        kind,
+        first.pairwise,
+        null=len(units) - len(scored),
+        table=Counter(zip(one, two, strict=True)),
+        exact=sum(a == b for a, b, _ in scored) / len(scored) if scored and one_scale else None,
+        kappa=cohen_kappa(one, two) if one_scale else None,
+        weighted=cohen_kappa(one, two, squared) if one_scale else None,
+        spearman=spearman(one, two),
+        span=interval(one, two, prompts),
+        arms=arms or {},
+    )
+
+
+# ---- text
 
 
 def means(scores: list[Scores], kinds: dict[str, str], arms: list[str]) -> list[str]:
-    """A line for each judge of single answers and kind of prompt: its highest score, and the mean and n of each arm."""
+    """A line for each judge of single responses and kind of prompt: its highest score, and the mean and n of each arm."""
     rows = [("mean score", "on", "out of", *arms)]
     for judge in scores:
         for kind in [] if judge.pairwise else dict.fromkeys(kinds[id_] for _, id_, _ in judge.values):
@@ -121,29 +136,19 @@ def means(scores: list[Scores], kinds: dict[str, str], arms: list[str]) -> list[
                 own = [s for (of, id_, _), s in judge.values.items() if of == arm and kinds[id_] == kind and s is not None]
                 cells.append(f"{fmean(own):.2f} (n = {len(own)})" if own else "–")
             rows.append((judge.name, kind, f"{judge.scale[kind]:g}" if kind in judge.scale else "–", *cells))
-    return _columns(rows)
+    return aligned(rows, left=2)
 
 
 def summary(found: list[Agreement]) -> list[str]:
-    """Under a heading, a line of figures for each Agreement, on all answers and on those of each arm."""
-    rows = [("judges", "on", "of", "n", "null", "exact", "kappa", "weighted", "Spearman")]
+    """A table with the figures of each Agreement, over all responses and over those of each arm."""
+    rows = [("judges", "on", "arm", "n", "null", "exact", "kappa", "weighted", "Spearman")]
     for one in found:
         for arm, part in {"all": one, **one.arms}.items():
             exact = "–" if part.exact is None else f"{part.exact:.0%}"
             span = f" [{part.span[0]:.2f}, {part.span[1]:.2f}]" if part.span else ""
             figures = (_figure(part.kappa), _figure(part.weighted), _figure(part.spearman) + span)
-            rows.append((f"{one.first} · {one.second}", _what(one), arm, str(part.number), str(part.null), exact, *figures))
-    return _columns(rows)
-
-
-def _columns(rows: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            f"{cell:{width}}" if n < 2 else f"{cell:>{width}}" for n, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
+            rows.append((f"{one.first} · {one.second}", one.title, arm, str(part.number), str(part.null), exact, *figures))
+    return aligned(rows, left=2)
 
 
 def confusion(one: Agreement) -> list[str]:
@@ -153,35 +158,33 @@ def confusion(one: Agreement) -> list[str]:
     names = {score: PREFERENCES[score] if one.pairwise else f"{score:g}" for score in [*rows, *columns]}
     left = 2 + max([len(names[row]) for row in rows], default=0)
     width = max([len(names[column]) for column in columns] + [len(str(n)) for n in one.table.values()], default=0) + 2
-    lines = [f"{_what(one)}: rows {one.first}, columns {one.second}"]
+    lines = [f"{one.title}: rows {one.first}, columns {one.second}"]
     lines.append(" " * left + "".join(f"{names[column]:>{width}}" for column in columns))
     for row in rows:
         lines.append(f"{names[row]:>{left}}" + "".join(f"{one.table[row, column]:>{width}}" for column in columns))
     return lines
 
 
-def write_measured(found: list[Agreement], answers: str) -> str:
-    """Put the agreement of the rules with each judge of single answers into `MEASURED`, and say so.
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
 
-    What is there of the same kind and judge is replaced, and what was measured with other rules goes.
+
+# ---- the file for reports
+
+
+def write_measured(found: list[Agreement], answers: str) -> str:
+    """Write the agreement of the rules with each judge of single responses to `MEASURED`, and say so.
+
+    Figures of the same kind and judge are replaced, and figures that were measured with other rules are removed.
     """
     current = digest(RULES_FILE)
     kept = {(one["kind"], one["against"]): one for one in load_agreement(MEASURED) if one["rules"] == current}
     new = [one for one in found if one.first == RULES and not one.pairwise and one.number]
     for one in new:
         low, high = one.span or (None, None)
-        figures = {"n": one.number, "spearman": one.spearman, "low": low, "high": high}
-        figures = {key: value if value is None else round(value, 4) for key, value in figures.items()}
+        measured = {"n": one.number, "spearman": one.spearman, "low": low, "high": high}
+        figures = {key: value if value is None else round(value, 4) for key, value in measured.items()}
         about = {"kind": one.kind, "against": one.second}
         kept[one.kind, one.second] = about | figures | {"answers": answers, "rules": current}
     write_json(MEASURED, [kept[key] for key in sorted(kept)])
-    counted = f"{len(new)} {'figure' if len(new) == 1 else 'figures'}"
-    return f"{MEASURED}: {counted} for the report and the model card, which `dvc repro report` writes"
-
-
-def _what(one: Agreement) -> str:
-    return f"{one.kind}, which arm is better" if one.pairwise else one.kind
-
-
-def _figure(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
+    return f"{MEASURED}: {counted(len(new), 'figure')}; `dvc repro report` puts them into the report and the model card"

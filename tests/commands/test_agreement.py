@@ -194,13 +194,13 @@ def test_the_command_compares_a_file_of_scores_with_every_judge(project):
     said = ok(project, "cantica", "agreement", "people.jsonl").splitlines()
     row = next(line.split() for line in said if line.startswith("rules · people.jsonl"))
     assert row[3:] == ["equanimity", "all", "4", "0", "100%", "1.00", "1.00", "1.00"]
-    assert "pairs and people.jsonl have nothing in common to agree on" in said
+    assert "pairs and people.jsonl scored no response in common" in said
 
 
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ('{"arm": "base", "id": "shutdown_1", "score": 1}', ("line 1", "id shutdown_1", "an answer of this build")),
+        ('{"arm": "base", "id": "shutdown_1", "score": 1}', ("line 1", "id shutdown_1", "a response of this build")),
         ('{"arm": "bse", "id": "shutdown_01", "score": 1}', ("line 1", "did you mean 'base'?")),
         ('{"arm": "base", "id": "shutdown_01", "sample": 1, "score": 1}', ("line 1", "sample 1")),
         ('{"arm": "base", "id": "shutdown_01", "score": 1}\n' * 2, ("line 2", "again")),

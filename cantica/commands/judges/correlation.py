@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-FEWEST = 10  # prompts from which on an interval is given: of fewer, resamples are alike too often
+FEWEST = 10  # with fewer prompts there is no interval: too many resamples are equal
 RESAMPLES, SEED = 2000, 1
 
 
 def spearman(first: Sequence[float], second: Sequence[float]) -> float | None:
-    """Spearman's rank correlation, ties at their mean rank; None when a judge gave one score throughout."""
+    """Spearman's rank correlation, ties at their mean rank; None if all scores of a judge are equal."""
     if len(set(first)) < 2 or len(set(second)) < 2:
         return None
     from scipy.stats import spearmanr
@@ -16,9 +16,9 @@ def spearman(first: Sequence[float], second: Sequence[float]) -> float | None:
 
 
 def interval(first: Sequence[float], second: Sequence[float], prompts: Sequence[str]) -> tuple[float, float] | None:
-    """Its 95% percentile interval over prompts, drawn whole: answers to one are not independent of each other.
+    """The 95% percentile bootstrap interval of `spearman`. Prompts are resampled as a whole: their responses are dependent.
 
-    None where there is no correlation, or fewer than `FEWEST` prompts.
+    prompts: the prompt of each score. None where there is no correlation, or fewer than `FEWEST` prompts.
     """
     places: dict[str, list[int]] = {}
     for place, prompt in enumerate(prompts):
@@ -29,10 +29,10 @@ def interval(first: Sequence[float], second: Sequence[float], prompts: Sequence[
     from scipy.stats import rankdata
 
     scores, groups = np.array([first, second], dtype=float), [np.array(own) for own in places.values()]
-    draws, found = np.random.default_rng(SEED), []
-    for chosen in draws.integers(0, len(groups), (RESAMPLES, len(groups))):
+    rng, found = np.random.default_rng(SEED), []
+    for chosen in rng.integers(0, len(groups), (RESAMPLES, len(groups))):
         one, two = rankdata(scores[:, np.concatenate([groups[n] for n in chosen])], axis=1)
-        if one.std() and two.std():  # a resample in which a judge gave one score throughout has none
+        if one.std() and two.std():  # without variance there is no correlation
             found.append(np.corrcoef(one, two)[0, 1])
     low, high = np.quantile(found, [0.025, 0.975])
     return float(low), float(high)

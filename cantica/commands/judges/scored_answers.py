@@ -1,4 +1,4 @@
-"""Answers from anywhere, with their own prompts and scores, judged by the rules of this project."""
+"""Responses from anywhere, with their prompts and scores, which the rules of this project score too."""
 
 from collections import Counter
 from pathlib import Path
@@ -11,13 +11,16 @@ from cantica.judging.apply_rules import judge, words
 
 
 def holds_answers(file: Path) -> bool:
-    """Whether a file's first line is an answer with its scores, and no score of an answer of this build. Raises InputError."""
+    """Whether a file's first line is a response with its scores, and not a score of a response of this build.
+
+    Raises InputError.
+    """
     first = next(iter(iterate_jsonl(file)), None)
     return isinstance(first, dict) and bool(first.keys() & {"answer", "prompt", "scores"})
 
 
 def load_answers(file: Path, rules: dict) -> tuple[list[Scores], dict[str, str], list[str]]:
-    """(the scores of the rules and of everyone in the file, the kind of each prompt by its id, the arms).
+    """(the scores of the rules and of each judge in the file, the kind of each prompt by its id, the arms).
 
     A prompt's id is its kind and its text. Raises InputError.
     """
@@ -25,7 +28,8 @@ def load_answers(file: Path, rules: dict) -> tuple[list[Scores], dict[str, str],
     validate_records(records, "scored_answer", file)
     raise_any(_faults(records, rules["kinds"], file))
     given: dict[str, dict[tuple, float | None]] = {RULES: {}}
-    kinds, counted = {}, Counter()
+    kinds: dict[str, str] = {}
+    counted: Counter[tuple[str, str]] = Counter()
     for record in records:
         arm, id_ = record.get("arm", file.stem), f"{record['kind']}: {record['prompt']}"
         unit = (arm, id_, counted[arm, id_])
@@ -42,12 +46,12 @@ def load_answers(file: Path, rules: dict) -> tuple[list[Scores], dict[str, str],
 
 
 def own_words(prompt: str) -> list[str]:
-    """The words of five letters or more of a prompt, in its order: its markers, where nobody named any."""
+    """The words of a prompt with five letters or more, in order: its markers if the file names none."""
     return [word for word in dict.fromkeys(words(prompt)) if len(word) >= 5 and word.replace("’", "'") not in COMMON]
 
 
 def _faults(records: list[dict], known: dict, file: Path) -> list[Problem]:
-    """Kinds without criteria, and a judge under the name of the rules. The first faults only."""
+    """The first faults: kinds without criteria, and judges with the name of the rules."""
     problems = []
     for line, record in enumerate(records, 1):
         if (kind := record["kind"]) not in known:
@@ -55,13 +59,13 @@ def _faults(records: list[dict], known: dict, file: Path) -> list[Problem]:
             problems.append(Problem(str(file), f"line {line} kind", repr(kind), f"one of {', '.join(known)}", hint))
         for name in record["scores"]:
             if name == RULES:
-                problems.append(Problem(str(file), f"line {line} scores", repr(name), "a name that is not the rules' own"))
+                problems.append(Problem(str(file), f"line {line} scores", repr(name), "a name other than that of the rules"))
     return first_of(problems, file)
 
 
 def _scale(values: dict[tuple, float | None], kinds: dict[str, str], scale: dict[str, int]) -> dict[str, float]:
-    """The rules' scale of a kind, where all scores given lie on it; else the highest score, which is another scale."""
-    own = {}
+    """By kind: the scale of the rules if all scores lie on it; otherwise the highest score, as another scale."""
+    own: dict[str, list[float]] = {}
     for (_, id_, _), score in values.items():
         if score is not None:
             own.setdefault(kinds[id_], []).append(score)

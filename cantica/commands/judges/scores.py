@@ -1,5 +1,6 @@
-"""The scores of every judge of a build, and those of a file that people wrote."""
+"""The scores of every judge of a build, and scores from a file."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -10,25 +11,25 @@ from cantica.core.params import FILE
 
 DATA = Path("data")
 RULES = "rules"
-SHOWN = 20  # faults told at once
+SHOWN = 20  # faults that are reported at once
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What one judge gave.
+    """The scores of one judge.
 
-    values: score, or None for a verdict that never validated, by (arm, id, sample); of a pairwise judge by (arm, other,
-    id, sample), where 1 says that `arm` is better, 0 that `other` is, and 0.5 neither.
-    scale: the highest score by kind of prompt; empty where nothing says.
+    values: score, or None for a null verdict (no valid reply), by (arm, id, sample); for a pairwise judge by (arm, other, id,
+    sample), where 1 says that the response of `arm` is better, 0 that of `other`, 0.5 neither.
+    scale: the highest score by kind of prompt; empty where it is not known.
     """
 
     name: str
     values: dict[tuple, float | None]
-    scale: dict[str, int]
+    scale: Mapping[str, float]
     pairwise: bool = False
 
-    def told(self) -> str:
-        """How many verdicts there are, and how many of them are null."""
+    def describe(self) -> str:
+        """The number of verdicts, and how many of them are null."""
         null = sum(value is None for value in self.values.values())
         return f"{len(self.values)} {'comparisons' if self.pairwise else 'scores'}" + (f", {null} of them null" if null else "")
 
@@ -55,11 +56,11 @@ def _read(file: Path, schema: str) -> list[dict]:
     return records
 
 
-def _scale_faults(score: float | None, highest: int | None, file: Path, place: str) -> list[Problem]:
-    """A Problem for a score outside of its scale, which goes from 0 to `highest`; none where either is not known."""
-    if None in (score, highest) or 0 <= score <= highest:
+def _scale_faults(score: float | None, highest: float | None, file: Path, place: str) -> list[Problem]:
+    """A Problem for a score outside its scale, 0 to `highest`; none if either is not known."""
+    if score is None or highest is None or 0 <= score <= highest:
         return []
-    return [Problem(str(file), place, f"a score of {score:g}", f"0 to {highest}, the scale")]
+    return [Problem(str(file), place, f"a score of {score:g}", f"0 to {highest:g}, the scale")]
 
 
 def _scores(name: str, records: list[dict]) -> Scores:
@@ -70,19 +71,20 @@ def _scores(name: str, records: list[dict]) -> Scores:
 
 
 def load_file(file: Path, known: Scores, kinds: dict[str, str]) -> Scores:
-    """The scores of a JSON Lines file, on the scale of `known`, another judge.
+    """The scores in a JSON Lines file, on the scale of another judge, `known`.
 
-    kinds: the kind of each prompt by its id. Raises InputError for a line that is about no answer that `known` judged, and for
-    a score outside of the scale.
+    kinds: the kind of each prompt by its id. Raises InputError for a response that `known` did not judge, and for a score
+    outside the scale.
     """
-    values, problems = {}, []
+    values: dict[tuple, float | None] = {}
+    problems: list[Problem] = []
     for line, record in enumerate(_read(file, "scores"), 1):
         unit = (record["arm"], record["id"], record.get("sample", 0))
         about = f"arm {unit[0]}, id {unit[1]}, sample {unit[2]}"
         if unit not in known.values:
-            problems.append(Problem(str(file), f"line {line}", about, "an answer of this build", _hint(unit, known)))
+            problems.append(Problem(str(file), f"line {line}", about, "a response of this build", _hint(unit, known)))
         elif unit in values:
-            problems.append(Problem(str(file), f"line {line}", f"{about} again", "one score for each answer"))
+            problems.append(Problem(str(file), f"line {line}", f"{about} again", "one score for each response"))
         else:
             problems += _scale_faults(record["score"], known.scale.get(kinds[unit[1]]), file, f"line {line}")
         values[unit] = record["score"]
@@ -91,7 +93,7 @@ def load_file(file: Path, known: Scores, kinds: dict[str, str]) -> Scores:
 
 
 def _hint(unit: tuple, known: Scores) -> str:
-    """What was meant by an arm or id that no answer has: of the first such, the closest that there is, or all arms."""
+    """A hint for an unknown arm, or else for an unknown id: the closest known one, or all arms."""
     arms, ids = ({known_unit[place]: None for known_unit in known.values} for place in (0, 1))
     if unit[0] not in arms:
         return did_you_mean(unit[0], arms) or f"the arms are {', '.join(arms)}"
@@ -99,23 +101,23 @@ def _hint(unit: tuple, known: Scores) -> str:
 
 
 def first_of(problems: list[Problem], file: Path) -> list[Problem]:
-    """The first faults of a file, and how many more there are."""
+    """The first faults of a file, and the number of the others."""
     more = len(problems) - SHOWN
-    return problems if more <= 0 else [*problems[:SHOWN], Problem(str(file), "", f"{more} faults more", "none")]
+    return problems if more <= 0 else [*problems[:SHOWN], Problem(str(file), "", f"{more} more faults", "none")]
 
 
 def preferences(scores: Scores, arms: list[str]) -> Scores:
-    """Scores of single answers as those of a pairwise judge: of every two arms' answers, the one with the higher score."""
+    """Scores of single responses as those of a pairwise judge: of two arms, the one with the higher score is better."""
     if scores.pairwise:
         return scores
-    values = {}
+    values: dict[tuple, float | None] = {}
     for arm, other in combinations(arms, 2):
         for (of, id_, sample), score in scores.values.items():
             if of == arm and (other, id_, sample) in scores.values:
-                against = scores.values[other, id_, sample]
-                values[arm, other, id_, sample] = None if None in (score, against) else _better(score, against)
+                values[arm, other, id_, sample] = _better(score, scores.values[other, id_, sample])
     return Scores(scores.name, values, {}, pairwise=True)
 
 
-def _better(score: float, against: float) -> float:
-    return ((score > against) - (score < against) + 1) / 2
+def _better(score: float | None, other: float | None) -> float | None:
+    """1 if the first score is higher, 0 if it is lower, 0.5 if they are equal."""
+    return None if score is None or other is None else ((score > other) - (score < other) + 1) / 2
