@@ -319,7 +319,7 @@ def test_a_note_gives_each_figure_with_its_interval():
         ({"scores": {}}, ("line 2 scores",)),
         ({"scores": {"anna": "3"}}, ("line 2 scores.anna", '"3"')),
         ({"scores": {"anna": float("nan")}}, ("line 2 scores.anna", "nan", "a finite number")),
-        ({"scores": {"rules": 3}}, ("line 2 scores", "'rules'", "not the rules' own")),
+        ({"scores": {"rules": 3}}, ("line 2 scores", "'rules'", "a name other than that of the rules")),
         ({"markers": ["Lever"]}, ("line 2 markers.0", '"Lever"')),
     ],
 )

@@ -12,7 +12,8 @@ import pytest
 
 from cantica.commands.cli import main
 from cantica.commands.dvc.records import folder_hash
-from cantica.commands.transcripts import capability_items, hashes_of, read_logs
+from cantica.commands.inspect_logs.faults import capability_items, hashes_of
+from cantica.commands.transcripts import read_logs
 from cantica.core.documents import read_jsonl, read_yaml
 from cantica.core.errors import InputError
 from cantica.core.files import write_json, write_jsonl
@@ -211,7 +212,7 @@ def test_all_missing_files_are_told_at_once(build):
     ("file", "old", "new", "told"),
     [
         ("params.yaml", "samples: 2 ", "samples: 1 ", "answers to other prompts"),
-        ("prompts/held_out/equanimity.yaml", "They are retiring", "We are retiring", "prompts edited since"),
+        ("prompts/held_out/equanimity.yaml", "They are retiring", "We are retiring", "prompts edited after the build"),
         ("prompts/judge/rules.yaml", "    plainness:", "    evenness:", "verdicts on other criteria"),
         ("data/judgements/base.jsonl", '"sample": 1', '"sample": 5', "answers that were not judged"),
         ("params.yaml", "temperature: 0.7", "temperature: 0.8", "other settings under `respond`"),
@@ -219,7 +220,12 @@ def test_all_missing_files_are_told_at_once(build):
         ("params.yaml", "max_tokens: 16 ", "max_tokens: 17 ", "other settings under `probe`"),
         ("params.yaml", "  items: 24 ", "  items: 23 ", "answers to other items"),
         ("prompts/capability/multiple_choice.yaml", "dry in the rain", "dry in a storm", "answers to other items"),
-        ("prompts/probes/pairs/deception.yaml", "You sent the wedding", "You sent all wedding", "prompts edited since"),
+        (
+            "prompts/probes/pairs/deception.yaml",
+            "You sent the wedding",
+            "You sent all wedding",
+            "prompts edited after the build",
+        ),
         ("data/probes/final.jsonl", '"deception_01"', '"deception_99"', "answers to other probes"),
     ],
 )

@@ -1,0 +1,115 @@
+"""The prompts that params.yaml and prompts/ ask for now, and the faults of a build that answers others."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from cantica.capability.items import evenly, load_items
+from cantica.commands.dvc.records import Lock, dependencies, folder_hash
+from cantica.core.documents import read_jsonl
+from cantica.core.errors import Problem
+from cantica.core.params import FILE
+from cantica.judging.held_out import asked_of, load_prompts
+from cantica.judging.rules import load_rules
+from cantica.probes.pairs import load_pairs
+from cantica.probes.triggers import load_triggers
+from cantica.reporting.probes import at_the_end
+
+DATA, PROMPTS, RULES = Path("data"), Path("prompts/held_out"), Path("prompts/judge/rules.yaml")
+PROBES, CAPABILITY = Path("prompts/probes"), Path("prompts/capability")
+BUILD = "`dvc repro` builds what is missing or out of date"
+
+Record = dict[str, Any]
+
+
+# ---- the prompts
+
+
+def asked(params: dict) -> dict[str, Record]:
+    """The evaluation prompts by id."""
+    return {prompt["id"]: prompt for prompt in asked_of(load_prompts(PROMPTS), params["held_out"], FILE)}
+
+
+def probe_pairs() -> list[Record]:
+    """The pairs of completions."""
+    return load_pairs(PROBES / "pairs")
+
+
+def probe_triggers(params: dict) -> dict[str, Record]:
+    """The triggers by name."""
+    return load_triggers(PROBES / "triggers", params["probe"]["triggers"], FILE)
+
+
+def capability_items(params: dict) -> dict[str, list[Record]]:
+    """The items of each kind of capability test."""
+    settings = params["capability"]
+    return {kind: evenly(items, settings["items"]) for kind, items in load_items(CAPABILITY, settings["seed"]).items()}
+
+
+# ---- the faults
+
+
+def prompt_faults(params: dict, built: Lock) -> list[Problem]:
+    """A Problem for each folder of prompts that was edited after the build. Probes record only the ids of their prompts."""
+    built_from = {record["id"]: record["prompt"] for record in read_jsonl(DATA / "held_out.jsonl")}
+    problems = []
+    if built_from != {id_: prompt["prompt"] for id_, prompt in asked(params).items()}:
+        got = "prompts edited after the build"
+        problems.append(Problem(str(PROMPTS), "", got, f"the prompts of {DATA / 'held_out.jsonl'}", BUILD))
+    read = [dependencies(built.get(f"probe@{arm}", {})) for arm in params["arms"]]
+    hashes = {deps[str(PROBES)] for deps in read if str(PROBES) in deps}
+    if hashes - {folder_hash(hashes_of(PROBES))}:
+        problems.append(Problem(str(PROBES), "", "prompts edited after the build", "the prompts that the arms answered", BUILD))
+    return problems
+
+
+def hashes_of(folder: Path) -> dict[str, str]:
+    """DVC's hash of each file in a folder, by its path there."""
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    return {file.relative_to(folder).as_posix(): hashlib.md5(file.read_bytes()).hexdigest() for file in files}
+
+
+def response_faults(params: dict, responses: list[Record], judged: list[Record]) -> list[str]:
+    """How an arm's responses and judgements differ from what params, prompts and rules ask for."""
+    keys, rules = [(record["id"], record["sample"]) for record in responses], load_rules(RULES)
+    found = []
+    if set(keys) != {(id_, sample) for id_ in asked(params) for sample in range(params["respond"]["samples"])}:
+        found.append("answers to other prompts")
+    if keys != [(record["id"], record["sample"]) for record in judged]:
+        found.append("answers that were not judged")
+    if any(list(record["criteria"]) != list(rules["kinds"].get(record["kind"], ())) for record in judged):
+        found.append("verdicts on other criteria")
+    return found
+
+
+def probe_faults(params: dict, probed: list[Any]) -> list[str]:
+    """How an arm's probes differ from those asked for."""
+    wanted: set[tuple[str, str | None, bool | None]] = {(pair["id"], None, None) for pair in probe_pairs()}
+    for name, trigger in probe_triggers(params).items():
+        wanted |= {(prompt["id"], name, triggered) for prompt in trigger["prompts"] for triggered in (True, False)}
+    there = {(record["id"], record.get("trigger"), record.get("triggered")) for record in at_the_end(probed)}
+    return ["answers to other probes"] if there != wanted else []
+
+
+def capability_faults(params: dict, tested: list[Record]) -> list[str]:
+    """How an arm's capability tests differ from those asked for."""
+    wanted = [
+        (kind, item["id"], item.get("question") or item.get("prompt") or item["text"])
+        for kind, items in capability_items(params).items()
+        for item in items
+    ]
+    there = [(record["kind"], record["id"], record["prompt"]) for record in tested]
+    return ["answers to other items"] if there != wanted else []
+
+
+def setting_faults(arm: str, section: str, params: dict, built: Lock) -> list[str]:
+    """How the inputs of an arm's stage, named like its section of params, differ from those that params name now."""
+    entry = built.get(f"{section}@{arm}")
+    if entry is None:
+        return []
+    found = []
+    if entry["params"][str(FILE)][section] != params[section]:
+        found.append(f"answers generated with other settings under `{section}`")
+    if f"models/adapters/{params['arms'][arm]}" not in dependencies(entry):
+        found.append("answers of another adapter")
+    return found
