@@ -160,3 +160,8 @@ def test_versions_in_params_are_those_of_pyproject():
     pins = [pin for group in toolchain.values() for pin in group.items()]
     assert len(pins) == len(dict(pins)), "each package is in one group"
     assert {package: versions[package].strip() for package, _ in pins} == dict(pins)
+
+
+def test_types_are_consistent():
+    done = subprocess.run([sys.executable, "-m", "mypy", "--no-error-summary"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -127,6 +127,18 @@ def test_packages_run_nothing_when_they_are_imported():
     assert [path for path, body in bodies.items() if any(not isinstance(node, ast.Expr) for node in body)] == []
 
 
+def test_modules_and_functions_are_short():
+    """A stage is at most 100 lines, a module of the library 250, a function 45."""
+    long = []
+    for file in [*(ROOT / "cantica").rglob("*.py"), *(ROOT / "stages").rglob("*.py"), ROOT / "docs/generate.py"]:
+        text = file.read_text()
+        limit = 100 if file.parent == ROOT / "stages" else 250
+        functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]
+        long += [file] if len(text.splitlines()) > limit else []
+        long += [(file, node.name) for node in functions if node.end_lineno - node.lineno >= 45]
+    assert long == []
+
+
 def test_tests_lie_as_the_packages_do_and_none_imports_another():
     folders = {path.parent.relative_to(ROOT / "tests").as_posix() for path in (ROOT / "tests").rglob("test_*.py")}
     assert folders <= {".", "stages", *ORDER}
