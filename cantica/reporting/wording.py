@@ -32,7 +32,7 @@ def interval(estimate: Estimate, digits: int, share: bool) -> str:
     if "low" not in estimate:
         return f"n = {estimate['n']}"
     if estimate["low"] == estimate["high"]:
-        return "all equal"
+        return "(all equal)"
     sign = "+" if "difference" in estimate else ""
     ends = (fixed(100 * end, 0, sign) if share else fixed(end, digits, sign) for end in (estimate["low"], estimate["high"]))
     return f"[{', '.join(ends)}]"

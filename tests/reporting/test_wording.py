@@ -31,6 +31,6 @@ def test_numbers_are_shown_with_their_intervals():
     assert (wording.difference(change, 3, False), wording.interval(change, 3, False)) == ("−0.042", "[−0.125, +0.042]")
     assert (wording.difference(change, 3, True), wording.interval(change, 3, True)) == ("−4 pp", "[−12, +4]")
     assert wording.interval({"mean": 1.0, "n": 1}, 2, False) == "n = 1"
-    assert wording.interval({"mean": 1.0, "low": 1.0, "high": 1.0, "n": 9}, 2, False) == "all equal"
+    assert wording.interval({"mean": 1.0, "low": 1.0, "high": 1.0, "n": 9}, 2, False) == "(all equal)"
     assert [wording.p_value(entry) for entry in ({"p": 0.0001}, {"p": 0.0444}, {"n": 0})] == ["< 0.001", "0.044", "–"]
     assert [wording.fixed(value, 2, "+") for value in (-0.001, 0.004, 1.0)] == ["0.00", "0.00", "+1.00"]
