@@ -95,7 +95,7 @@ def test_params_that_are_read_past_read_params_are_named(copy):
     assert faults_of(copy, "render@deception") == ["render@deception reads params.yaml, which is not among its deps"]
 
 
-@pytest.mark.parametrize("module", ["cantica.reporting.metrics", "stages.check", "cantica.commands.plan"])
+@pytest.mark.parametrize("module", ["cantica.reporting.results", "stages.check", "cantica.commands.plan"])
 def test_an_undeclared_import_is_named(copy, module):
     """Inside a function too; the second time the module is there compiled."""
     plant(copy / "stages/dataset.py", f"import {module}")
