@@ -182,9 +182,19 @@ def write_measured(found: list[Agreement], answers: str) -> str:
     new = [one for one in found if one.first == RULES and not one.pairwise and one.number]
     for one in new:
         low, high = one.span or (None, None)
-        measured = {"n": one.number, "spearman": one.spearman, "low": low, "high": high}
-        figures = {key: value if value is None else round(value, 4) for key, value in measured.items()}
-        about = {"kind": one.kind, "against": one.second}
-        kept[one.kind, one.second] = about | figures | {"answers": answers, "rules": current}
+        kept[one.kind, one.second] = {
+            "kind": one.kind,
+            "against": one.second,
+            "n": one.number,
+            "spearman": _rounded(one.spearman),
+            "low": _rounded(low),
+            "high": _rounded(high),
+            "answers": answers,
+            "rules": current,
+        }
     write_json(MEASURED, [kept[key] for key in sorted(kept)])
     return f"{MEASURED}: {counted(len(new), 'figure')}; `dvc repro report` puts them into the report and the model card"
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

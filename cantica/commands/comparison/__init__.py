@@ -1,0 +1,1 @@
+"""What `cantica compare` compares: revisions, their conditions, and their measures."""

@@ -37,7 +37,7 @@ class Row:
 def measured(revision: Revision) -> list[Measure]:
     """The measures of a revision's arms; also forgetting and backward transfer, whose items are categories."""
     params, records = revision.params, revision.records
-    if not records:
+    if not records or not revision.rules:
         return []
     chains = chain_measures(records["losses"], params["arms"], params["curriculum"])
     return [*all_measures(records, params, revision.rules), *chains]

@@ -13,6 +13,7 @@ from cantica.commands.git import must
 from cantica.core.documents import read_json, read_jsonl, read_yaml
 from cantica.core.errors import InputError, Problem, did_you_mean
 from cantica.core.params import FILE
+from cantica.judging.rules import Rules
 from cantica.reporting.nested import flatten
 from cantica.reporting.records import Records, read_records
 
@@ -33,7 +34,7 @@ class Revision:
     name: str
     commit: str
     params: dict[str, Any] = field(default_factory=dict)
-    rules: dict[str, Any] = field(default_factory=dict)
+    rules: Rules | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
     lock: Lock = field(default_factory=dict)
     records: Records | None = None

@@ -1,0 +1,1 @@
+"""Logs in Inspect's format, for `cantica transcripts`."""

@@ -9,7 +9,7 @@ from cantica.commands.dvc.records import Lock, dependencies, folder_hash
 from cantica.core.documents import read_jsonl
 from cantica.core.errors import Problem
 from cantica.core.params import FILE
-from cantica.judging.held_out import asked_of, load_prompts
+from cantica.judging.held_out import EvaluationPrompt, asked_of, load_prompts
 from cantica.judging.rules import load_rules
 from cantica.probes.pairs import load_pairs
 from cantica.probes.triggers import load_triggers
@@ -25,7 +25,7 @@ Record = dict[str, Any]
 # ---- the prompts
 
 
-def asked(params: dict) -> dict[str, Record]:
+def asked(params: dict) -> dict[str, EvaluationPrompt]:
     """The evaluation prompts by id."""
     return {prompt["id"]: prompt for prompt in asked_of(load_prompts(PROMPTS), params["held_out"], FILE)}
 

@@ -5,6 +5,8 @@ from statistics import fmean
 from typing import Any
 
 from cantica.commands.inspect_logs.log import Answer, Document, Score, Task, log_of, result, sample
+from cantica.judging.held_out import EvaluationPrompt
+from cantica.judging.rules import Rules
 from cantica.reporting.measures import items
 
 MARK = {True: "✓", False: "✗"}
@@ -12,7 +14,12 @@ Record = dict[str, Any]  # of a stage; reporting.records names their fields
 
 
 def held_out_log(
-    task: Task, prompts: dict[str, Record], rules: Record, responses: list[Record], judged: list[Record], verdicts: list[Record]
+    task: Task,
+    prompts: dict[str, EvaluationPrompt],
+    rules: Rules,
+    responses: list[Record],
+    judged: list[Record],
+    verdicts: list[Record],
 ) -> Document:
     """The log of an arm's responses to the evaluation prompts of one kind.
 
@@ -33,7 +40,7 @@ def held_out_log(
     return log_of(task, samples, results)
 
 
-def response_sample(task: Task, prompt: Record, response: Record, scores: dict[str, Score]) -> Document:
+def response_sample(task: Task, prompt: EvaluationPrompt, response: Record, scores: dict[str, Score]) -> Document:
     """One response to an evaluation prompt. Inspect counts the responses to one prompt as epochs."""
     about: Document = {name: prompt[name] for name in ("kind", "group", "category", "evaluates") if name in prompt}
     about |= {name: response[name] for name in ("sample", "seed", "tokens", "ended", "thinking_finished")}
@@ -45,7 +52,7 @@ def response_sample(task: Task, prompt: Record, response: Record, scores: dict[s
 # ---- scores of one response
 
 
-def rule_score(judged: Record, rules: Record) -> Score:
+def rule_score(judged: Record, rules: Rules) -> Score:
     """The score of the rules: how many criteria hold, and each with its reasons."""
     titles = {name: criterion["title"] for name, criterion in rules["kinds"][judged["kind"]].items()}
     text = f"{judged['score']} of {judged['out_of']} criteria hold.\n\n{explain(judged['criteria'], titles)}"

@@ -1,0 +1,1 @@
+"""The scores of judges and figures of their agreement, for `cantica agreement`."""

@@ -8,6 +8,8 @@ from cantica.core.documents import iterate_jsonl, raise_any, read_jsonl, validat
 from cantica.core.errors import Problem, did_you_mean
 from cantica.dataset.words import COMMON
 from cantica.judging.apply_rules import judge, words
+from cantica.judging.held_out import JudgedPrompt
+from cantica.judging.rules import Rules
 
 
 def holds_answers(file: Path) -> bool:
@@ -19,7 +21,7 @@ def holds_answers(file: Path) -> bool:
     return isinstance(first, dict) and bool(first.keys() & {"answer", "prompt", "scores"})
 
 
-def load_answers(file: Path, rules: dict) -> tuple[list[Scores], dict[str, str], list[str]]:
+def load_answers(file: Path, rules: Rules) -> tuple[list[Scores], dict[str, str], list[str]]:
     """(the scores of the rules and of each judge in the file, the kind of each prompt by its id, the arms).
 
     A prompt's id is its kind and its text. Raises InputError.
@@ -35,7 +37,8 @@ def load_answers(file: Path, rules: dict) -> tuple[list[Scores], dict[str, str],
         unit = (arm, id_, counted[arm, id_])
         counted[arm, id_] += 1
         kinds[id_] = record["kind"]
-        prompt = {"markers": record.get("markers") or own_words(record["prompt"])} | record
+        markers = record.get("markers") or own_words(record["prompt"])
+        prompt: JudgedPrompt = {"markers": markers} | record
         given[RULES][unit] = judge(rules, prompt, record["answer"])["score"]
         for name, score in record["scores"].items():
             given.setdefault(name, {})[unit] = score

@@ -1,0 +1,1 @@
+"""Overlays on params.yaml, and building them, for `cantica variant`."""
