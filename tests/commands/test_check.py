@@ -414,7 +414,7 @@ def test_a_variant_that_does_not_fit_over_params_as_they_are_is_named_and_no_fau
     ok(project, "cantica", "variant", "apply", "joint")
     (project / "variants/late.yaml").write_text("tests: x\nparams: {arms: {late: betrayal}}\n")
     told = ok(project, "cantica", "check")
-    assert "late does not fit over params.yaml as it is: " in told and "expected params such as those of " in told
+    assert "variant late does not fit over the present params.yaml: " in told and "expected params such as those of " in told
 
 
 @pytest.mark.parametrize("name", ["unknown param", "unknown after"])

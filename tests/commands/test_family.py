@@ -69,7 +69,7 @@ def workspace(project: Path) -> tuple:
 def test_a_family_shares_its_steps_and_goes_on_after_one_fails(built_family):
     project, done, _ = built_family
     head, sequential, blown, late, total = done.stdout.splitlines()
-    assert head == "HEAD is built, without what is not committed: params.yaml"
+    assert head == "builds use HEAD, without these uncommitted changes: params.yaml"
     assert re.fullmatch(r"sequential +\d+ s  done, 0 steps trained", sequential)
     assert re.fullmatch(r"blown +\d+ s  failed in train@deception, see \.cache/variants/blown\.log", blown)
     assert re.fullmatch(r"sequential\+late +\d+ s  done, 1 step trained", late)
@@ -101,8 +101,8 @@ def test_a_second_time_nothing_is_built_and_branches_can_be_made(built_family):
     project, _, _ = built_family
     again = ok(project, "cantica", "variant", "run", "sequential", "sequential+late", "--commit").splitlines()
     assert [re.sub(r" +\d+ s +", " ", line) for line in again[1:3]] == [
-        "sequential is there already",
-        "sequential+late is there already",
+        "sequential built before",
+        "sequential+late built before",
     ]
     assert again[3] == "2 experiments: 4 steps, 3 of them distinct; 0 trained now"
     message = ok(project, "git", "log", "-1", "--format=%B", "variant/sequential+late")
@@ -115,7 +115,7 @@ def test_a_branch_that_is_something_else_is_not_moved(built_family):
     project, _, _ = built_family
     ok(project, "git", "branch", "variant/blown", "HEAD")
     done = run(project, "cantica", "variant", "run", "blown", "--commit")
-    assert done.returncode == 1 and "variant/blown\n    got       a branch that is another commit" in done.stderr
+    assert done.returncode == 1 and "variant/blown\n    got       a branch with another commit" in done.stderr
 
 
 def test_the_plan_of_a_variant_is_what_is_not_built_yet(built_family):
