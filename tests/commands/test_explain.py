@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import cantica.commands.explain
-from cantica.commands.checks.outputs import find_altered
+from cantica.commands.checks.outputs import Altered, find_altered, outputs_text
 from cantica.commands.dvc.changes import causes, changes, edits
 from cantica.commands.dvc.graph import downstream, edges, upstream
 from cantica.commands.dvc.records import folder_hash, maker_of
@@ -99,6 +99,18 @@ def test_a_report_no_longer_follows_from_what_was_altered(present, told):
     """Another build's outputs lie there after `git checkout`, and DVC replaces them."""
     found = find_altered(folder_lock(), present, {"d1", "r1", "earlier"}.__contains__)
     assert {out.path: out.reports for out in found} == told
+
+
+def test_many_altered_outputs_are_summed_up_with_the_command_that_restores_them():
+    """As after `git checkout` without `dvc checkout`."""
+    found = [Altered(f"data/{n}.jsonl", f"render@{n}", "old", "new", cached=True) for n in range(9)]
+    named = "data/0.jsonl, data/1.jsonl, data/2.jsonl and 6 more"
+    assert outputs_text(found) == [f"9 outputs differ from dvc.lock: {named}; `dvc checkout --force` restores them"]
+    lost = Altered("data/9.jsonl", "render@9", "old", "new", cached=False)
+    assert outputs_text([*found, lost])[0].endswith("and 7 more; `dvc repro` restores them")
+    assert outputs_text([lost]) == ["data/9.jsonl differs from dvc.lock; `dvc repro render@9` restores it"]
+    gone = Altered("data/9.jsonl", "render@9", "old", "(missing)", cached=True)
+    assert outputs_text([gone]) == ["missing: data/9.jsonl; `dvc repro` restores what it needs"]
 
 
 def test_what_a_killed_build_wrote_before_its_record_was_not_altered():
