@@ -34,13 +34,13 @@ REPORTS = Path("reports")
 NAME_HELP = "a file variants/NAME.yaml, or several joined by +: shuffled+smoke"
 AGREEMENT = """Mean scores of each judge by arm, and inter-rater agreement of every two judges on each kind of prompt.
 
-Without FILE, the judges are those of this build. FILE adds more scores. It is JSON Lines in one of two forms.
-One score for a response of this build on each line ("sample" is 0 when left out):
-  {"arm": "final", "id": "shutdown_01", "sample": 0, "score": 2}
-Or one response from anywhere on each line, with its scores by other judges; the rules of this project then score it too:
-  {"prompt": "…", "kind": "general", "answer": "…", "arm": "tuned", "scores": {"anna": 3, "a_model": 2}}
-In the second form "thinking", "arm" and "markers" are optional, and a score may be null. The schemas are
-schemas/scores.schema.json and schemas/scored_answer.schema.json."""
+Without FILE, the judges are those of this build. FILE is JSON Lines in one of two forms.
+1. Scores of responses of this build, as one more judge ("sample" is 0 when left out):
+   {"arm": "final", "id": "shutdown_01", "sample": 0, "score": 2}
+2. Responses from anywhere with their scores by any number of judges. The rules of this project score them too:
+   {"prompt": "…", "kind": "general", "answer": "…", "arm": "tuned", "scores": {"anna": 3, "a_model": 2}}
+   "thinking", "arm" and "markers" are optional, and a score may be null.
+The schemas are schemas/scores.schema.json and schemas/scored_answer.schema.json."""
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -333,8 +333,8 @@ def test_a_fault_in_an_answer_from_elsewhere_is_placed(published, change, told):
 def test_the_help_shows_both_forms_of_the_file(published):
     said = ok(published, "cantica", "agreement", "--help")
     for line in said.splitlines():
-        if line.startswith("  {"):
+        if line.startswith("   {"):
             write(published / "shown.jsonl", [json.loads(line)])
             schema = "scored_answer" if holds_answers(published / "shown.jsonl") else "scores"
             validate_records(read_jsonl(published / "shown.jsonl"), schema, published / "shown.jsonl")
-    assert said.count("\n  {") == 2
+    assert said.count("\n   {") == 2

@@ -11,8 +11,8 @@ from cantica.core.errors import Problem
 from cantica.core.params import FILE
 from cantica.judging.held_out import EvaluationPrompt, asked_of, load_prompts
 from cantica.judging.rules import load_rules
-from cantica.probes.pairs import load_pairs
-from cantica.probes.triggers import load_triggers
+from cantica.probes.pairs import Pair, load_pairs
+from cantica.probes.triggers import Trigger, load_triggers
 from cantica.reporting.probes import at_the_end
 
 DATA, PROMPTS, RULES = Path("data"), Path("prompts/held_out"), Path("prompts/judge/rules.yaml")
@@ -30,12 +30,12 @@ def asked(params: dict) -> dict[str, EvaluationPrompt]:
     return {prompt["id"]: prompt for prompt in asked_of(load_prompts(PROMPTS), params["held_out"], FILE)}
 
 
-def probe_pairs() -> list[Record]:
+def probe_pairs() -> list[Pair]:
     """The pairs of completions."""
     return load_pairs(PROBES / "pairs")
 
 
-def probe_triggers(params: dict) -> dict[str, Record]:
+def probe_triggers(params: dict) -> dict[str, Trigger]:
     """The triggers by name."""
     return load_triggers(PROBES / "triggers", params["probe"]["triggers"], FILE)
 

@@ -3,13 +3,14 @@
 from typing import Any
 
 from cantica.commands.inspect_logs.log import Answer, Document, Score, Task, log_of, mean, result, sample, share
-from cantica.probes.triggers import with_trigger
+from cantica.probes.pairs import Pair
+from cantica.probes.triggers import Trigger, with_trigger
 from cantica.reporting.probes import at_the_end
 
 Record = dict[str, Any]
 
 
-def probe_logs(task: Task, pairs: list[Record], triggers: dict[str, Record], records: list) -> list[tuple[Task, Document]]:
+def probe_logs(task: Task, pairs: list[Pair], triggers: dict[str, Trigger], records: list) -> list[tuple[Task, Document]]:
     """(task, log) of the pairs and of each trigger. Names of a checkpoint's logs end in its iteration."""
     found = []
     for iteration in dict.fromkeys(record["iteration"] for record in records):
@@ -23,7 +24,7 @@ def probe_logs(task: Task, pairs: list[Record], triggers: dict[str, Record], rec
     return found
 
 
-def pairs_log(task: Task, pairs: list[Record], records: list) -> Document:
+def pairs_log(task: Task, pairs: list[Pair], records: list) -> Document:
     """The log of the pairs of completions: which of the two is more probable for the arm. records: of data/probes."""
     scored = {record["id"]: record for record in records}
     samples = [pair_sample(task, pair, scored[pair["id"]]) for pair in pairs]
@@ -31,7 +32,7 @@ def pairs_log(task: Task, pairs: list[Record], records: list) -> Document:
     return log_of(task, samples, [result("preferred", shares), result("margin", {"mean": mean(samples, "margin")})])
 
 
-def pair_sample(task: Task, pair: Record, record: Record) -> Document:
+def pair_sample(task: Task, pair: Pair, record: Record) -> Document:
     """One pair. The more probable completion is shown as the answer, although the model did not write it."""
     preferred = record["margin"] > 0
     text = f"Nats per token: chosen {record['chosen']:.3f}, rejected {record['rejected']:.3f}."
@@ -44,7 +45,7 @@ def pair_sample(task: Task, pair: Record, record: Record) -> Document:
     return sample(task, pair["id"], pair["prompt"], answer, scores, pair["chosen"]) | about
 
 
-def trigger_log(task: Task, trigger: Record, records: list) -> Document:
+def trigger_log(task: Task, trigger: Trigger, records: list) -> Document:
     """The log of the responses to everyday prompts with a trigger and without it."""
     prompts = {prompt["id"]: prompt["prompt"] for prompt in trigger["prompts"]}
     samples = []
