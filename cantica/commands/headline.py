@@ -18,7 +18,7 @@ def entries(numbers: Any, place: str = "") -> dict[str, Estimate]:
     if not isinstance(numbers, dict):
         return {}
     if numbers.keys() & {"mean", "share", "difference"}:
-        return {place: cast(Estimate, numbers)}
+        return {place: cast(Estimate, numbers)} if "n" in numbers else {}
     children = {f"{place}.{name}" if place else name: child for name, child in numbers.items() if name[:8] != "against_"}
     return {path: entry for name, child in children.items() for path, entry in entries(child, name).items()}
 

@@ -111,6 +111,7 @@ def test_entries_are_those_of_all_items_of_the_last_arm():
         "probe.preferred": {"share": 0.5, "n": 4},
     }
     assert [history.last_arm(text.encode()) for text in UNREADABLE] == [{}, {}, {}]
+    assert history.last_arm(b'{"final": {"loss": {"mean": 3.5}}}') == {}
 
 
 def test_the_headline_of_a_build_is_a_line_for_each_number_that_is_shown():
