@@ -12,7 +12,7 @@ from cantica.commands.checks.lengths import Lengths, limit_faults, measured
 from cantica.commands.checks.numbers import wrong_numbers
 from cantica.commands.checks.outputs import altered_outputs, outputs_text, wrong_outputs
 from cantica.commands.checks.servers import server_faults
-from cantica.commands.text import counted
+from cantica.commands.text import counted, few
 from cantica.commands.variants.files import file_faults, in_a_line, misfits, names
 from cantica.core.documents import raise_any, read_yaml
 from cantica.core.errors import InputError, Problem
@@ -32,6 +32,7 @@ from cantica.settings.check import check_params
 from cantica.settings.shared import shared_folders, unknown_files
 
 PROMPTS = Path("prompts")
+VARIANTS_SHOWN = 5
 T = TypeVar("T")
 
 
@@ -74,9 +75,17 @@ def check_inputs() -> str:
     raise_any((wrong or []) + [problem for problem in wrong_outputs(outputs) if problem.file not in files])
     summary = f"{counted(len(params['curriculum']), 'step')}, {counted(scenarios, 'scenario')}, {prompts} are in order"
     summary += "" if wrong is None else "; the metrics match the records"
-    unfit = {name: found for name in names() if (found := misfits(name))}
-    misfit = [f"variant {name} does not fit over the present params.yaml: {in_a_line(p)}" for name, p in unfit.items()]
-    return "\n".join(filter(None, [summary, kernels, *misfit, *outputs_text(outputs)]))
+    return "\n".join(filter(None, [summary, kernels, _misfits_text(), *outputs_text(outputs)]))
+
+
+def _misfits_text() -> str:
+    """A line on the variants that do not fit over the present params.yaml, with the reason if there is one of them."""
+    unfit = {name: problems for name in names() if (problems := misfits(name))}
+    if len(unfit) > 1:
+        named = few(list(unfit), VARIANTS_SHOWN)
+        return f"variants that do not fit over the present params.yaml: {named}; `cantica variant diff NAME` says why"
+    lines = [f"variant {name} does not fit over the present params.yaml: {in_a_line(own)}" for name, own in unfit.items()]
+    return "".join(lines)
 
 
 def _check_categories(params: dict, faults: Faults) -> int:

@@ -14,6 +14,7 @@ from cantica.commands.dvc.records import (
     Lock,
     dependencies,
     is_code,
+    is_gate,
     is_version,
     maker_of,
     outputs,
@@ -182,7 +183,7 @@ def chain_text(names: list[str], lock: Lock, graph: Graph) -> list[str]:
     """A line for each stage, with those of its inputs that people edit."""
     rows = []
     for name in names:
-        sources = [path for path, makers in graph[name].items() if not makers]
+        sources = [path for path, makers in graph[name].items() if not makers and not is_gate(path)]
         files = [path for path in sources if not is_code(path) and not path.startswith("schemas/")]
         keys = [key for values in lock[name].get("params", {}).values() for key in values if not is_version(key)]
         rows.append((name, ", ".join([*files, *keys])))
