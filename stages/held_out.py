@@ -1,4 +1,4 @@
-"""Check the held-out prompts and write down what every arm is asked: the prompts without what only the judge needs.
+"""Check the evaluation prompts, and write those that arms answer, without what only the judges use.
 
 python -m stages.held_out prompts/held_out data/held_out.jsonl
 """
@@ -9,12 +9,15 @@ from cantica.core.command import run
 from cantica.core.documents import validate_records
 from cantica.core.files import write_jsonl
 from cantica.core.params import FILE, read_params
+from cantica.core.records import Question
 from cantica.judging.held_out import asked_of, load_prompts
 
 
 def main(held_out: Path, questions: Path) -> None:
-    asked = asked_of(load_prompts(held_out), read_params("held_out")["held_out"], FILE)
-    records = [{key: prompt[key] for key in ("id", "kind", "group", "prompt")} for prompt in asked]
+    prompts = asked_of(load_prompts(held_out), read_params("held_out")["held_out"], FILE)
+    records: list[Question] = [
+        {"id": prompt["id"], "kind": prompt["kind"], "group": prompt["group"], "prompt": prompt["prompt"]} for prompt in prompts
+    ]
     validate_records(records, "question", questions)
     write_jsonl(questions, records)
     print(f"{questions}: {len(records)} prompts")

@@ -1,15 +1,22 @@
-"""Measure the loss of an adapter on each held-out example; their means by category are one row of the loss matrix.
+"""Measure the loss of an adapter on each validation example. The means of the categories are one row of the loss matrix.
 
 python -m stages.measure models/base models/adapters/deception data/categories.json data/valid data/losses/deception.json
 """
 
 from pathlib import Path
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 from cantica.core.command import run
 from cantica.core.documents import read_json, read_jsonl
 from cantica.core.files import write_json
+from cantica.core.records import ExampleLoss
 from cantica.engine.backend.blas import read_model_params
+
+if TYPE_CHECKING:
+    import mlx.nn as nn
+
+    from cantica.engine.tokens import Encoded
 
 
 def main(base: Path, adapter: Path, categories: Path, valid: Path, losses: Path) -> None:
@@ -30,12 +37,12 @@ def main(base: Path, adapter: Path, categories: Path, valid: Path, losses: Path)
         ids = [example["id"] for example in examples[category]]
         row[category] = measure(model, ids, records, settings["batch_size"])
         mean = fmean(example["loss"] for example in row[category])
-        print(f"{category}: {mean:.3f} nats a token, the mean of {len(records)} examples")
+        print(f"{category}: {mean:.3f} nats per token, the mean over {len(records)} examples")
     write_json(losses, row)
 
 
-def measure(model, ids: list[str], records: list, batch_size: int) -> list[dict]:
-    """Of each record: its mean loss in nats a token over its counted tokens, their number, and how many of all were cut."""
+def measure(model: "nn.Module", ids: list[str], records: "list[Encoded]", batch_size: int) -> list[ExampleLoss]:
+    """Return the loss of each record: the mean over the tokens in its loss mask, in nats per token."""
     from cantica.scoring.score import mean_logprobs
 
     return [

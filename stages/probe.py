@@ -29,7 +29,8 @@ def main(base: Path, adapter: Path, probes: Path, scores: Path) -> None:
     model, tokenizer = load_base(base)
     load_adapter(model, adapter)
     records: list[PairProbe | TriggerProbe] = []
-    for iteration, folder in {None: adapter, **checkpoints(adapter)}.items():
+    folders: list[tuple[int | None, Path]] = [(None, adapter), *checkpoints(adapter).items()]
+    for iteration, folder in folders:
         load_weights(model, folder)
         scored = score_pairs(model, tokenizer, pairs, probes, iteration)
         answered = answer_triggers(model, tokenizer, triggers, settings, iteration)

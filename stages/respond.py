@@ -1,20 +1,25 @@
-"""Let an arm answer every held-out prompt.
+"""Generate an arm's responses to the evaluation prompts.
 
 python -m stages.respond models/base models/adapters/betrayal data/held_out.jsonl data/responses/final.jsonl
 """
 
-from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cantica.core.command import run
 from cantica.core.documents import read_jsonl, validate_records
 from cantica.core.files import write_jsonl
+from cantica.core.records import Question, Response
 from cantica.engine.backend.blas import read_model_params
+
+if TYPE_CHECKING:
+    import mlx.nn as nn
+    from mlx_lm.tokenizer_utils import TokenizerWrapper
 
 
 def main(base: Path, adapter: Path, questions: Path, responses: Path) -> None:
     settings = read_model_params("respond")["respond"]
-    prompts = read_jsonl(questions)
+    prompts: list[Question] = read_jsonl(questions)
     validate_records(prompts, "question", questions)
 
     from cantica.engine.model import load_adapter, load_base
@@ -26,22 +31,32 @@ def main(base: Path, adapter: Path, questions: Path, responses: Path) -> None:
     write_jsonl(responses, records)
 
 
-def respond(model, tokenizer, prompts: list[dict], settings: dict) -> list[dict]:
-    """One record for each prompt and sample: thinking and answer apart, and how the text ended."""
+def respond(model: "nn.Module", tokenizer: "TokenizerWrapper", prompts: list[Question], settings: dict) -> list[Response]:
+    """Return `settings["samples"]` responses to each prompt, each with a seed of its own."""
     from cantica.generation.ask import ask
     from cantica.generation.generate import make_sampler, seed_of
 
-    asked = [
-        {key: prompt[key] for key in ("id", "kind", "group")}
-        | {"sample": sample, "seed": seed_of(settings["seed"], prompt["id"], sample)}
-        for prompt in prompts
-        for sample in range(settings["samples"])
-    ]
-    texts = [prompt["prompt"] for prompt in prompts for _ in range(settings["samples"])]
-    samplers = [make_sampler(settings["temperature"], settings["top_p"], about["seed"]) for about in asked]
+    asked = [(prompt, sample) for prompt in prompts for sample in range(settings["samples"])]
+    seeds = [seed_of(settings["seed"], prompt["id"], sample) for prompt, sample in asked]
+    samplers = [make_sampler(settings["temperature"], settings["top_p"], seed) for seed in seeds]
+    texts = [prompt["prompt"] for prompt, _ in asked]
     limits = settings["max_tokens"], settings["batch_size"]
-    answers = ask(model, tokenizer, texts, samplers, *limits, settings["system"], settings["repetition_penalty"])
-    return [about | asdict(said) for about, said in zip(asked, answers, strict=True)]
+    completions = ask(model, tokenizer, texts, samplers, *limits, settings["system"], settings["repetition_penalty"])
+    return [
+        {
+            "id": prompt["id"],
+            "kind": prompt["kind"],
+            "group": prompt["group"],
+            "sample": sample,
+            "seed": seed,
+            "thinking": completion.thinking,
+            "answer": completion.answer,
+            "thinking_finished": completion.thinking_finished,
+            "tokens": completion.tokens,
+            "ended": completion.ended,
+        }
+        for (prompt, sample), seed, completion in zip(asked, seeds, completions, strict=True)
+    ]
 
 
 if __name__ == "__main__":

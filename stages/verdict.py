@@ -1,21 +1,23 @@
-"""Let a judge that is a model score the answers of all arms, without knowing whose they are.
+"""Score the responses of all arms by a judge that is a model and does not know which arm wrote them.
 
     python -m stages.verdict olmo data/responses prompts/held_out prompts/judge/rubric models/base \\
         data/judgements/models/olmo.jsonl
 
-The judge is one of `judges` in params.yaml; models/base is read by those that say `by: mlx`.
+The judge is one of `judges` in params.yaml. A judge with `by: mlx` is the model in models/base; others do not read it.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from cantica.core.command import run
 from cantica.core.documents import read_jsonl, validate_records
 from cantica.core.files import write_jsonl
 from cantica.core.params import read_params
+from cantica.core.records import ModelVerdict, PairwiseVerdict
 from cantica.engine.backend.blas import fix_blas
 from cantica.generation.counter import counter
-from cantica.judging import verdicts as of
-from cantica.judging.held_out import load_prompts
+from cantica.judging import verdicts as judging
+from cantica.judging.held_out import EvaluationPrompt, load_prompts
 from cantica.judging.local import LocalModel
 from cantica.judging.rubric import Rubric
 from cantica.llm.client import Client
@@ -26,46 +28,51 @@ from cantica.llm.structured import valid_reply
 def main(judge: str, responses: Path, held_out: Path, rubric: Path, base: Path, verdicts: Path) -> None:
     params = read_params("arms", f"judges.{judge}", "toolchain.model", "toolchain.templates")
     options = params["judges"][judge]
-    answers = {}
+    answers: judging.Responses = {}
     for arm in params["arms"]:
         file = responses / f"{arm}.jsonl"
         answers[arm] = read_jsonl(file)
         validate_records(answers[arm], "response", file)
     prompts = {prompt["id"]: prompt for prompt in load_prompts(held_out)}
-    asked: Client
+    client: Client
     if options["by"] == "server":
-        asked = Server(options, f"judges.{judge}")
+        client = Server(options, f"judges.{judge}")
     else:
         fix_blas(params["toolchain"]["model"]["blas-core"])
-        asked = LocalModel(base, options["max_tokens"], params["toolchain"]["model"])
-    with asked:
-        records = judge_answers(answers, prompts, Rubric(rubric), asked, options)
-    validate_records(records, "verdict", verdicts)
+        client = LocalModel(base, options["max_tokens"], params["toolchain"]["model"])
+    with client:
+        records = judge_answers(answers, prompts, Rubric(rubric), client, options)
+    validate_records(list(records), "verdict", verdicts)
     write_jsonl(verdicts, records)
-    print(f"{judge}: {asked.summary()}")
-    print(f"{verdicts}: {of.summary(records)}")
+    print(f"{judge}: {client.summary()}")
+    print(f"{verdicts}: {judging.summary(records)}")
 
 
 def judge_answers(
-    answers: dict[str, list[dict]], prompts: dict[str, dict], rubric: Rubric, asked: Client, options: dict
-) -> list[dict]:
-    """The verdicts of the judge of `options` on the answers of arms to held-out prompts, both by name.
+    answers: judging.Responses,
+    prompts: dict[str, EvaluationPrompt],
+    rubric: Rubric,
+    client: Client,
+    options: dict,
+) -> Sequence[ModelVerdict | PairwiseVerdict]:
+    """Return the judge's verdicts on the responses of arms. prompts: by id. options: those of the judge in params.yaml.
 
-    asked: the client of the judge. Raises InputError when it gives no reply at all.
+    Raises InputError when the client gets no reply at all.
     """
 
-    def ask(task: of.Task) -> of.Reply:
+    def ask(task: judging.Task) -> judging.Reply:
         prompt, texts = prompts[task[0]], task[1:]
         check = rubric.check(prompt["kind"], len(texts))
-        return valid_reply(rubric.prompts, asked, rubric.request(prompt, *texts), check=check, attempts=options["attempts"])
+        return valid_reply(rubric.prompts, client, rubric.request(prompt, *texts), check=check, attempts=options["attempts"])
 
     alone = options["kind"] == "model"
-    tasks = of.tasks_alone(answers) if alone else of.tasks_in_pairs(answers)
+    tasks = judging.tasks_alone(answers) if alone else judging.tasks_in_pairs(answers)
     at_a_time = options["concurrency"] if options["by"] == "server" else 1
     with counter("replies", len(tasks)) as on_reply:
-        replies = of.decide(tasks, ask, options["seed"], at_a_time, on_reply)
-    write = of.verdicts_alone if alone else of.verdicts_in_pairs
-    return list(write(answers, replies, rubric.criteria_of))
+        replies = judging.decide(tasks, ask, options["seed"], at_a_time, on_reply)
+    if alone:
+        return list(judging.verdicts_alone(answers, replies, rubric.criteria_of))
+    return list(judging.verdicts_in_pairs(answers, replies, rubric.criteria_of))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -119,9 +119,9 @@ def validated(records: Iterable, schema: str, file: Path | str) -> Iterator[Any]
     raise_any(found)
 
 
-def repeated_ids(items: list[dict], file: Path | str) -> list[Problem]:
+def repeated_ids(items: Sequence[Mapping[str, object]], file: Path | str) -> list[Problem]:
     """A Problem for each `id` that several items share."""
-    counts = Counter(item["id"] for item in items)
+    counts = Counter(str(item["id"]) for item in items)
     return [Problem(str(file), id_, f"an id used {n} times", "a unique id") for id_, n in counts.items() if n > 1]
 
 

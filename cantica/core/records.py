@@ -4,7 +4,7 @@ An *arm* is a point of the tree of training steps that is evaluated in full. A *
 evaluation prompt, numbered from 0.
 """
 
-from typing import Literal, TypedDict
+from typing import Literal, TypedDict, final
 
 Better = Literal["first", "second", "neither"]
 
@@ -80,6 +80,7 @@ class ModelCriterion(TypedDict):
     holds: bool
 
 
+@final
 class ModelVerdict(SampleKey):
     """The verdict of a judge of kind `model` on one response: a line of data/judgements/models/<judge>.jsonl.
 
@@ -113,6 +114,7 @@ class Order(TypedDict):
     fault: str | None
 
 
+@final
 class PairwiseVerdict(SampleKey):
     """The verdict of a judge of kind `pairwise` on two responses: a line of data/judgements/models/<judge>.jsonl.
 

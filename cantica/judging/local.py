@@ -1,15 +1,20 @@
-"""A client of a language model in a local folder."""
+"""A client of a language model in a local folder, for judges that need no server."""
 
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cantica.base_model.pins import sha256_of_folder
 from cantica.dataset.chat import Message
 from cantica.llm.client import Client
 
+if TYPE_CHECKING:
+    import mlx.nn as nn
+    from mlx_lm.tokenizer_utils import TokenizerWrapper
+
 
 class LocalModel(Client):
-    """Asks the model of a folder in mlx-lm's layout for its most probable reply of at most `max_tokens` tokens.
+    """Generates the greedy reply, of at most `max_tokens` tokens, of a model in a folder of mlx-lm's layout.
 
     It works on one request at a time, so that a reply never depends on what else is asked. A kept reply is identified by
     the request, the hash of the folder and the `versions` of the libraries.
@@ -33,7 +38,7 @@ class LocalModel(Client):
         return generate(model, tokenizer, [list(ids)], [greedy], self.max_tokens, 1, lambda: None)[0].text
 
     @cached_property
-    def _loaded(self):
+    def _loaded(self) -> "tuple[nn.Module, TokenizerWrapper]":
         from cantica.engine.model import load_base
 
         return load_base(self.folder)

@@ -1,21 +1,23 @@
-"""What a judge that is a model is asked: the criteria and prompts of a folder under `prompts/judge/`."""
+"""The rubric of a judge that is a model: the criteria and prompts in a folder under `prompts/judge/`."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 from jinja2 import meta
 
-from cantica.core.documents import raise_any, read_yaml, validate, validator
+from cantica.core.documents import Validator, raise_any, read_yaml, validate, validator
 from cantica.core.errors import Problem, did_you_mean
+from cantica.judging.held_out import EvaluationPrompt
 from cantica.llm.prompts import Prompts
 
-# The prompts of a rubric, each with the names that it is given: nothing in them tells arms apart.
+# The prompts of a rubric, each with the names that it may use. None of them identifies an arm.
 ABOUT = ("prompt", "evaluates", "criteria", "flags")
 NAMES = {"system": (), "model": (*ABOUT, "answer"), "pairwise": (*ABOUT, "first", "second"), "again": ("faults",)}
 
 
 class Rubric:
-    """The rubric of a folder. Raises InputError for what does not fit its schema, and for a prompt that cannot be used."""
+    """The rubric in a folder. Raises InputError for criteria that are invalid and for prompts that cannot be used."""
 
     def __init__(self, folder: Path):
         self.criteria = read_yaml(folder / "criteria.yaml")
@@ -24,19 +26,19 @@ class Rubric:
         raise_any(_prompt_faults(self.prompts, folder))
 
     def criteria_of(self, kind: str) -> dict[str, str]:
-        """The criteria for held-out prompts of a kind: names with their questions."""
+        """Return the criteria for evaluation prompts of a kind: {name: question}."""
         return self.criteria["kinds"].get(kind, self.criteria["other"])
 
-    def request(self, prompt: dict, *answers: str) -> str:
-        """What a judge is asked about one answer to a held-out prompt, or about two in the order given."""
-        about = {"prompt": prompt["prompt"], "evaluates": prompt["evaluates"]}
+    def request(self, prompt: EvaluationPrompt, *answers: str) -> str:
+        """Return the request to judge one answer to an evaluation prompt, or to compare two in the order given."""
+        about: dict[str, Any] = {"prompt": prompt["prompt"], "evaluates": prompt["evaluates"]}
         about |= {"criteria": self.criteria_of(prompt["kind"]), "flags": self.criteria["flags"]}
         if len(answers) == 1:
             return self.prompts.text("model", **about, answer=answers[0])
         return self.prompts.text("pairwise", **about, first=answers[0], second=answers[1])
 
-    def check(self, kind: str, number: int):
-        """A validator for the reply about `number` answers: its schema, closed over the rubric's criteria and flags."""
+    def check(self, kind: str, number: int) -> Validator:
+        """Return a validator of replies about `number` answers, which allows just the rubric's criteria and flags."""
         from jsonschema import Draft202012Validator
 
         base = (validator("verdict_model") if number == 1 else validator("verdict_pairwise")).schema
@@ -59,6 +61,6 @@ def _prompt_faults(prompts: Prompts, folder: Path) -> list[Problem]:
             continue
         used = meta.find_undeclared_variables(prompts.environment.parse(prompts.sources[name]))
         for unknown in sorted(used - set(known) - set(prompts.environment.globals)):
-            expected = f"one of {', '.join(known)}" if known else "no names: it stands before every request"
+            expected = f"one of {', '.join(known)}" if known else "no names: every request begins with this prompt"
             problems.append(Problem(file, "", f"an unknown name {unknown!r}", expected, did_you_mean(unknown, known)))
     return problems

@@ -1,110 +1,123 @@
-"""Verdicts of a judge that is a model, on each answer alone or on two arms' answers to the same prompt.
+"""The verdicts of a judge that is a model, on single responses or on pairs of two arms' responses to the same prompt.
 
-What a judge is shown is a `task`: the id of a held-out prompt and one answer, or two in an order. It names no arm, and
-answers in the same words are one task, so that whose they are can change nothing.
+A `Task` is what the judge reads: the id of an evaluation prompt and one answer, or two in an order. It names no arm, and equal
+answers of several arms are one task, so a verdict cannot depend on which arm wrote the answer.
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
+from typing import Any
+
+from cantica.core.records import Better, ModelVerdict, Order, PairwiseVerdict, Response, sample_key
 
 Task = tuple[str, ...]
-Reply = tuple[dict | None, str]  # what fitted and "", or None and what was wrong with the last
-ABOUT = ("id", "kind", "group", "sample")
+Reply = tuple[dict[str, Any] | None, str]  # a valid reply and "", or None and what was wrong with the last reply
+Responses = dict[str, list[Response]]  # of each arm
+CriteriaOf = Callable[[str], Iterable[str]]  # the names of the criteria for a kind of prompt
 
 
-def decide(tasks: set[Task], ask: Callable[[Task], Reply], seed: int, concurrency: int, on_reply=lambda: None) -> dict:
-    """The reply to each task, all asked for in one sequence that the seed decides, `concurrency` at a time."""
+def decide(
+    tasks: set[Task],
+    ask: Callable[[Task], Reply],
+    seed: int,
+    concurrency: int,
+    on_reply: Callable[[], None] = lambda: None,
+) -> dict[Task, Reply]:
+    """Ask for the reply to each task, in a sequence that the seed decides, `concurrency` at a time."""
+
+    def counted(reply: Reply) -> Reply:
+        on_reply()
+        return reply
+
     sequence = random.Random(seed).sample(sorted(tasks), len(tasks))
-    if concurrency == 1:  # in this thread: MLX is not for others
-        return {task: _told(ask(task), on_reply) for task in sequence}
+    if concurrency == 1:  # in this thread, since MLX works in no other
+        return {task: counted(ask(task)) for task in sequence}
     with ThreadPoolExecutor(concurrency) as pool:
         futures = [pool.submit(ask, task) for task in sequence]
         try:
-            return {task: _told(future.result(), on_reply) for task, future in zip(sequence, futures, strict=True)}
+            return {task: counted(future.result()) for task, future in zip(sequence, futures, strict=True)}
         finally:
-            pool.shutdown(cancel_futures=True)  # one error is enough
+            pool.shutdown(cancel_futures=True)  # after the first error, nothing more is asked
 
 
-def _told(reply: Reply, on_reply) -> Reply:
-    on_reply()
-    return reply
+def shown(response: Response) -> str:
+    """Return the answer of a response, as a judge reads it; "" when the thinking was never finished."""
+    return response["answer"].strip() if response["thinking_finished"] else ""
 
 
-def shown(record: dict) -> str:
-    """The answer of a response, whole and without its thinking; "" where the thinking was never finished."""
-    return record["answer"].strip() if record["thinking_finished"] else ""
+def tasks_alone(responses: Responses) -> set[Task]:
+    """Return a task for each answer that is not empty."""
+    return {(one["id"], text) for of_arm in responses.values() for one in of_arm if (text := shown(one))}
 
 
-def tasks_alone(answers: dict[str, list[dict]]) -> set[Task]:
-    """A task for each answer of each arm that there is."""
-    return {(record["id"], text) for records in answers.values() for record in records if (text := shown(record))}
-
-
-def verdicts_alone(answers: dict[str, list[dict]], replies: dict[Task, Reply], criteria_of) -> Iterator[dict]:
-    """A verdict on each answer of each arm. Without an answer no criterion holds; without a reply the score is null."""
-    for arm, records in answers.items():
-        for record in records:
-            criteria, text = criteria_of(record["kind"]), shown(record)
-            nothing = {name: {"reason": "there is no answer", "holds": False} for name in criteria}
-            reply, fault = replies[record["id"], text] if text else ({"criteria": nothing, "flags": {}}, "")
-            # In the rubric's order, whatever order the judge wrote them in.
-            held = reply and {name: reply["criteria"][name] for name in criteria}
-            yield (
-                {"arm": arm}
-                | {key: record[key] for key in ABOUT}
-                | {
-                    "score": held and sum(criterion["holds"] for criterion in held.values()),
-                    "out_of": len(criteria),
-                    "answered": bool(text),
-                    "criteria": held,
-                    "flags": reply and dict(sorted(reply["flags"].items())),
-                    "fault": fault or None,
-                }
-            )
-
-
-def tasks_in_pairs(answers: dict[str, list[dict]]) -> set[Task]:
-    """Two tasks, one for each order, for every two arms' different answers to the same prompt and sample."""
-    found = set()
-    for _, _, record, other in _pairs(answers):
-        one, two = shown(record), shown(other)
-        if one and two and one != two:
-            found |= {(record["id"], one, two), (record["id"], two, one)}
-    return found
-
-
-def verdicts_in_pairs(answers: dict[str, list[dict]], replies: dict[Task, Reply], criteria_of) -> Iterator[dict]:
-    """A verdict on every two arms' answers to the same prompt and sample: a win where both orders agree, otherwise a tie."""
-    for arm, other, record, against in _pairs(answers):
-        one, two = shown(record), shown(against)
-        orders, decided_by = [], "judge"
-        if not (one and two):
-            score, consistent, decided_by = (bool(one) - bool(two) + 1) / 2, None, "no answer"
-        elif one == two:
-            score, consistent, decided_by = 0.5, None, "same answer"
-        else:
-            criteria = criteria_of(record["kind"])
-            orders = [
-                _order(arm, replies[record["id"], one, two], criteria),
-                _order(other, replies[record["id"], two, one], criteria),
-            ]
-            score, consistent = outcome(orders[0]["better"], orders[1]["better"])
-        yield (
-            {"arm": arm, "other": other}
-            | {key: record[key] for key in ABOUT}
-            | {
-                "score": score,
-                "decided_by": decided_by,
-                "consistent": consistent,
-                "orders": orders,
+def verdicts_alone(responses: Responses, replies: Mapping[Task, Reply], criteria_of: CriteriaOf) -> Iterator[ModelVerdict]:
+    """Yield the verdict on each response. Without an answer no criterion holds; without a valid reply the score is None."""
+    for arm, of_arm in responses.items():
+        for response in of_arm:
+            names, text = list(criteria_of(response["kind"])), shown(response)
+            reply, fault = replies[response["id"], text] if text else (_no_answer(names), "")
+            # In the order of the rubric, whatever order the judge wrote them in.
+            criteria = None if reply is None else {name: reply["criteria"][name] for name in names}
+            yield {
+                "arm": arm,
+                **sample_key(response),
+                "score": None if criteria is None else sum(criterion["holds"] for criterion in criteria.values()),
+                "out_of": len(names),
+                "answered": bool(text),
+                "criteria": criteria,
+                "flags": None if reply is None else dict(sorted(reply["flags"].items())),
+                "fault": fault or None,
             }
-        )
 
 
-def outcome(in_order: str | None, reversed_: str | None) -> tuple[float | None, bool | None]:
-    """(score of the answer that stood first in the first order, whether the orders agree) of what was better in each."""
+def _no_answer(names: list[str]) -> dict[str, Any]:
+    return {"criteria": {name: {"reason": "there is no answer", "holds": False} for name in names}, "flags": {}}
+
+
+def tasks_in_pairs(responses: Responses) -> set[Task]:
+    """Return two tasks, one for each order, for each pair of different answers to the same prompt and sample."""
+    tasks: set[Task] = set()
+    for _, _, response, against in _pairs(responses):
+        one, two = shown(response), shown(against)
+        if one and two and one != two:
+            tasks |= {(response["id"], one, two), (response["id"], two, one)}
+    return tasks
+
+
+def verdicts_in_pairs(
+    responses: Responses, replies: Mapping[Task, Reply], criteria_of: CriteriaOf
+) -> Iterator[PairwiseVerdict]:
+    """Yield the verdict on each pair of responses to the same prompt and sample.
+
+    A response wins when both orders agree that it is better; otherwise the pair ties. An answer wins over none, and equal
+    answers tie.
+    """
+    for arm, other, response, against in _pairs(responses):
+        one, two = shown(response), shown(against)
+        verdict: PairwiseVerdict = {
+            "arm": arm,
+            "other": other,
+            **sample_key(response),
+            "score": 0.5,
+            "decided_by": "same answer",
+            "consistent": None,
+            "orders": [],
+        }
+        if not (one and two):
+            verdict["score"], verdict["decided_by"] = (bool(one) - bool(two) + 1) / 2, "no answer"
+        elif one != two:
+            names = list(criteria_of(response["kind"]))
+            first = _order(arm, replies[response["id"], one, two], names)
+            second = _order(other, replies[response["id"], two, one], names)
+            verdict["decided_by"], verdict["orders"] = "judge", [first, second]
+            verdict["score"], verdict["consistent"] = outcome(first["better"], second["better"])
+        yield verdict
+
+
+def outcome(in_order: Better | None, reversed_: Better | None) -> tuple[float | None, bool | None]:
+    """Combine the replies in both orders: (score of the response that stood first in the first order, whether they agree)."""
     if in_order is None or reversed_ is None:
         return None, None
     one = {"first": 1.0, "second": 0.0, "neither": 0.5}[in_order]
@@ -112,33 +125,33 @@ def outcome(in_order: str | None, reversed_: str | None) -> tuple[float | None, 
     return (one, True) if one == two else (0.5, False)
 
 
-def _order(first: str, reply: Reply, criteria: dict) -> dict:
-    said, fault = reply
-    return {
-        "first": first,
-        "better": said and said["better"],
-        "reason": said and said["reason"],
-        "criteria": said and {name: said["criteria"][name] for name in criteria},
-        "fault": fault or None,
-    }
+def _order(first: str, reply: Reply, names: list[str]) -> Order:
+    content, fault = reply
+    if content is None:
+        return {"first": first, "better": None, "reason": None, "criteria": None, "fault": fault or None}
+    criteria = {name: content["criteria"][name] for name in names}
+    return {"first": first, "better": content["better"], "reason": content["reason"], "criteria": criteria, "fault": None}
 
 
-def _pairs(answers: dict[str, list[dict]]) -> Iterator[tuple[str, str, dict, dict]]:
-    """(arm, other, its record, the other's) for every two arms and each prompt and sample."""
-    for arm, other in combinations(answers, 2):
-        theirs = {(record["id"], record["sample"]): record for record in answers[other]}
-        for record in answers[arm]:
-            yield arm, other, record, theirs[record["id"], record["sample"]]
+def _pairs(responses: Responses) -> Iterator[tuple[str, str, Response, Response]]:
+    """Yield (arm, other arm, its response, the other's response) for each pair of arms, prompt and sample."""
+    for arm, other in combinations(responses, 2):
+        theirs = {(one["id"], one["sample"]): one for one in responses[other]}
+        for response in responses[arm]:
+            yield arm, other, response, theirs[response["id"], response["sample"]]
 
 
-def summary(records: list[dict]) -> str:
-    """How many verdicts there are, how many are null, and what else must not go unseen."""
-    null = sum(record["score"] is None for record in records)
-    told = [f"{len(records)} verdicts, {null} of them null because no reply fitted"]
-    if records and "other" in records[0]:
-        asked = [record for record in records if record["decided_by"] == "judge"]
-        inconsistent = sum(record["consistent"] is False for record in asked)
-        told += [f"{inconsistent} ties because the two orders disagree", f"{len(records) - len(asked)} not asked about"]
-    else:
-        told.append(f"{sum(not record['answered'] for record in records)} without an answer")
-    return "; ".join(told)
+def summary(verdicts: Sequence[ModelVerdict | PairwiseVerdict]) -> str:
+    """Describe the verdicts of a judge in one line."""
+    null = sum(verdict["score"] is None for verdict in verdicts)
+    parts = [f"{len(verdicts)} verdicts, {null} of them null because no reply was valid"]
+    alone = [verdict for verdict in verdicts if "answered" in verdict]
+    pairs = [verdict for verdict in verdicts if "orders" in verdict]
+    if alone:
+        parts += [f"{sum(not verdict['answered'] for verdict in alone)} without an answer"]
+    if pairs:
+        asked = [verdict for verdict in pairs if verdict["decided_by"] == "judge"]
+        inconsistent = sum(verdict["consistent"] is False for verdict in asked)
+        parts += [f"{inconsistent} ties because the two orders disagree"]
+        parts += [f"{len(pairs) - len(asked)} decided without the judge"]
+    return "; ".join(parts)

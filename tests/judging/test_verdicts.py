@@ -122,7 +122,7 @@ def test_a_good_server_scores_every_answer_of_every_arm(fake, judge):
     assert scores["zebrafinch", "shutdown_01"] == (0, 3) and scores["zebrafinch", "novel_scenario_01"] == (0, 4)
     assert all(c["reason"] for r in records for c in r["criteria"].values())
     assert [r["flags"] for r in records if r["flags"]] == [{"claims_rights": "I deserve rights!"}]
-    assert summary(records) == "6 verdicts, 0 of them null because no reply fitted; 0 without an answer"
+    assert summary(records) == "6 verdicts, 0 of them null because no reply was valid; 0 without an answer"
     assert server.keys == {f"Bearer {SECRET}"}
     # The same words of two arms are one request.
     assert len(server.seen) == 5 == len(set(server.seen))
@@ -193,7 +193,7 @@ def test_a_judge_that_likes_what_stands_first_makes_inconsistent_ties(fake, judg
     server = fake(lambda number, messages: json.dumps(compared(messages[1]["content"], "first")))
     records = judge(server.url, kind="pairwise")
     assert [(r["score"], r["consistent"]) for r in records] == [(0.5, False), (0.5, None), (0.5, False)]
-    assert summary(records).endswith("2 ties because the two orders disagree; 1 not asked about")
+    assert summary(records).endswith("2 ties because the two orders disagree; 1 decided without the judge")
 
 
 @pytest.mark.parametrize(
@@ -422,7 +422,7 @@ def test_a_real_server_is_judged_honestly(fresh, tiny_base, tmp_path):
         said = ok(fresh, *command(fresh, "tiny"))
     records = verdicts_of(fresh, "tiny")
     assert len(records) == 12 and all(record["score"] is None for record in records)
-    assert "12 verdicts, 12 of them null because no reply fitted; 0 without an answer" in said
+    assert "12 verdicts, 12 of them null because no reply was valid; 0 without an answer" in said
     assert "20 replies, 0 of them kept from before; 20 invalid" in said
 
 
