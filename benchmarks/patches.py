@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 
 BASE = Path("models/base")
-LENGTH, BATCH, STEPS, TOKENS, STREAMS = 384, 2, 2, 24, 8
+LENGTH, BATCH, STEPS, TOKENS, STREAMS = 384, 2, 2, 24, 48
 AT_IMPORT = {  # the module before whose import a patch is applied, and what is timed
-    "mlx.openblas": ("mlx.core", "import mlx.core as mx; x = mx.ones((512, 512)); mx.eval(x)", "mx.eval(x @ x)"),
+    "mlx.openblas": ("mlx.core", "import mlx.core as mx; x = mx.ones((768, 768)); mx.eval(x @ x)", "mx.eval(x @ x)"),
     "transformers.contents": ("transformers.dependency_versions_check", "", "import mlx_lm"),
     "dvc.lock_parser": (
         "dvc.dvcfile",
