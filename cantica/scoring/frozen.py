@@ -20,8 +20,8 @@ import mlx.nn as nn
 import numpy as np
 
 from cantica.core.files import whole_file
+from cantica.core.fingerprint import fingerprint
 from cantica.engine.model import LoraShape
-from cantica.training.checkpoint import fingerprint
 
 FOLDER = Path(".cache/frozen")
 # Models that consist of an embedding, blocks in sequence under one causal mask, a norm and a head.

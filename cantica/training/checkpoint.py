@@ -10,7 +10,6 @@ import io
 import json
 import os
 import shutil
-import sys
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -24,23 +23,12 @@ import mlx.optimizers as optimizers
 from mlx.utils import tree_flatten, tree_unflatten
 
 from cantica.core.files import whole_file, whole_folder
+from cantica.core.fingerprint import fingerprint
 from cantica.engine.model import CONFIG, WEIGHTS, checkpoint_name, save_weights
 from cantica.training.curve import CurveRow
 
 FOLDER = Path(".cache/checkpoints")
 WEEK = 7 * 24 * 60 * 60  # seconds
-
-
-def fingerprint(settings: object, inputs: Iterable[Path]) -> str:
-    """SHA-256 of JSON settings, of files and folders, and of the project's modules that are loaded by now."""
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    loaded = {name: module for name, module in sys.modules.items() if name.split(".")[0] in ("__main__", "cantica", "stages")}
-    code = [Path(file) for _, module in sorted(loaded.items()) if (file := getattr(module, "__file__", None))]
-    within = [sorted(path.rglob("*")) if path.is_dir() else [path] for path in inputs]
-    for file in [*code, *(file for files in within for file in files if file.is_file())]:
-        with file.open("rb") as opened:
-            digest.update(f"{file.name} {hashlib.file_digest(opened, 'sha256').hexdigest()}\n".encode())
-    return digest.hexdigest()
 
 
 class Checkpoint:

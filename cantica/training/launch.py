@@ -90,7 +90,7 @@ def join(processes: int, params: dict, inputs: tuple[Path, ...]) -> int:
     """
     import mlx.core as mx
 
-    from cantica.training.checkpoint import fingerprint
+    from cantica.core.fingerprint import fingerprint
 
     group = mx.distributed.init()
     if group.size() != processes:

@@ -144,7 +144,7 @@ def test_a_checkpoint_of_other_settings_is_not_used_and_goes_when_it_is_old(step
 
 
 def test_what_a_step_depends_on_is_in_the_name_of_its_checkpoint(tmp_path):
-    from cantica.training.checkpoint import fingerprint
+    from cantica.core.fingerprint import fingerprint
 
     (tmp_path / "base").mkdir()
     (tmp_path / "base/model.safetensors").write_text("weights")

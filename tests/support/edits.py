@@ -277,7 +277,7 @@ EDITS = [
     comment("cantica/lint/scan.py", AUDIT),
     comment("cantica/base_model/gguf.py", MODEL),
     comment("cantica/engine/model.py", AUDIT | ADAPTERS),
-    comment("cantica/training/checkpoint.py", TRAINING | MEASURING),
+    comment("cantica/training/checkpoint.py", TRAINING),
     comment("cantica/generation/generate.py", RESPONDING | PROBING | TESTING),
     comment("cantica/scoring/score.py", MEASURING | PROBING | TESTING),
     comment("cantica/judging/lexical.py", {"held_out"} | JUDGING),  # before packages: REPORT only
