@@ -29,7 +29,7 @@ def prepare() -> None:
 
 
 def _require_openblas() -> None:
-    """Raise InputError on a Linux CPU where MLX computes with its reference BLAS: 30 times slower, with other results."""
+    """Raise InputError on a Linux CPU where MLX computes with its reference BLAS: far slower, with other results."""
     if sys.platform == "linux" and not hasattr(ctypes.CDLL(None), "openblas_get_config"):
         raise InputError(Problem(sys.prefix, "", "MLX with its reference BLAS", "MLX with OpenBLAS", "run `make setup`"))
 

@@ -15,7 +15,7 @@ def openblas() -> None:
     """On Linux, load OpenBLAS before MLX, and switch `mx.compile` off.
 
     The wheel `mlx-cpu` links the reference BLAS, and takes `cblas_sgemm` from the process's global symbols. An OpenBLAS that
-    exports the plain names and is loaded first makes matrix products about 30 times faster. `scipy-openblas32` carries one
+    exports the plain names and is loaded first makes matrix products 15 to 30 times faster. `scipy-openblas32` carries one
     whose names all begin with `scipy_`; `make setup` writes a copy with the plain names.
 
     `mx.compile` builds CPU kernels with the machine's C++ compiler, and results would depend on that compiler, which is no
