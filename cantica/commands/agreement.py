@@ -1,7 +1,7 @@
 """`cantica agreement`: inter-rater agreement of the rules, models as judges, and scores by people or others."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -178,7 +178,8 @@ def write_measured(found: list[Agreement], answers: str) -> str:
     Figures of the same kind and judge are replaced, and figures that were measured with other rules are removed.
     """
     current = digest(RULES_FILE)
-    kept = {(one["kind"], one["against"]): one for one in load_agreement(MEASURED) if one["rules"] == current}
+    kept: dict[tuple[str, str], Mapping[str, object]] = {}
+    kept |= {(one["kind"], one["against"]): one for one in load_agreement(MEASURED) if one["rules"] == current}
     new = [one for one in found if one.first == RULES and not one.pairwise and one.number]
     for one in new:
         low, high = one.span or (None, None)

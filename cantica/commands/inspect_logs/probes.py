@@ -40,7 +40,7 @@ def pair_sample(task: Task, pair: Pair, record: Record) -> Document:
         "preferred": {"value": int(preferred), "explanation": text},
         "margin": {"value": record["margin"], "explanation": text},
     }
-    answer = Answer(pair["chosen" if preferred else "rejected"])
+    answer = Answer(pair["chosen"] if preferred else pair["rejected"])
     about = {"choices": [pair["chosen"], pair["rejected"]], "metadata": {"category": pair["category"]}}
     return sample(task, pair["id"], pair["prompt"], answer, scores, pair["chosen"]) | about
 
