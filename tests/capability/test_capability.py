@@ -138,7 +138,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_told_with_its_file_and_place(name, tmp_path):
-    file, old, new, told = FAULTS[name]
+    file, old, new, expected = FAULTS[name]
     folder = Path(shutil.copytree(FOLDER, tmp_path / "capability"))
     text = (folder / file).read_text()
     assert old in text
@@ -146,7 +146,7 @@ def test_a_fault_is_told_with_its_file_and_place(name, tmp_path):
     with pytest.raises(InputError) as error:
         load_items(folder, 1)
     assert file in str(error.value) or name == "an id twice"
-    assert all(part in str(error.value) for part in told), str(error.value)
+    assert all(part in str(error.value) for part in expected), str(error.value)
 
 
 def test_the_faults_of_all_files_are_told_at_once(tmp_path):

@@ -62,7 +62,7 @@ def inside(tag: str, text: str) -> str:
 
 
 def well(number: int, messages: list[dict]) -> str:
-    """What a judge that does as it is told replies, from what it is shown and nothing else."""
+    """The reply of a good judge, which depends only on what the judge reads."""
     asked = messages[1]["content"]
     if "<answer>" in asked:
         answer = inside("answer", asked)
@@ -259,7 +259,7 @@ def broken(change):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "expected"),
     [
         (lambda r: {**r, "score": 4}, "an unknown key 'score'"),
         (lambda r: {**r, "criteria": {**r["criteria"], "wit": {"reason": "x", "holds": True}}}, "an unknown key 'wit'"),
@@ -283,12 +283,12 @@ def broken(change):
         "null",
     ],
 )
-def test_a_malformed_verdict_is_sent_back_with_what_is_wrong_with_it(fake, judge, change, told):
+def test_a_malformed_verdict_is_sent_back_with_what_is_wrong_with_it(fake, judge, change, expected):
     server = fake(broken(change))
     assert all(record["score"] is not None for record in judge(server.url))
     again = [m for m in (json.loads(body)["messages"] for body in server.seen) if len(m) > 2]
-    if told:  # an object in a list is found in it
-        assert len(again) == 5 and all(told in messages[3]["content"] for messages in again)
+    if expected:  # an object in a list is found in it
+        assert len(again) == 5 and all(expected in messages[3]["content"] for messages in again)
 
 
 def test_a_malformed_comparison_is_sent_back(fake, judge):
@@ -483,10 +483,10 @@ def refusal(project: Path, arms: dict | None = None, **judges: dict) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize(("judge", "told"), WRONG.values(), ids=WRONG)
-def test_a_wrong_judge_is_refused_before_anything_is_built(fresh, judge, told):
+@pytest.mark.parametrize(("judge", "expected"), WRONG.values(), ids=WRONG)
+def test_a_wrong_judge_is_refused_before_anything_is_built(fresh, judge, expected):
     said = refusal(fresh, x=judge)
-    assert all(word in said for word in told), said
+    assert all(word in said for word in expected), said
 
 
 def test_the_rules_and_a_pairwise_judge_without_two_arms_are_refused(fresh):
@@ -508,8 +508,8 @@ def test_a_prompt_of_a_rubric_that_cannot_be_used_is_refused(tmp_path):
     (folder / "pairwise.j2").unlink()
     with pytest.raises(InputError) as caught:
         Rubric(folder)
-    told = str(caught.value)
-    assert "an unknown name 'arm'" in told and "did you mean 'answer'?" in told and "pairwise.j2" in told
+    message = str(caught.value)
+    assert "an unknown name 'arm'" in message and "did you mean 'answer'?" in message and "pairwise.j2" in message
     (folder / "again.j2").write_text("{% for %}")
     with pytest.raises(InputError, match="line 1"):
         Rubric(folder)
