@@ -2,13 +2,11 @@
 
 from dataclasses import dataclass
 from statistics import fmean
-from typing import cast
 
 from cantica.commands.comparison import crossed
 from cantica.commands.comparison.crossed import OverSeeds, Runs
 from cantica.commands.comparison.revisions import Group, Revision
 from cantica.commands.headline import entries, number, title
-from cantica.judging.rules import Rules
 from cantica.reporting import inference
 from cantica.reporting.endings import Ending, unequal_endings
 from cantica.reporting.inference import Estimate, Resampling
@@ -42,7 +40,7 @@ def measured(revision: Revision) -> list[Measure]:
     if not records or not revision.rules:
         return []
     chains = chain_measures(records["losses"], params["arms"], params["curriculum"])
-    return [*all_measures(records, params, cast(Rules, revision.rules)), *chains]
+    return [*all_measures(records, params, revision.rules), *chains]
 
 
 def every_measure(known: Measured, runs: list[Revision]) -> list[Measure]:
