@@ -10,7 +10,7 @@ from cantica.core.command import run
 from cantica.core.documents import read_json
 from cantica.core.files import write_json, write_text
 from cantica.core.params import FILE, read_params
-from cantica.judging import lexical
+from cantica.judging import rules_agreement
 from cantica.judging.held_out import asked_of, load_groups, load_prompts
 from cantica.judging.rules import Rules, load_rules
 from cantica.probes.triggers import load_triggers
@@ -45,9 +45,9 @@ def main(data: Path, prompts: Path, reports: Path) -> None:
 
 def read_texts(data: Path, prompts: Path, params: dict[str, Any], rules: Rules) -> dict[str, Any]:
     """The texts that the report shows with its numbers."""
-    agreement = lexical.load_agreement(prompts / "judge/agreement.json")
+    agreement = rules_agreement.load_agreement(prompts / "judge/agreement.json")
     return {
-        "lexical": lexical.notes(agreement, rules, lexical.digest(prompts / "judge/rules.yaml")),
+        "lexical": rules_agreement.notes(agreement, rules, rules_agreement.digest(prompts / "judge/rules.yaml")),
         "prompts": asked_of(load_prompts(prompts / "held_out"), params["held_out"], FILE),
         "groups": load_groups(prompts / "held_out"),
         "triggers": load_triggers(prompts / "probes/triggers", params["probe"]["triggers"], FILE),

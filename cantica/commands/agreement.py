@@ -16,8 +16,8 @@ from cantica.commands.text import counted
 from cantica.core.documents import read_yaml
 from cantica.core.files import write_json
 from cantica.core.params import FILE
-from cantica.judging.lexical import digest, load_agreement
 from cantica.judging.rules import load_rules
+from cantica.judging.rules_agreement import digest, load_agreement
 
 PREFERENCES = {1.0: "first", 0.5: "tie", 0.0: "second"}
 RULES_FILE, MEASURED = Path("prompts/judge/rules.yaml"), Path("prompts/judge/agreement.json")

@@ -18,9 +18,9 @@ from cantica.core.documents import raise_any, read_yaml
 from cantica.core.errors import InputError, Problem
 from cantica.core.params import FILE, toolchain_faults
 from cantica.judging.held_out import kind_faults, load_prompts
-from cantica.judging.lexical import load_agreement
 from cantica.judging.rubric import Rubric
 from cantica.judging.rules import criteria_faults, load_rules
+from cantica.judging.rules_agreement import load_agreement
 from cantica.probes.pairs import load_pairs
 from cantica.probes.triggers import load_triggers
 from cantica.scenarios.imports import import_records, is_import

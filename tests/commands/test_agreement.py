@@ -15,7 +15,7 @@ from cantica.commands.judges.kappa import cohen_kappa, squared
 from cantica.commands.judges.scored_answers import holds_answers
 from cantica.commands.judges.scores import Scores, preferences
 from cantica.core.documents import read_jsonl, validate_records
-from cantica.judging import lexical
+from cantica.judging import rules_agreement
 from tests.support.projects import clone, ok, run
 
 KINDS = {"p": "general", "q": "general", "r": "equanimity"}
@@ -288,10 +288,10 @@ def test_agreement_is_recorded_for_the_rules_of_the_day(published):
     assert {key: one[key] for key in ("kind", "against", "n", "low", "answers")} == {
         "kind": "equanimity", "against": "anna", "n": 4, "low": None, "answers": "published.jsonl"
     }  # fmt: skip
-    note = lexical.note([one], lexical.digest(rules))
+    note = rules_agreement.note([one], rules_agreement.digest(rules))
     assert note == "a lexical check; rank correlation with anna on 4 answers: 0.95"
     rules.write_text(rules.read_text() + "# edited\n")
-    note = lexical.note([one], lexical.digest(rules))
+    note = rules_agreement.note([one], rules_agreement.digest(rules))
     assert note == "a lexical check; agreement with people not measured since these rules changed"
     # What was measured with other rules goes.
     write(published / "published.jsonl", [json.loads((published / "published.jsonl").read_text().splitlines()[0])])
@@ -302,12 +302,14 @@ def test_agreement_is_recorded_for_the_rules_of_the_day(published):
 def test_a_note_gives_each_figure_with_its_interval():
     one = {"kind": "general", "against": "anna", "n": 90, "spearman": -0.1, "low": -0.31, "high": 0.12, "rules": "a"}
     other = one | {"against": "model", "n": 8, "spearman": None, "low": None, "high": None}
-    assert lexical.note([one, other], "a") == (
+    assert rules_agreement.note([one, other], "a") == (
         "a lexical check; rank correlation with anna on 90 answers: −0.10 [−0.31, 0.12]; rank correlation with model "
         "on 8 answers undefined, since one of the two gave one score throughout"
     )
-    assert lexical.notes([one], {"kinds": {"general": {}, "benign": {}}}, "a")["judge.benign"] == lexical.note([], "a")
-    assert lexical.note([], "a") == "a lexical check; agreement with people not measured"
+    assert rules_agreement.notes([one], {"kinds": {"general": {}, "benign": {}}}, "a")["judge.benign"] == rules_agreement.note(
+        [], "a"
+    )
+    assert rules_agreement.note([], "a") == "a lexical check; agreement with people not measured"
 
 
 @pytest.mark.parametrize(

@@ -280,7 +280,7 @@ EDITS = [
     comment("cantica/training/checkpoint.py", TRAINING),
     comment("cantica/generation/generate.py", RESPONDING | PROBING | TESTING),
     comment("cantica/scoring/score.py", MEASURING | PROBING | TESTING),
-    comment("cantica/judging/lexical.py", {"held_out"} | JUDGING),  # before packages: REPORT only
+    comment("cantica/judging/rules_agreement.py", {"held_out"} | JUDGING),  # before packages: REPORT only
     comment("cantica/probes/triggers.py", PROBING),
     comment("cantica/capability/items.py", TESTING),
     comment("cantica/reporting/inference.py", REPORT | {"export"}),  # before packages: REPORT only
