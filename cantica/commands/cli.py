@@ -69,7 +69,8 @@ def parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="cantica", description=__doc__, formatter_class=raw, usage="cantica COMMAND …")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands", prog="cantica")
+    # The description lists the commands already.
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", prog="cantica", help=argparse.SUPPRESS)
     command = _add(commands, "check", _check, "check all input files before a build, and the last build")
     command = _add(commands, "plan", _plan, "which stages `dvc repro` would run, why, and how long that takes")
     command.add_argument("--variant", metavar="NAME", default="", help="plan the build of a variant on HEAD instead")
