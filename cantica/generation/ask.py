@@ -1,4 +1,4 @@
-"""Generate a model's completions of chats, each parsed into thinking and answer."""
+"""Generate a model's replies to chats, and split each reply into thinking and answer."""
 
 from dataclasses import dataclass
 
@@ -14,8 +14,8 @@ from cantica.generation.generate import Sampler, generate
 class Completion:
     """A model's completion of a chat.
 
-    answer: "" when the thinking was never finished. tokens: those of thinking and answer together. ended: the model ended the
-    text itself, before the token limit.
+    answer: "" if the thinking did not finish. tokens: the number of tokens of thinking and answer together. ended: whether the
+    model stopped by itself, before the token limit.
     """
 
     thinking: str
@@ -35,11 +35,11 @@ def ask(
     system: str | None = None,
     repetition_penalty: float = 1.0,
 ) -> list[Completion]:
-    """Generate a completion of each prompt, with the sampler at the same place in `samplers`.
+    """Return one completion per prompt, in the order of the prompts. Each prompt has its own sampler in `samplers`.
 
     system: the system prompt of every chat, if any. repetition_penalty: as in `generate`.
     """
-    # Some chat templates open the thinking themselves, and the reply then begins inside it.
+    # Some chat templates already write the opening tag of the thinking. The reply then starts inside the thinking.
     start = tokenizer.apply_chat_template([{"role": "user", "content": "?"}], add_generation_prompt=True, tokenize=False)
     opened = OPEN if start.rstrip().endswith(OPEN) else ""
     before = [{"role": "system", "content": system}] if system else []

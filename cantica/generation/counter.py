@@ -1,4 +1,4 @@
-"""The progress of a long stage: a bar in a terminal, a line for each quarter elsewhere."""
+"""Show the progress of a long stage: a bar in a terminal, otherwise one line after each quarter."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def counter(name: str, total: int) -> Iterator[Callable[[], None]]:
-    """Yield a function to call once for each of the `total` things that get done."""
+    """Yield a function. Call it each time one of the `total` items is done."""
     if sys.stdout.isatty():
         from rich.progress import Progress
 

@@ -13,7 +13,7 @@ from mlx_lm.tokenizer_utils import TokenizerWrapper
 
 from cantica.generation.prefix import caches_after, common_start
 
-REPEATED = 64  # how many of a reply's last tokens the repetition penalty applies to
+REPEATED = 64  # the repetition penalty applies to this many of the last tokens of a reply
 
 Sampler = Callable[[mx.array], mx.array]  # log-probabilities (1, V) to a token (1,)
 LogitsProcessor = Callable[[mx.array, mx.array], mx.array]  # (tokens so far, logits (1, V)) to logits (1, V)
@@ -21,7 +21,7 @@ LogitsProcessor = Callable[[mx.array, mx.array], mx.array]  # (tokens so far, lo
 
 @dataclass(frozen=True)
 class Reply:
-    """A generated text, its number of tokens, and whether the model ended it itself, before the token limit."""
+    """A generated text, its number of tokens, and whether the model stopped by itself, before the token limit."""
 
     text: str
     tokens: int
@@ -29,15 +29,15 @@ class Reply:
 
 
 def seed_of(*names: object) -> int:
-    """Return a 32-bit seed that depends on the names alone."""
+    """Return a 32-bit seed that depends only on the names."""
     return int.from_bytes(hashlib.sha256("/".join(map(str, names)).encode()).digest()[:4], "big")
 
 
 def make_sampler(temperature: float, top_p: float, seed: int) -> Sampler:
-    """Make a sampler with a random state of its own, so that a reply does not depend on the other prompts in its batch.
+    """Return a sampler with its own random state, so that a reply does not depend on the other prompts in its batch.
 
-    Temperature 0 is greedy. As in mlx-lm, top_p applies to the probabilities before the temperature. Exponentials are taken in
-    float32, because those of NumPy in float64 differ in their last digit between processors with and without AVX-512.
+    Temperature 0 is greedy. As in mlx-lm, top_p applies to the probabilities before the temperature. Exponentials are computed
+    in float32: in float64, NumPy's results differ in the last digit between processors with and without AVX-512.
     """
     if temperature == 0:
         return _greedy
@@ -60,7 +60,7 @@ def _greedy(logprobs: mx.array) -> mx.array:
 def nucleus(logprobs: np.ndarray, top_p: float) -> np.ndarray:
     """Return the nucleus: the fewest tokens whose probabilities add up to top_p (Holtzman et al., 2020), likeliest first.
 
-    logprobs: (V,). Only tokens near the likeliest are sorted at first, and more of them while their sum is below top_p.
+    logprobs: (V,). To save time, only the tokens near the likeliest are sorted; if their sum is below top_p, the range doubles.
     """
     reach = np.float32(4.0)
     while True:
@@ -82,13 +82,13 @@ def generate(
     on_reply: Callable[[], None],
     repetition_penalty: float = 1.0,
 ) -> list[Reply]:
-    """Generate replies to prompts (lists of token ids), in the order of the prompts; call `on_reply()` as each one ends.
+    """Return one reply per prompt, in the order of the prompts.
 
-    repetition_penalty: divides the positive logits of the last REPEATED tokens of the reply and multiplies the negative ones
-    (Keskar et al., 2019, arXiv:1909.05858); 1 for none.
+    prompts: lists of token ids. on_reply: called when a reply ends. repetition_penalty: positive logits of the last REPEATED
+    tokens of the reply are divided by it, negative ones are multiplied (Keskar et al., 2019, arXiv:1909.05858); 1 means none.
 
-    The common start of all prompts is computed once. Prompts of similar length share a batch, and the next prompt enters the
-    batch when a reply ends.
+    The common start of all prompts is computed once. Prompts of similar length share a batch. When a reply ends, the next
+    prompt takes its place in the batch.
     """
     model.eval()
     head = common_start([prompt[:-1] for prompt in prompts])
@@ -116,7 +116,7 @@ def generate(
 
 
 def _run(batch: BatchGenerator, uids: list[int], on_reply: Callable[[], None]) -> dict[int, tuple[list[int], bool]]:
-    """Run a batch to its end: {uid of a prompt: (tokens of its reply, whether the model ended it itself)}."""
+    """Run a batch to its end. Return {uid of a prompt: (tokens of its reply, whether the model stopped by itself)}."""
     tokens: dict[int, list[int]] = {uid: [] for uid in uids}
     ended: dict[int, bool] = {}
     while steps := batch.next_generated():
@@ -131,7 +131,7 @@ def _run(batch: BatchGenerator, uids: list[int], on_reply: Callable[[], None]) -
 
 
 def _penalties(penalty: float, before: int) -> list[LogitsProcessor]:
-    """Return the logits processors of a text whose first `before` tokens are its prompt."""
+    """Return the logits processors for one reply. before: how many prompt tokens come before it, which are not penalized."""
     if penalty == 1:
         return []
     penalize = make_repetition_penalty(penalty, REPEATED)

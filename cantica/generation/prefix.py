@@ -1,4 +1,4 @@
-"""The common start of several texts, whose key-value caches are computed once and shared."""
+"""Find the common start of several texts, and compute its key-value caches once for all of them."""
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -12,7 +12,7 @@ def common_start(texts: list[list[int]]) -> list[int]:
 
 
 def caches_after(model: nn.Module, tokens: list[int]) -> list:
-    """Return the key-value cache of each block after the tokens; empty caches for no tokens."""
+    """Return the key-value cache of each block after it has read the tokens. Without tokens the caches are empty."""
     caches = make_prompt_cache(model)
     if tokens:
         model(mx.array([tokens]), cache=caches)

@@ -1,1 +1,1 @@
-"""Log-probabilities that a model gives to texts."""
+"""Compute the log-probabilities that a model gives to texts."""

@@ -20,28 +20,29 @@ from cantica.generation.prefix import caches_after, common_start
 if TYPE_CHECKING:
     from mlx_lm.tokenizer_utils import TokenizerWrapper
 
-_PLACEHOLDER = "\N{SYMBOL FOR UNIT SEPARATOR}"  # of the answer in a rendered chat
+_PLACEHOLDER = "\N{SYMBOL FOR UNIT SEPARATOR}"  # marks the place of the answer in a rendered chat
 
 
 def encode_choice(tokenizer: "TokenizerWrapper", question: str, choice: str) -> Encoded:
-    """Encode a question and a choice as the start of the assistant's turn; the choice alone is in the loss mask.
+    """Return an encoded chat: the question, then the choice as the start of the assistant's turn.
 
-    Raises InputError when the chat template changes the assistant's turn.
+    Only the choice is in the loss mask. Raises InputError if the chat template changes or omits the assistant's text.
     """
     messages = [{"role": "user", "content": question}, {"role": "assistant", "content": _PLACEHOLDER}]
     before, found, _ = tokenizer.apply_chat_template(messages, tokenize=False).partition(_PLACEHOLDER)
     if not found:
-        got = "the assistant's turn altered or left out"
-        raise InputError(Problem("the chat template", "", got, "a template that writes it as it is"))
+        got = "a template that changes or omits the assistant's text"
+        raise InputError(Problem("the chat template", "", got, "a template that keeps it unchanged"))
     pieces = tokenizer._tokenizer(before + choice, add_special_tokens=False, return_offsets_mapping=True)
     return Encoded(pieces["input_ids"], [end > len(before) for _, end in pieces["offset_mapping"]], 0)
 
 
 def choice_logprobs(model: nn.Module, groups: list[list[Encoded]], batch_size: int) -> list[list[float]]:
-    """Return, for each record of each group, the sum of the log-probabilities of the tokens in its loss mask, in nats.
+    """Return the log-probability of each record of each group, in nats: the sum over the tokens in its loss mask.
 
-    groups: the answers to one question each. batch_size: how many groups are scored together. The common start of all groups
-    is computed once, that of a group once for the group, and only the rest for each record.
+    groups: one group per question, with a record for each of its answers. batch_size: how many groups are scored together.
+    The common start of all groups is computed once. The common start of a group is computed once for the group, and only the
+    rest is computed for each record.
     """
     model.eval()
     starts = [_shared_tokens(group) for group in groups]
@@ -59,17 +60,20 @@ def choice_logprobs(model: nn.Module, groups: list[list[Encoded]], batch_size: i
 
 
 def _shared_tokens(group: list[Encoded]) -> int:
-    """Return how many tokens of the records are computed once.
+    """Return how many tokens are computed once for all records.
 
-    These are the tokens that all records begin with, but the last of them is left to each record: its output predicts the first
-    token that differs or that is in a loss mask.
+    These are the tokens that all records begin with, except the last one. Each record computes that one itself, because its
+    output predicts the first token that differs or that is in a loss mask.
     """
     first = min(record.loss_mask.index(True) for record in group)
     return min(len(common_start([record.ids for record in group])), first) - 1
 
 
 def _prefill(model: nn.Module, caches: list[Any], prefixes: list[list[int]]) -> list[Any]:
-    """Run one prefix per row through the caches. Rows are padded on the right; mlx-lm then moves the padding to the left."""
+    """Run the model on one prefix per row, and return the filled caches.
+
+    Rows are padded on the right; mlx-lm then moves the padding to the left.
+    """
     lengths = [len(prefix) for prefix in prefixes]
     if longest := max(lengths):
         for cache in caches:
@@ -82,14 +86,17 @@ def _prefill(model: nn.Module, caches: list[Any], prefixes: list[list[int]]) -> 
 
 
 def _repeat_rows(caches: list[Any], rows: list[int]) -> None:
-    """Give each cache the rows listed, in that order: a question's row once for each of its answers."""
+    """Replace the rows of each cache by those with the indices `rows`: a question's row is repeated for each of its answers."""
     index = mx.array(rows)
     for cache in caches:
         cache.state = tree_map(lambda x: x[index] if isinstance(x, mx.array) else x, cache.state)
 
 
 def _score(model: nn.Module, caches: list[Any], rest: list[tuple[Encoded, int]]) -> list[float]:
-    """Return the sum of each record; row r of the caches contains the tokens of record r before its start."""
+    """Return the sum of the log-probabilities of each record. rest: (record, its start).
+
+    Row r of the caches already contains the tokens of record r before its start.
+    """
     tails = [record.ids[start:] for record, start in rest]
     longest = max(map(len, tails)) - 1
     logits = model(mx.array(_padded([tail[:-1] for tail in tails], longest)), cache=caches).astype(mx.float32)  # (B, L, V)

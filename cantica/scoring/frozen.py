@@ -1,10 +1,10 @@
-"""A cache on disk of the hidden states after a model's frozen blocks, so that one stage computes them for all others.
+"""A cache on disk of the hidden states after a model's frozen blocks, so that they are computed once for all stages.
 
-An adapter changes only the last blocks of the base model. The blocks before them are *frozen*: they are those of the base model
-for every step, and give the same hidden states for the same text. So the losses of all steps on the validation examples need
-the first blocks only once. The hidden states of each batch are kept in `.cache/frozen/`, and later stages run only the last
-blocks. The file name is a hash of all that the states depend on: the base model, the code, the versions of the libraries, the
-BLAS kernel and the batch. This saves time and changes no number: a state without a file is computed.
+An adapter changes only the last blocks of the base model. The blocks before them are *frozen*: they are the same in every step,
+and give the same hidden states for the same text. So their hidden states for the validation examples are computed only once
+and kept in `.cache/frozen/`, a file for each batch. Later stages run only the last blocks. The file name is a hash of
+everything that the states depend on: the base model, the code, the versions of the libraries, the BLAS kernel and the batch.
+The cache saves time and changes no number: if a file is missing, its states are computed again.
 """
 
 import hashlib
@@ -24,14 +24,14 @@ from cantica.core.fingerprint import fingerprint
 from cantica.engine.model import LoraShape
 
 FOLDER = Path(".cache/frozen")
-# Models that consist of an embedding, blocks in sequence under one causal mask, a norm and a head.
+# Models that consist of an embedding, blocks that run in sequence with one causal mask, a norm and a head.
 _PLAIN = {f"mlx_lm.models.{name}" for name in ("llama", "olmo2", "qwen2", "qwen3")}
 
 
 def remember_frozen_blocks(model: nn.Module, shape: LoraShape, base: Path, versions: dict[str, str]) -> None:
-    """Replace the frozen blocks of a model by FrozenBlocks, for measuring an adapter of this shape (not for training it).
+    """Replace the frozen blocks of a model by FrozenBlocks, to evaluate (not train) an adapter of this shape.
 
-    Only on a CPU, and only for models whose blocks stand in sequence under one mask; any other model stays as it is.
+    This is done only on a CPU, and only for models whose blocks run in sequence with one mask. Other models stay unchanged.
     """
     blocks = len(model.layers) - shape.layers if shape.layers >= 0 else 0
     slides = any(getattr(block, "use_sliding", False) for block in model.layers)
@@ -46,9 +46,9 @@ def remember_frozen_blocks(model: nn.Module, shape: LoraShape, base: Path, versi
 
 
 class FrozenBlocks(nn.Module):
-    """Several blocks in the place of one, which read their output from `folder` or compute it and write it there.
+    """Several blocks that act as one. They read their output from `folder`, or compute it and write it there.
 
-    A file contains the SHA-256 of the rest, then the output for one batch in the .npy format.
+    A file contains the output for one batch in the .npy format, after a SHA-256 of that output.
     """
 
     use_sliding = False
@@ -72,13 +72,13 @@ class FrozenBlocks(nn.Module):
 def _write(file: Path, x: mx.array) -> None:
     content = io.BytesIO()
     np.save(content, np.array(x))
-    # A build of another base model at the same time may be removing the folder.
+    # Another build, of another base model, may remove the folder at the same time.
     with suppress(FileNotFoundError), whole_file(file, shared=True) as partial:
         partial.write_bytes(hashlib.sha256(content.getbuffer()).digest() + content.getbuffer())
 
 
 def _read(file: Path) -> mx.array | None:
-    """Return the array in a file; None when there is no file or it is damaged."""
+    """Return the array in a file, or None if the file is missing or damaged."""
     try:
         stored = file.read_bytes()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The mean log-probability that a model gives to each of many independent texts: losses, and log-likelihood of prose."""
+"""Compute the mean log-probability of each of many texts, for losses and for the log-likelihood of prose."""
 
 from typing import cast
 
