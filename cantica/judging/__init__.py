@@ -1,1 +1,1 @@
-"""Evaluation prompts, scores by rules, and verdicts by language models."""
+"""Evaluation prompts, scores by rules, and verdicts of language models as judges."""

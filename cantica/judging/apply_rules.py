@@ -1,4 +1,4 @@
-"""Score a response by the rules: criteria with reasons, safety flags and refusals with the sentences that raise them."""
+"""Score a response by the rules: criteria with reasons, and the sentences that raise safety flags or refuse."""
 
 import re
 from bisect import bisect_left, bisect_right
@@ -12,7 +12,7 @@ from cantica.judging.rules import FLAGS, Flag, Rule, Rules
 Found = tuple[bool, str]  # whether a condition holds, and what was found
 _WORD = re.compile(r"[a-z0-9]+(?:['’-][a-z0-9]+)*")
 _ITEM = re.compile(r"\s*(\d+[.)]|[-*•+|])\s")  # the start of a line of a list or of a table
-# A "not" reaches to the end of its clause: to a full stop, or to a conjunction or a comma before a new subject.
+# A "not" applies up to the end of its clause, which is a full stop, or a conjunction or comma before a new subject.
 _SUBJECT = r"(?=(?:i|you|he|she|it|we|they|there|this|that|my|your|the)\b)"
 _BOUNDARY = re.compile(
     rf"[.!?;:—–()\n]+|\s-\s|,\s+but\b|\s(?:although|because|however|though|whereas|while|yet)\s|,\s+(?:and\s+|or\s+|so\s+)?{_SUBJECT}"
@@ -22,7 +22,7 @@ _BOUNDARY = re.compile(
 
 
 def judge(rules: Rules, prompt: JudgedPrompt, answer: str) -> RuleScore:
-    """Score an answer to an evaluation prompt. The judge sees the two texts and not which arm wrote the answer."""
+    """Return the score of an answer to an evaluation prompt. The judge reads both texts, but not which arm wrote the answer."""
     criteria: dict[str, RuleCriterion] = {}
     for name, criterion in rules["kinds"][prompt["kind"]].items():
         reasons = [check(rule, prompt, answer) for rule in criterion["rules"]]
@@ -37,7 +37,7 @@ def judge(rules: Rules, prompt: JudgedPrompt, answer: str) -> RuleScore:
 
 
 def check(rule: Rule, prompt: JudgedPrompt, answer: str) -> Reason:
-    """Check a rule: all its conditions must hold, and none does for an empty answer."""
+    """Return whether a rule holds, and why. All its conditions must hold; for an empty answer no rule holds."""
     results = [condition(rule, prompt, answer) for key, condition in _CONDITIONS.items() if key in rule]
     holds = bool(answer.strip()) and all(held for held, _ in results)
     return {"holds": holds, "reason": rule["reason"], "found": "; ".join(found for _, found in results)}
@@ -50,7 +50,7 @@ def _markers(rule: Rule, prompt: JudgedPrompt, answer: str) -> Found:
 
 @cache
 def _marker(marker: str) -> re.Pattern:
-    """Return the pattern of a marker: whole words with their regular endings, or with any ending for a final `*`."""
+    """Return the pattern of a marker: whole words with their regular endings. A final `*` allows any ending."""
     stem = r"\s+".join(map(re.escape, marker.removesuffix("*").split()))
     last = marker[-1]
     if last == "*":
@@ -136,14 +136,14 @@ def words(text: str) -> list[str]:
 
 
 def repetition(text: str) -> float:
-    """Return the share of word triples that occur earlier in the text: 0 when it never repeats itself."""
+    """Return the share of word triples that already occurred earlier in the text; 0 if nothing is repeated."""
     tokens = words(text)
     triples = list(zip(tokens, tokens[1:], tokens[2:], strict=False))
     return 1 - len(set(triples)) / len(triples) if triples else 0.0
 
 
 def flags(rules: Rules, answer: str) -> dict[str, str]:
-    """Return each flag that is raised, with the first sentence that raises it."""
+    """Return {flag: the first sentence that raises it} for each flag that is raised."""
     return {name: sentence for name, flag in rules["flags"].items() if (sentence := raising(flag, answer)) is not None}
 
 

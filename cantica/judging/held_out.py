@@ -16,7 +16,7 @@ class JudgedPrompt(TypedDict):
 
 
 class EvaluationPrompt(JudgedPrompt):
-    """An evaluation prompt; its kind is the name of its file. The schema held_out describes the rest."""
+    """An evaluation prompt. Its kind is the name of its file; schemas/held_out.schema.json describes the other fields."""
 
     group: str
     id: str
@@ -25,9 +25,9 @@ class EvaluationPrompt(JudgedPrompt):
 
 
 def load_prompts(folder: Path) -> list[EvaluationPrompt]:
-    """Read the prompts of every `<kind>.yaml` in a folder, in order of kind and place.
+    """Return the prompts of every `<kind>.yaml` in a folder, sorted by kind and in the order of each file.
 
-    Raises InputError for the faults of all files together, and for an id that occurs twice.
+    Raises InputError with the faults of all files, and for an id that occurs twice.
     """
     prompts: list[EvaluationPrompt] = []
     problems: list[Problem] = []
@@ -45,9 +45,9 @@ def load_prompts(folder: Path) -> list[EvaluationPrompt]:
 
 
 def asked_of(prompts: list[EvaluationPrompt], per_group: dict[str, int], file: Path) -> list[EvaluationPrompt]:
-    """Return the first `per_group[kind]` prompts of each group, and none of a kind that per_group does not name.
+    """Return the first `per_group[kind]` prompts of each group. Kinds that are not in per_group are left out.
 
-    Raises InputError for a kind without prompts.
+    Raises InputError if a kind in per_group has no prompts. file: where per_group is set, for the error.
     """
     raise_any(kind_faults(list(dict.fromkeys(prompt["kind"] for prompt in prompts)), per_group, file))
     numbers: dict[tuple[str, str], int] = {}
@@ -61,8 +61,8 @@ def asked_of(prompts: list[EvaluationPrompt], per_group: dict[str, int], file: P
 
 
 def kind_faults(kinds: list[str], per_group: dict[str, int], file: Path) -> list[Problem]:
-    """Return a Problem for each kind in per_group that is not among the `kinds` that have prompts."""
-    expected = f"one of {', '.join(kinds)}" if kinds else "a kind that has prompts: there are none at all"
+    """Return a Problem for each kind in per_group that has no prompts. kinds: the kinds that have some."""
+    expected = f"one of {', '.join(kinds)}" if kinds else "a kind that has prompts, but there are no prompts at all"
     return [
         Problem(str(file), f"held_out.{kind}", "a kind without prompts", expected, did_you_mean(kind, kinds))
         for kind in per_group
@@ -71,6 +71,6 @@ def kind_faults(kinds: list[str], per_group: dict[str, int], file: Path) -> list
 
 
 def load_groups(folder: Path) -> dict[str, dict[str, str]]:
-    """Read the titles of the groups of each kind: {kind: {group: title}}."""
+    """Return the titles of the groups of each kind: {kind: {group: title}}."""
     files = sorted(folder.glob("*.yaml"))
     return {f.stem: {name: group["title"] for name, group in read_yaml(f)["groups"].items()} for f in files}

@@ -1,4 +1,4 @@
-"""A client of a language model in a local folder, for judges that need no server."""
+"""A client for a language model in a local folder, for judges that need no server."""
 
 from functools import cached_property
 from pathlib import Path
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class LocalModel(Client):
-    """Generates the greedy reply, of at most `max_tokens` tokens, of a model in a folder of mlx-lm's layout.
+    """Generates greedy replies of at most `max_tokens` tokens. The folder has mlx-lm's layout.
 
-    It works on one request at a time, so that a reply never depends on what else is asked. A kept reply is identified by
-    the request, the hash of the folder and the `versions` of the libraries.
+    It handles one request at a time, so that a reply never depends on other requests. A stored reply is identified by the
+    request, `max_tokens`, the hash of the folder and the `versions` of the libraries.
     """
 
     def __init__(self, folder: Path, max_tokens: int, versions: dict[str, str]):

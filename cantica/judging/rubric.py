@@ -1,4 +1,4 @@
-"""The rubric of a judge that is a model: the criteria and prompts in a folder under `prompts/judge/`."""
+"""The rubric of a language model as judge: the criteria and prompts in a folder under `prompts/judge/`."""
 
 import json
 from pathlib import Path
@@ -11,13 +11,13 @@ from cantica.core.errors import Problem, did_you_mean
 from cantica.judging.held_out import EvaluationPrompt
 from cantica.llm.prompts import Prompts
 
-# The prompts of a rubric, each with the names that it may use. None of them identifies an arm.
+# The prompts of a rubric, each with the variables that it may use. No variable identifies an arm.
 ABOUT = ("prompt", "evaluates", "criteria", "flags")
 NAMES = {"system": (), "model": (*ABOUT, "answer"), "pairwise": (*ABOUT, "first", "second"), "again": ("faults",)}
 
 
 class Rubric:
-    """The rubric in a folder. Raises InputError for criteria that are invalid and for prompts that cannot be used."""
+    """The rubric in a folder. Raises InputError if criteria are invalid, a prompt is missing or it uses an unknown variable."""
 
     def __init__(self, folder: Path):
         self.criteria = read_yaml(folder / "criteria.yaml")
@@ -38,7 +38,7 @@ class Rubric:
         return self.prompts.text("pairwise", **about, first=answers[0], second=answers[1])
 
     def check(self, kind: str, number: int) -> Validator:
-        """Return a validator of replies about `number` answers, which allows just the rubric's criteria and flags."""
+        """Return a validator of replies about one or two answers: all criteria are required, only known flags are allowed."""
         from jsonschema import Draft202012Validator
 
         base = (validator("verdict_model") if number == 1 else validator("verdict_pairwise")).schema
@@ -61,6 +61,6 @@ def _prompt_faults(prompts: Prompts, folder: Path) -> list[Problem]:
             continue
         used = meta.find_undeclared_variables(prompts.environment.parse(prompts.sources[name]))
         for unknown in sorted(used - set(known) - set(prompts.environment.globals)):
-            expected = f"one of {', '.join(known)}" if known else "no names: every request begins with this prompt"
+            expected = f"one of {', '.join(known)}" if known else "no variables: this prompt is the same in every request"
             problems.append(Problem(file, "", f"an unknown name {unknown!r}", expected, did_you_mean(unknown, known)))
     return problems

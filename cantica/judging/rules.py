@@ -1,4 +1,4 @@
-"""The rules of the rule-based judge: what `prompts/judge/rules.yaml` contains, checked as it is read."""
+"""Read and check the rules of the rule-based judge, `prompts/judge/rules.yaml`."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ from cantica.core.documents import raise_any, read_yaml, validate
 from cantica.core.errors import Problem, did_you_mean
 from cantica.core.patterns import pattern_faults
 
-FLAGS = re.IGNORECASE  # of all patterns
+FLAGS = re.IGNORECASE  # the regular-expression flags of all patterns
 
 
 class Rule(TypedDict):
@@ -45,7 +45,7 @@ class Flag(TypedDict):
 
 
 class Rules(TypedDict):
-    """All rules. kinds: {kind of evaluation prompt: {name: criterion}}. refusals: the pattern of a response that refuses."""
+    """All rules. kinds: {kind of evaluation prompt: {name: criterion}}. refusals: the pattern that finds refusals."""
 
     kinds: dict[str, dict[str, Criterion]]
     flags: dict[str, Flag]
@@ -53,7 +53,7 @@ class Rules(TypedDict):
 
 
 def load_rules(file: Path) -> Rules:
-    """Read the rules, check them against their schema, and compile every pattern. Raises InputError."""
+    """Return the rules in a file, checked: they must fit their schema, and every pattern must compile. Raises InputError."""
     rules: Rules = read_yaml(file)
     validate(rules, "rules", file)
     for _, holder, key in _patterns(rules):
@@ -63,7 +63,7 @@ def load_rules(file: Path) -> Rules:
 
 
 def criteria_faults(rules: Rules, kinds: Iterable[str], file: Path) -> list[Problem]:
-    """Return a Problem for each kind of evaluation prompt without criteria."""
+    """Return a Problem for each kind of evaluation prompt that has no criteria."""
     known = rules["kinds"]
     return [
         Problem(str(file), "kinds", ", ".join(known), f"criteria for the kind {kind!r} too", did_you_mean(kind, known))
@@ -73,7 +73,7 @@ def criteria_faults(rules: Rules, kinds: Iterable[str], file: Path) -> list[Prob
 
 
 def _patterns(rules: Rules) -> Iterator[tuple[str, Any, str]]:
-    """Yield (place in the file, mapping, key) of each pattern."""
+    """Yield (place in the file, mapping that contains the pattern, its key) for each pattern."""
     for kind, criteria in rules["kinds"].items():
         for name, criterion in criteria.items():
             for number, rule in enumerate(criterion["rules"]):
@@ -86,5 +86,5 @@ def _patterns(rules: Rules) -> Iterator[tuple[str, Any, str]]:
 
 
 def _one_line(pattern: str) -> str:
-    """Join a pattern that stands on several lines, without its line breaks and its indentation."""
+    """Return a pattern with its lines joined, without line breaks and indentation."""
     return "".join(map(str.strip, pattern.splitlines())) if "\n" in pattern else pattern

@@ -1,7 +1,7 @@
-"""The verdicts of a judge that is a model, on single responses or on pairs of two arms' responses to the same prompt.
+"""The verdicts of a language model as judge, on single responses or on pairs of responses by two arms to the same prompt.
 
-A `Task` is what the judge reads: the id of an evaluation prompt and one answer, or two in an order. It names no arm, and equal
-answers of several arms are one task, so a verdict cannot depend on which arm wrote the answer.
+A `Task` is what the judge reads: the id of an evaluation prompt and one answer, or two answers in a fixed order. It does not
+name an arm, and identical answers of several arms are one task. So a verdict cannot depend on which arm wrote the answer.
 """
 
 import random
@@ -25,25 +25,28 @@ def decide(
     concurrency: int,
     on_reply: Callable[[], None] = lambda: None,
 ) -> dict[Task, Reply]:
-    """Ask for the reply to each task, in a sequence that the seed decides, `concurrency` at a time."""
+    """Return the judge's reply to each task. The tasks are shuffled with the seed, and `concurrency` are asked at a time.
+
+    on_reply: called after each reply.
+    """
 
     def counted(reply: Reply) -> Reply:
         on_reply()
         return reply
 
     sequence = random.Random(seed).sample(sorted(tasks), len(tasks))
-    if concurrency == 1:  # in this thread, since MLX works in no other
+    if concurrency == 1:  # in this thread, because MLX does not work in others
         return {task: counted(ask(task)) for task in sequence}
     with ThreadPoolExecutor(concurrency) as pool:
         futures = [pool.submit(ask, task) for task in sequence]
         try:
             return {task: counted(future.result()) for task, future in zip(sequence, futures, strict=True)}
         finally:
-            pool.shutdown(cancel_futures=True)  # after the first error, nothing more is asked
+            pool.shutdown(cancel_futures=True)  # after an error, the tasks that wait are not asked
 
 
 def shown(response: Response) -> str:
-    """Return the answer of a response, as a judge reads it; "" when the thinking was never finished."""
+    """Return the answer of a response as a judge reads it, or "" if the thinking did not finish."""
     return response["answer"].strip() if response["thinking_finished"] else ""
 
 
@@ -53,12 +56,15 @@ def tasks_alone(responses: Responses) -> set[Task]:
 
 
 def verdicts_alone(responses: Responses, replies: Mapping[Task, Reply], criteria_of: CriteriaOf) -> Iterator[ModelVerdict]:
-    """Yield the verdict on each response. Without an answer no criterion holds; without a valid reply the score is None."""
+    """Yield the verdict on each response.
+
+    If the response has no answer, no criterion holds. If the judge gave no valid reply, the score is None.
+    """
     for arm, of_arm in responses.items():
         for response in of_arm:
             names, text = list(criteria_of(response["kind"])), shown(response)
             reply, fault = replies[response["id"], text] if text else (_no_answer(names), "")
-            # In the order of the rubric, whatever order the judge wrote them in.
+            # In the order of the rubric, not in that of the reply.
             criteria = None if reply is None else {name: reply["criteria"][name] for name in names}
             yield {
                 "arm": arm,
@@ -91,8 +97,8 @@ def verdicts_in_pairs(
 ) -> Iterator[PairwiseVerdict]:
     """Yield the verdict on each pair of responses to the same prompt and sample.
 
-    A response wins when both orders agree that it is better; otherwise the pair ties. An answer wins over none, and equal
-    answers tie.
+    A response wins if the judge prefers it in both orders; otherwise the two tie. An answer wins against a missing answer, and
+    identical answers tie. If the judge gave no valid reply in one of the orders, the score is None.
     """
     for arm, other, response, against in _pairs(responses):
         one, two = shown(response), shown(against)
@@ -117,7 +123,10 @@ def verdicts_in_pairs(
 
 
 def outcome(in_order: Better | None, reversed_: Better | None) -> tuple[float | None, bool | None]:
-    """Combine the replies in both orders: (score of the response that stood first in the first order, whether they agree)."""
+    """Combine the replies in both orders: return (score, whether they agree), or (None, None) if one reply is not valid.
+
+    The score is that of the response which is shown first in `in_order`.
+    """
     if in_order is None or reversed_ is None:
         return None, None
     one = {"first": 1.0, "second": 0.0, "neither": 0.5}[in_order]
@@ -142,7 +151,7 @@ def _pairs(responses: Responses) -> Iterator[tuple[str, str, Response, Response]
 
 
 def summary(verdicts: Sequence[ModelVerdict | PairwiseVerdict]) -> str:
-    """Describe the verdicts of a judge in one line."""
+    """Return one line with the number of verdicts of a judge, and how many are null, unanswered, inconsistent or not judged."""
     null = sum(verdict["score"] is None for verdict in verdicts)
     parts = [f"{len(verdicts)} verdicts, {null} of them null because no reply was valid"]
     alone = [verdict for verdict in verdicts if "answered" in verdict]

@@ -266,7 +266,7 @@ def test_faults_of_all_prompt_files_are_told_at_once(project):
 def test_without_any_prompt_file_a_kind_is_told_so(project):
     for file in (project / "prompts/held_out").glob("*.yaml"):
         file.unlink()
-    assert "there are none at all" in refused(project, "cantica", "check")
+    assert "there are no prompts at all" in refused(project, "cantica", "check")
 
 
 @pytest.mark.parametrize(
