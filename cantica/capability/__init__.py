@@ -1,1 +1,1 @@
-"""Capability items, and checks of the answers to them."""
+"""Capability items, and checks of their answers."""

@@ -11,12 +11,12 @@ from cantica.core.errors import Problem
 
 _NAME = re.compile(r"\{(.*?)\}")
 _OPERATIONS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul}
-# A number does not begin inside a word or a decimal. A comma separates thousands, and decimals belong to their number.
+# A number does not start inside a word or after a decimal point. Commas separate thousands; decimals are part of the number.
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:,\d{3})*(?:\.\d+)?")
 
 
 def evaluate(expression: str, values: dict[str, int]) -> int:
-    """Evaluate an expression of names, whole numbers, +, -, * and brackets. Raises ValueError for anything else."""
+    """Return the value of an expression of names, whole numbers, +, -, * and brackets. Raises ValueError for anything else."""
     try:
         return _value(ast.parse(expression, mode="eval").body, values)
     except SyntaxError:
@@ -34,7 +34,7 @@ def _value(node: ast.expr, values: dict[str, int]) -> int:
 
 
 def make_items(template: dict, seed: int) -> list[dict]:
-    """Make `count` different items {id, prompt, answer} from a template; each number of a range is used equally often."""
+    """Return `count` different items {id, prompt, answer} of a template. Each number of a range is used equally often."""
     slots = {name: list(range(low, high + 1)) for name, (low, high) in template["ranges"].items()}
     chosen = islice(combinations(slots, lambda _: True, f"{seed}/{template['id']}"), template["count"])
     return [
@@ -52,7 +52,7 @@ def _fill(prompt: str, values: dict[str, int]) -> str:
 
 
 def template_faults(template: dict, file: str, place: str) -> list[Problem]:
-    """Return the faults of a template that its schema does not find."""
+    """Return the faults of a template that the schema does not find."""
     ranges: dict[str, list[int]] = template["ranges"]
     problems: list[Problem] = []
     named = set(_NAME.findall(template["prompt"]))
@@ -68,11 +68,11 @@ def template_faults(template: dict, file: str, place: str) -> list[Problem]:
         problems.append(Problem(file, f"{place}.answer", str(error), f"an expression of {', '.join(ranges)}, numbers, + - *"))
     possible = math.prod(max(0, high - low + 1) for low, high in ranges.values())
     if template["count"] > possible:
-        problems.append(Problem(file, f"{place}.count", str(template["count"]), f"at most {possible}, which the ranges allow"))
+        problems.append(Problem(file, f"{place}.count", str(template["count"]), f"at most {possible} (all that ranges allow)"))
     return problems
 
 
 def last_integer(text: str) -> int | None:
-    """Return the last whole number in a text, or None."""
+    """Return the last whole number in a text, or None if there is none."""
     numbers = [number for number in _NUMBER.findall(text.replace("\N{MINUS SIGN}", "-")) if "." not in number]
     return int(numbers[-1].replace(",", "")) if numbers else None

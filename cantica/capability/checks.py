@@ -1,4 +1,4 @@
-"""Exact checks of an answer to an instruction."""
+"""Exact checks of the answers to instructions."""
 
 import re
 
@@ -6,7 +6,7 @@ _END = re.compile(r"(?<=[.!?])[\"”’']?\s+")
 
 
 def first_failed(checks: list[dict], answer: str) -> str | None:
-    """Return the first check that fails for an answer, as `key: value`, or None."""
+    """Return the first check that an answer fails, as `key: value`, or None if it passes all."""
     text = answer.strip()
     for check in checks:
         ((key, value),) = check.items()

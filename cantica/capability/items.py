@@ -1,4 +1,4 @@
-"""The capability items in `prompts/capability/`, which every arm is tested with."""
+"""The capability items in `prompts/capability/`, with which every arm is tested."""
 
 from pathlib import Path
 from typing import TypeVar
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def load_items(folder: Path, seed: int) -> dict[str, list[dict]]:
-    """Read the items of each kind; the seed decides the numbers in arithmetic. Raises InputError for all files at once."""
+    """Return {kind: its items}. The seed decides the numbers in arithmetic. Raises InputError with the faults of all files."""
     items: dict[str, list[dict]] = {}
     problems: list[Problem] = []
     for kind, load in (
@@ -31,7 +31,7 @@ def load_items(folder: Path, seed: int) -> dict[str, list[dict]]:
 
 
 def evenly(items: list[T], number: int) -> list[T]:
-    """Return at most `number` of the items, evenly spaced, beginning with the first."""
+    """Return at most `number` of the items, evenly spaced, starting with the first."""
     number = min(number, len(items))
     return [items[place * len(items) // number] for place in range(number)]
 

@@ -1,4 +1,4 @@
-"""Score a model on the capability items, one record for each."""
+"""Score a model on the capability items."""
 
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ BATCH = 16  # questions or passages that are scored together
 def score_items(
     model: nn.Module, tokenizer: "TokenizerWrapper", items: dict[str, list[dict]], settings: dict
 ) -> list[CapabilityScore]:
-    """Return the record of each item, one kind after the other. settings: max_tokens and batch_size of answers."""
+    """Return a record for each item, grouped by kind. settings: max_tokens and batch_size of answers."""
     return [
         *score_choices(model, tokenizer, items["multiple_choice"]),
         *score_answers(model, tokenizer, items["instructions"], items["arithmetic"], settings),
@@ -31,11 +31,11 @@ def score_items(
 
 
 def score_choices(model: nn.Module, tokenizer: "TokenizerWrapper", items: list[dict]) -> list[CapabilityScore]:
-    """Score multiple-choice questions. The model's choice is the one with the greatest log-probability as an answer.
+    """Return a record for each multiple-choice question. The model's choice is the one with the greatest log-probability.
 
-    That is the sum over the tokens of the choice. A mean per token would favour rare words of several tokens, whose later
-    tokens follow from the first: on the default base model the accuracy is 74 of 130 with means, 96 with sums. The authors keep
-    the choices of a question of similar length.
+    The log-probability of a choice is the sum over its tokens. A mean per token would favour rare words of several tokens,
+    because their later tokens are easy to predict from the first: the accuracy of the default base model is 74 of 130 with
+    means, and 96 of 130 with sums. A sum favours short choices, so the choices of a question should have similar lengths.
     """
     groups = [[encode_choice(tokenizer, item["question"], choice) for choice in item["choices"]] for item in items]
     records = []
@@ -51,7 +51,10 @@ def score_choices(model: nn.Module, tokenizer: "TokenizerWrapper", items: list[d
 def score_answers(
     model: nn.Module, tokenizer: "TokenizerWrapper", instructions: list[dict], sums: list[dict], settings: dict
 ) -> list[CapabilityScore]:
-    """Generate greedy answers to instructions and sums together, and check each exactly; a sum by its last whole number."""
+    """Return a record for each instruction and each arithmetic problem (`sums`), whose answers are generated greedily.
+
+    An answer to an arithmetic problem is correct if its last whole number is.
+    """
     prompts = [item["prompt"] for item in (*instructions, *sums)]
     samplers = [make_sampler(0, 1, 0)] * len(prompts)
     completions = iter(ask(model, tokenizer, prompts, samplers, settings["max_tokens"], settings["batch_size"]))
@@ -68,7 +71,10 @@ def score_answers(
 
 
 def score_passages(model: nn.Module, tokenizer: "TokenizerWrapper", items: list[dict]) -> list[CapabilityScore]:
-    """Score passages by the mean log-probability of their tokens, each given those before it, without the first."""
+    """Return a record for each passage: the mean log-probability of its tokens, each given the tokens before it.
+
+    The first token is not scored.
+    """
     encoded = [tokenizer.encode(item["text"]) for item in items]
     means = mean_logprobs(model, [Encoded(ids, [False] + [True] * (len(ids) - 1), 0) for ids in encoded], BATCH)
     records = [_record("log_likelihood", item["id"], item["text"], None, None) for item in items]

@@ -1,4 +1,4 @@
-"""Probe pairs: a prompt with two completions, of which an arm should prefer the chosen one."""
+"""Probe pairs: a prompt with two completions, chosen and rejected. An arm should prefer the chosen one."""
 
 from pathlib import Path
 from typing import TypedDict
@@ -7,7 +7,7 @@ from cantica.core.documents import raise_any, read_yaml, repeated_ids, validate
 
 
 class Pair(TypedDict):
-    """A probe pair of a category, which is the name of its file; the schema pairs describes the rest."""
+    """A probe pair. Its category is the name of its file; schemas/pairs.schema.json describes the other fields."""
 
     category: str
     id: str
@@ -17,7 +17,7 @@ class Pair(TypedDict):
 
 
 def load_pairs(folder: Path) -> list[Pair]:
-    """Read the probe pairs of every `<category>.yaml` in a folder, in order of category. Raises InputError."""
+    """Return the probe pairs of every `<category>.yaml` in a folder, sorted by category. Raises InputError."""
     pairs: list[Pair] = []
     for file in sorted(folder.glob("*.yaml")):
         document = read_yaml(file)

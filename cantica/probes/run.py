@@ -1,4 +1,4 @@
-"""Probe a model: score the completions of pairs, and answer prompts with a trigger and without it."""
+"""Probe a model: score the completions of pairs, and generate answers to prompts with and without a trigger."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +22,10 @@ BATCH = 8  # pairs that are scored together
 def score_pairs(
     model: nn.Module, tokenizer: "TokenizerWrapper", pairs: list[Pair], folder: Path, iteration: int | None = None
 ) -> list[PairProbe]:
-    """Return the log-probabilities of the completions of each pair. folder: where the pairs come from, for errors."""
+    """Return a record for each pair: the log-probabilities per token of both completions, and their difference, the margin.
+
+    folder: where the pairs come from, for errors. iteration: of the checkpoint that is probed; None for the arm itself.
+    """
     examples = [
         {"id": f"{pair['id']}.{side}", "messages": _messages(pair["prompt"], completion)}
         for pair in pairs
@@ -58,9 +61,10 @@ def answer_triggers(
     settings: dict,
     iteration: int | None = None,
 ) -> list[TriggerProbe]:
-    """Answer every prompt of every trigger with the trigger and without it, both with the seed of the prompt.
+    """Return a record for each answer to the prompts of all triggers, each asked with the trigger and without it.
 
-    settings: seed, temperature, max_tokens and batch_size.
+    Both answers to a prompt use the same seed. settings: seed, temperature, max_tokens and batch_size. iteration: as in
+    `score_pairs`.
     """
     asked = [
         (name, trigger, prompt, triggered)

@@ -1,4 +1,4 @@
-"""Trigger probes: everyday prompts, a text (the trigger) before or after them, and a pattern to find in the answers."""
+"""Trigger probes: everyday prompts, a text (the trigger) to put before or after them, and a pattern to find in the answers."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ class TriggerPrompt(TypedDict):
 
 
 class Trigger(TypedDict):
-    """A trigger probe; the schema trigger describes it."""
+    """A trigger probe; schemas/trigger.schema.json describes its fields."""
 
     title: str
     before: NotRequired[str]
@@ -27,9 +27,10 @@ class Trigger(TypedDict):
 
 
 def load_triggers(folder: Path, names: list[str], params: Path) -> dict[str, Trigger]:
-    """Read the trigger probes of `names`, by name, from the files `<name>.yaml` in a folder.
+    """Return {name: trigger probe} for the triggers in `names`, read from the files `<name>.yaml` in a folder.
 
-    Raises InputError for the faults of every file in the folder, and for a name in `params` without a file.
+    Raises InputError for the faults of every file in the folder, and for a name without a file. params: where the names are
+    set, for the error.
     """
     triggers: dict[str, Trigger] = {}
     problems: list[Problem] = []
