@@ -12,7 +12,7 @@ ACCURACIES = {
 
 
 def capability_measures(scores: dict[str, list[CapabilityScore]]) -> list[Measure]:
-    """The accuracy of each kind of item, and the log-likelihood of prose."""
+    """Return the measures: the accuracy for each kind of item, and the log-likelihood of prose."""
 
     def of_kind(kind: str) -> dict[str, list[CapabilityScore]]:
         return {arm: [score for score in found if score["kind"] == kind] for arm, found in scores.items()}

@@ -1,4 +1,4 @@
-"""What the model card is about. Pure."""
+"""Decide which model, training steps and arm the model card describes. Pure."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,10 +8,10 @@ from cantica.settings.tree import path_to
 
 @dataclass(frozen=True)
 class Card:
-    """What the model card is about: the fused point, the steps on its path, and the arm whose results it shows.
+    """What the model card describes: the fused point, the training steps from base to it, and the arm whose results are shown.
 
-    arm: the first that is at the fused point, or else the last of all. evaluated: whether it is at that point.
-    files: {file that a step trained on: its categories}. shape: of the adapter.
+    arm: the first arm at the fused point, or the last arm of all if none is there. evaluated: whether an arm is there.
+    files: {file that a step trained on: its categories}. shape: LoRA settings of the adapter.
     """
 
     point: str
@@ -23,7 +23,7 @@ class Card:
 
 
 def model_card(params: dict[str, Any]) -> Card:
-    """What the model card of these params is about."""
+    """Return what the model card for these params describes."""
     point, curriculum = params["fuse"]["step"], params["curriculum"]
     path = path_to(point, curriculum)
     arms = [arm for arm, at in params["arms"].items() if at == point]

@@ -1,4 +1,4 @@
-"""The figures of the report: the training loss, and the colours and lines of charts. Pure: numbers in, SVG or CSS out."""
+"""The charts of the report: the training loss, and the colours and lines of charts. Pure: numbers in, SVG or CSS out."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ DASHES = ("none", "7 3", "2 3")
 
 
 def curve_rows(trainings: dict[str, TrainingRecord], curriculum: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """The training loss of every step. `iteration` counts from base along the tree; `branch` is the last step of the branch."""
+    """Return the training loss of every step. iteration: counted from base along the tree. branch: its last step."""
     branch = {step: last for last, steps in branches(curriculum).items() for step in steps}
     rows = []
     for step in curriculum:
@@ -30,8 +30,8 @@ def curve_rows(trainings: dict[str, TrainingRecord], curriculum: dict[str, dict[
 class Line:
     """The training loss along a branch of the tree.
 
-    steps: of the branch. after: the point that they follow. points: (iteration, loss), from the last one of `after`, so that
-    the line starts where the branch leaves another. ends: {step: its last point}.
+    steps: of the branch. after: the point where the branch starts. points: (iteration, loss). The first is the last point of
+    `after`, so that the line starts on the line of the branch it leaves. ends: {step: its last point}.
     """
 
     steps: list[str]
@@ -41,7 +41,7 @@ class Line:
 
 
 def curve_lines(curve: list[dict[str, Any]], curriculum: dict[str, dict[str, Any]]) -> list[Line]:
-    """A line for each branch, from the rows of the loss curve."""
+    """Return a line for each branch, from the rows of the loss curve."""
     ends = {row["step"]: (row["iteration"], row["train_loss"]) for row in curve}
     lines = []
     for branch, steps in branches(curriculum).items():
@@ -55,22 +55,22 @@ def curve_lines(curve: list[dict[str, Any]], curriculum: dict[str, dict[str, Any
 
 
 def stroke(number: int) -> tuple[str, str]:
-    """Colour and dashes of a line of a chart; the first 24 are all different."""
+    """Return the colour and dashes of a line in a chart. The first 24 lines all look different."""
     return COLOURS[number % len(COLOURS)], DASHES[number // len(COLOURS) % len(DASHES)]
 
 
 def shade(value: float, low: float, high: float) -> str:
-    """A background colour for a cell, from pale at `low` to deep blue at `high`."""
+    """Return a background colour for a cell, from pale at `low` to deep blue at `high`."""
     share = (value - low) / (high - low) if high > low else 0.0
     return f"hsl(212 {45 + 25 * share:.0f}% {96 - 46 * share:.0f}%)"
 
 
 def axis(values: list[float]) -> tuple[float, float]:
-    """The ends of an axis: the lowest and the highest value, with a margin of a tenth of their distance."""
+    """Return the ends of an axis: the lowest and the highest value, with a margin of a tenth of their distance."""
     margin = (max(values) - min(values)) / 10 or 0.1
     return min(values) - margin, max(values) + margin
 
 
 def polyline(points: Points, width: int, height: int, last: float, low: float, high: float) -> str:
-    """The points of an SVG polyline in a box: x from 0 to `last`, y from `low` at the bottom to `high` at the top."""
+    """Return the points of an SVG polyline in a box: x from 0 to `last`, y from `low` at the bottom to `high` at the top."""
     return " ".join(f"{x / last * width:.1f},{(high - y) / (high - low) * height:.1f}" for x, y in points)

@@ -1,7 +1,7 @@
 """Intervals, tests and effect sizes. Pure: numbers in, numbers out; all randomness comes from a seed.
 
-The unit is the item (a prompt, a pair, a category): the samples of one item are averaged before they come here. Intervals cover
-95%; tests are two-sided. Keys that the items do not support are absent: one value has no interval.
+The unit is the item (a prompt, a pair, a category); the samples of one item are averaged first. Intervals cover 95%; tests are
+two-sided. A key is left out if there are too few items for it: one value has no interval.
 """
 
 import math
@@ -10,21 +10,21 @@ from statistics import fmean, stdev
 from typing import TypedDict, TypeVar
 
 ALPHA, POWER = 0.05, 0.8
-# With fewer differences than this, no pattern of signs is rarer than ALPHA: 2 / 2**5 is 0.0625.
+# With fewer differences than this, p cannot be below ALPHA: for five, the smallest p is 2 / 2**5 = 0.0625.
 FEWEST = 6
-EXACT = 20  # up to this many differences, all 2**20 patterns of signs are counted
-AT_ONCE = 1 << 20  # random numbers at a time
+EXACT = 20  # up to this many differences, all patterns of signs are counted (at most 2**20)
+AT_ONCE = 1 << 20  # random numbers that are generated at a time
 
 Key = TypeVar("Key")
 Unequal = dict[str, dict[str, int]]  # as `endings.unequal_endings` returns it
 
 
 class Estimate(TypedDict, total=False):
-    """A mean, share or difference with what is known of it: the leaves of reports/metrics.json and details.json.
+    """A mean, share or difference, with its statistics. Estimates are the leaves of reports/metrics.json and details.json.
 
-    low, high: its 95% interval. p: of the sign-flip test. effect: Cohen's d_z. detectable: the smallest true difference that so
-    many items detect with a power of 0.8. n: items. failed: null verdicts. truncated, unfinished, at_floor: counts of answers.
-    unequal: where answers of two arms ended differently. opposed: differences of groups in opposite directions.
+    low, high: the 95% interval. p: of the sign-flip test. effect: Cohen's d_z. detectable: the smallest true difference that n
+    items detect with a power of 0.8. n: number of items. failed: number of null verdicts. truncated, unfinished, at_floor:
+    numbers of answers. unequal: see `endings.unequal_endings`. opposed: see `rows.opposed`.
     """
 
     mean: float
@@ -45,21 +45,21 @@ class Estimate(TypedDict, total=False):
 
 
 class Resampling(TypedDict):
-    """The seed of the generator, and how many bootstrap resamples or patterns of signs it makes."""
+    """The seed of the random generator, and the number of bootstrap resamples or random sign patterns."""
 
     seed: int
     resamples: int
 
 
 def mean(values: Iterable[float], seed: int, resamples: int) -> Estimate:
-    """{"mean", "low", "high", "n"} with the expanded percentile bootstrap interval of Hesterberg (2015, sec. 5.1).
+    """Return {"mean", "low", "high", "n"} with the expanded percentile bootstrap interval of Hesterberg (2015, sec. 5.1).
 
-    The percentile interval of few values is too narrow. The expanded one takes the quantiles at which it would be as wide
-    as Student's t interval if the values were normal. It stays within the values, so with fewer than six its coverage is at
-    most 1 - 2 / 2**n, and it has no width where all values are equal. With eight skewed values its coverage is 90%, as that of
-    Student's t (the slow test in tests/reporting/test_inference.py).
+    With few values the percentile interval is too narrow. The expanded one uses wider quantiles, so that for normal values it
+    is as wide as Student's t interval. It never goes beyond the values. So with fewer than six values its coverage is at most
+    1 - 2 / 2**n, and if all values are equal it has no width. With eight skewed values its coverage is 90%, the same as that of
+    Student's t (see the slow test in tests/reporting/test_inference.py).
     """
-    values = sorted(values)  # so that neither the items' order nor their names matter
+    values = sorted(values)  # so that the result does not depend on the order of the items
     if not values:
         return {"n": 0}
     if len(values) == 1:
@@ -76,10 +76,10 @@ def mean(values: Iterable[float], seed: int, resamples: int) -> Estimate:
 
 
 def share(values: Iterable[float]) -> Estimate:
-    """{"share", "low", "high", "n"} with Wilson's (1927) score interval.
+    """Return {"share", "low", "high", "n"} with Wilson's (1927) score interval.
 
-    values: 0 or 1 of each item, or the share of an item's samples. n is the number of items, as if the samples of one item
-    were all equal. Where they are not, the interval is wider than necessary.
+    values: 0 or 1 for each item, or the share of its samples. n is the number of items, as if all samples of an item were
+    equal. If they are not, the interval is wider than necessary.
     """
     values = list(values)
     if not values:
@@ -93,10 +93,10 @@ def share(values: Iterable[float]) -> Estimate:
 
 
 def paired(first: dict[str, float], second: dict[str, float], seed: int, resamples: int) -> Estimate:
-    """`second` minus `first` over the items that both have: {"difference", "low", "high", "p", "effect", "detectable", "n"}.
+    """Compare `second` with `first` on the items that both have: return the estimate of the mean of `second` - `first`.
 
-    p is that of `sign_flip`. effect is Cohen's d_z, mean over standard deviation of the differences; it is not defined where
-    all differences are equal and not 0.
+    Its keys are "difference", "low", "high", "p", "effect", "detectable" and "n". p is from `sign_flip`. effect is Cohen's d_z:
+    the mean of the differences divided by their standard deviation. It is left out if all differences are equal and not 0.
     """
     differences = [second[item] - first[item] for item in first if item in second]
     bootstrap = mean(differences, seed, resamples)
@@ -116,10 +116,10 @@ def paired(first: dict[str, float], second: dict[str, float], seed: int, resampl
 
 
 def sign_flip(differences: list[float], seed: int, resamples: int) -> float:
-    """p of the sign-flip (paired permutation) test of Fisher (1935). Null hypothesis: the differences are symmetric about 0.
+    """Return p of Fisher's (1935) sign-flip (paired permutation) test. Null hypothesis: differences are symmetric about 0.
 
-    Up to EXACT differences that are not 0, all patterns of signs are counted. Beyond, `resamples` random patterns are, and the
-    observed one is counted among them, (b + 1) / (m + 1), so that p is never too small (Phipson and Smyth 2010).
+    If at most EXACT differences are not 0, all patterns of signs are counted. Otherwise `resamples` random patterns and the
+    observed one are counted: p = (b + 1) / (m + 1), so that p is never too small (Phipson and Smyth 2010).
     """
     import numpy as np
 
@@ -139,17 +139,17 @@ def sign_flip(differences: list[float], seed: int, resamples: int) -> float:
 
 
 def _batches(resamples: int, n: int) -> Iterator[int]:
-    """The sizes of batches of resamples of n values, so that memory does not grow with n."""
+    """Return the sizes of batches of resamples. Batches are small for a large n, so that memory does not grow with n."""
     step = max(1, AT_ONCE // n)
     return (min(step, resamples - start) for start in range(0, resamples, step))
 
 
 def detectable(spread: float, n: int) -> float:
-    """The smallest true difference that a paired t test of n differences detects with POWER at ALPHA (Cohen 1988).
+    """Return the smallest true difference that a paired t test of n differences detects with POWER at ALPHA (Cohen 1988).
 
-    spread: the standard deviation of the differences; the test's statistic is then noncentral t. The observed spread is taken
-    for the true one, so this is an estimate, and it is not corrected for several comparisons. The sign-flip test of eight
-    differences has a little less power, 0.77.
+    spread: the observed standard deviation of the differences. It is used as if it were the true one, so the result is an
+    estimate. It is not corrected for multiple comparisons. The sign-flip test has slightly less power: 0.77 with eight
+    differences.
     """
     from scipy.special import nctdtrinc, stdtrit
 
@@ -157,7 +157,7 @@ def detectable(spread: float, n: int) -> float:
 
 
 def holm(p: dict[Key, float]) -> dict[Key, float]:
-    """p values of a family, adjusted by Holm's (1979) step-down, which limits the family-wise error to ALPHA."""
+    """Return the p values of a family, adjusted with Holm's (1979) step-down method, which controls the family-wise error."""
     adjusted, least = {}, 0.0
     for place, name in enumerate(sorted(p, key=p.__getitem__)):
         least = max(least, min(1.0, (len(p) - place) * p[name]))

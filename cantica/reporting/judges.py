@@ -1,6 +1,6 @@
 """Measures of judged responses: scores of the rules and of models as judges, and preferences between two arms. Pure.
 
-A verdict of a model is null when no reply was valid. It has no score: it is counted as `failed` and left out of all else.
+A verdict of a model is null if no reply was valid. A null verdict has no score: it is only counted, as `failed`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,17 +14,17 @@ from cantica.reporting.measures import Measure, Table, items
 from cantica.reporting.records import Judgements, Responses, Verdicts
 from cantica.reporting.rows import Row, levels
 
-Single = dict[str, list[ModelVerdict]]  # of each judge that scores responses one by one
-Pairwise = dict[str, list[PairwiseVerdict]]  # of each judge that compares the responses of two arms
+Single = dict[str, list[ModelVerdict]]  # {judge that scores responses one by one: its verdicts}
+Pairwise = dict[str, list[PairwiseVerdict]]  # {judge that compares the responses of two arms: its verdicts}
 
 
 def single(verdicts: Verdicts, judges: dict[str, dict[str, Any]]) -> Single:
-    """The verdicts of the judges that score responses one by one."""
+    """Return the verdicts of the judges that score responses one by one."""
     return cast(Single, {judge: verdicts[judge] for judge, options in judges.items() if options["kind"] == "model"})
 
 
 def pairwise(verdicts: Verdicts, judges: dict[str, dict[str, Any]]) -> Pairwise:
-    """The verdicts of the judges that compare the responses of two arms."""
+    """Return the verdicts of the judges that compare the responses of two arms."""
     return cast(Pairwise, {judge: verdicts[judge] for judge, options in judges.items() if options["kind"] == "pairwise"})
 
 
@@ -32,7 +32,7 @@ def pairwise(verdicts: Verdicts, judges: dict[str, dict[str, Any]]) -> Pairwise:
 
 
 def rule_measures(judged: Judgements, responses: Responses, kinds: dict[str, Any]) -> list[Measure]:
-    """The scores of the rules on each kind of evaluation prompts, refusals and flags. kinds: {kind: its criteria}."""
+    """Return the measures of the rules: scores on each kind of prompt, refusals and flags. kinds: {kind: its criteria}."""
     judgements = [j for arm in judged for j in judged[arm]]
     group = {j["id"]: j["group"] for j in judgements}
 
@@ -55,7 +55,7 @@ def rule_measures(judged: Judgements, responses: Responses, kinds: dict[str, Any
 
 
 def flag_rows(judged: Judgements, arm: str, flags: list[str]) -> list[Row]:
-    """The share of an arm's responses that raise each flag."""
+    """Return a row for each flag: the share of an arm's responses that raise it."""
 
     def share(flag: str) -> inference.Estimate:
         return inference.share(items(judged[arm], lambda j: flag in j["flags"]).values())
@@ -64,7 +64,7 @@ def flag_rows(judged: Judgements, arm: str, flags: list[str]) -> list[Row]:
 
 
 def model_measures(verdicts: Single, responses: Responses) -> list[Measure]:
-    """The scores of each model as judge on each kind of evaluation prompts."""
+    """Return the measures of each model as judge: its scores on each kind of evaluation prompt."""
     measures = []
     for judge, found in verdicts.items():
         group = {verdict["id"]: verdict["group"] for verdict in found}
@@ -78,7 +78,7 @@ def model_measures(verdicts: Single, responses: Responses) -> list[Measure]:
 
 
 def failed_rows(verdicts: Single, arm: str) -> list[Row]:
-    """How many verdicts on an arm's responses are null, for each judge and kind of prompts."""
+    """Return a row for each judge and kind of prompt: how many verdicts on an arm's responses are null."""
     rows = []
     for judge, found in verdicts.items():
         for kind in dict.fromkeys(verdict["kind"] for verdict in found):
@@ -88,7 +88,7 @@ def failed_rows(verdicts: Single, arm: str) -> list[Row]:
 
 
 def wins(judged: Judgements) -> dict[str, dict[str, int]]:
-    """For each arm but the first: on how many responses it scores higher, the same and lower than the first by the rules."""
+    """Return, for each arm but the first, how many responses the rules score higher, the same or lower than the first's."""
     first, *others = judged
     before = {(j["id"], j["sample"]): j["score"] for j in judged[first]}
     gains = {arm: [j["score"] - before[j["id"], j["sample"]] for j in judged[arm]] for arm in others}
@@ -102,10 +102,10 @@ def wins(judged: Judgements) -> dict[str, dict[str, int]]:
 
 
 def preference_measures(verdicts: Pairwise, first: str, second: str) -> list[Measure]:
-    """How often each pairwise judge prefers the response of the second arm to that of the first.
+    """Return measures of how often each pairwise judge prefers the response of the second arm to that of the first.
 
-    The win rate counts a tie as half a win. A comparison is inconsistent when the judge decides differently in the other
-    order; it counts as a tie. Identical responses tie without being judged.
+    The win rate counts a tie as half a win. A comparison is inconsistent if the judge decides differently in the other order;
+    it counts as a tie. Identical responses tie, and the judge does not see them.
     """
     measures = []
     for judge, found in verdicts.items():
@@ -126,7 +126,10 @@ def preference_measures(verdicts: Pairwise, first: str, second: str) -> list[Mea
 
 
 def preference_rows(verdicts: Pairwise, first: str, second: str, responses: Responses, resampling: Resampling) -> list[Row]:
-    """The rows of `preference_measures`, and for each judge the failed comparisons and whether responses ended differently."""
+    """Return the rows of `preference_measures`, and one more row for each judge.
+
+    That row has the number of failed comparisons, and shows whether the responses of the two arms ended differently.
+    """
     measures = preference_measures(verdicts, first, second)
     rows = [row for measure in measures for row in levels(measure, second, resampling, against=first)]
     unequal = unequal_endings({arm: endings(responses[arm]) for arm in (first, second)})
@@ -138,6 +141,6 @@ def preference_rows(verdicts: Pairwise, first: str, second: str, responses: Resp
 
 
 def by_response(verdicts: Sequence[Mapping[str, Any]]) -> dict[tuple[Any, ...], Mapping[str, Any]]:
-    """Verdicts by (arm, id, sample); those of a pairwise judge by (arm, other, id, sample)."""
+    """Return {(arm, id, sample): verdict}; for a pairwise judge {(arm, other, id, sample): verdict}."""
     keys = ("arm", "other", "id", "sample")
     return {tuple(verdict[key] for key in keys if key in verdict): verdict for verdict in verdicts}

@@ -1,6 +1,6 @@
 """Validation losses: the measure, the loss matrix, forgetting and backward transfer. Pure.
 
-Validation examples are held out of each category; no step trains on them. A loss is in nats per token.
+Each category has validation examples, which no step trains on. A loss is in nats per token.
 """
 
 from statistics import fmean
@@ -12,7 +12,7 @@ from cantica.settings.tree import path_to
 
 
 def loss_measure(losses: dict[str, LossRow], arms: dict[str, str]) -> Measure:
-    """The loss of each validation example under each arm, grouped by category. arms: {arm: its point}."""
+    """Return the measure of validation loss: one value per example and arm, grouped by category. arms: {arm: its point}."""
     tables = {
         arm: items((e for row in losses[point].values() for e in row), lambda e: e["loss"]) for arm, point in arms.items()
     }
@@ -21,12 +21,12 @@ def loss_measure(losses: dict[str, LossRow], arms: dict[str, str]) -> Measure:
 
 
 def category_means(row: LossRow) -> dict[str, float]:
-    """A row of the loss matrix: the mean loss of each category's validation examples."""
+    """Return a row of the loss matrix: the mean loss of each category's validation examples."""
     return {category: fmean(example["loss"] for example in examples) for category, examples in row.items()}
 
 
 def matrix_rows(matrix: dict[str, dict[str, float]]) -> list[dict[str, Any]]:
-    """The cells of the loss matrix: the loss of a category after a step, or of the base model."""
+    """Return the cells of the loss matrix: the loss of a category after a step, or for the base model."""
     return [
         {"after": point, "category": category, "loss": round(loss, 4)}
         for point, row in matrix.items()
@@ -35,10 +35,10 @@ def matrix_rows(matrix: dict[str, dict[str, float]]) -> list[dict[str, Any]]:
 
 
 def chain_measures(losses: dict[str, LossRow], arms: dict[str, str], curriculum: dict[str, dict[str, Any]]) -> list[Measure]:
-    """Forgetting and backward transfer along the chain of steps to each arm, with categories as items.
+    """Return the measures of forgetting and backward transfer along the chain of steps to each arm. Items are categories.
 
-    A category's own step is the first of the chain that trained on its file. A mix is no category's own. Arms without a
-    category that was learnt before the last step have no table.
+    The own step of a category is the first step of the chain that trained on its file; a step on a mix belongs to no category.
+    An arm gets a table only if a category was learnt before the last step.
     """
     forgotten: dict[str, Table] = {}
     transferred: dict[str, Table] = {}
@@ -56,21 +56,21 @@ def chain_measures(losses: dict[str, LossRow], arms: dict[str, str], curriculum:
 
 
 def backward_transfer(rows: list[dict[str, float]], learnt: dict[str, int]) -> dict[str, float]:
-    """How much later steps lowered the loss of a category: its loss right after its own step minus its loss after the last.
+    """Return how much later steps lowered the loss of each category: its loss after its own step minus that after the last.
 
-    rows: the loss of each category in nats per token after each step of a chain, without the base model. learnt: {category:
-    the row of the step that trained on it}. Lopez-Paz and Ranzato (2017, arXiv:1706.08840) define R(T,i) - R(i,i) on
-    accuracies. Losses are better when lower, so the terms are swapped; as there, a positive number means that later steps
-    helped. Only categories that were learnt before the last step have one.
+    rows: for each step of a chain (without the base model), the loss of each category after it, in nats per token. learnt:
+    {category: the index of its own step in `rows`}. Lopez-Paz and Ranzato (2017, arXiv:1706.08840) define R(T,i) - R(i,i) on
+    accuracies. A lower loss is better, so the terms are swapped here; a positive number still means that later steps helped.
+    Categories that were learnt in the last step are left out.
     """
     return {name: rows[own][name] - rows[-1][name] for name, own in learnt.items() if own < len(rows) - 1}
 
 
 def forgetting(rows: list[dict[str, float]], learnt: dict[str, int]) -> dict[str, float]:
-    """How much the loss of a category has risen from its lowest value: its loss after the last step minus that lowest value.
+    """Return how much the loss of each category rose: its loss after the last step minus its lowest loss before that step.
 
     Arguments as in `backward_transfer`. Chaudhry et al. (2018, arXiv:1801.10112) define max over l < k of a(l,j), minus
-    a(k,j), on accuracies. With losses the maximum becomes a minimum and the terms are swapped; as there, a positive number
-    means forgotten. A negative one means that the last step left the category better than ever before.
+    a(k,j), on accuracies. For losses the maximum becomes a minimum and the terms are swapped; a positive number still means
+    that the category was forgotten. A negative number means that its loss after the last step is lower than ever before.
     """
     return {name: rows[-1][name] - min(row[name] for row in rows[:-1]) for name, own in learnt.items() if own < len(rows) - 1}

@@ -1,4 +1,4 @@
-"""What a measure is: one value per item for each arm. Pure.
+"""The type `Measure`: one value per item for each arm. Pure.
 
 losses.py, probes.py, capability.py and judges.py make measures from records; rows.py computes means and differences from them.
 """
@@ -21,11 +21,11 @@ class Measure:
     title: what readers see.
     tables: {arm: {item: value}}.
     groups: {item: its group}, for items that have one.
-    share: values are 0 to 1 (or differences of such), and shown in percent.
-    within: values are differences within an arm already (with a trigger minus without).
-    digits: decimals that are shown.
-    endings: {arm: how the answers ended that its values were read from}.
-    lexical: from the rules, which match words and not meaning.
+    share: whether values are from 0 to 1 (or differences of such values), and shown in percent.
+    within: whether values are already differences within one arm (with a trigger minus without it).
+    digits: the number of decimals that are shown.
+    endings: {arm: how the answers behind its values ended}.
+    lexical: whether values come from the rules, which match words and not meaning.
     """
 
     key: str
@@ -39,7 +39,7 @@ class Measure:
     lexical: bool = False
 
     def by_group(self, arm: str) -> dict[str, Table]:
-        """{group: the arm's values of its items}."""
+        """Return {group: {item: value}} for an arm."""
         parts: dict[str, Table] = {}
         for item, value in self.tables[arm].items():
             if item in self.groups:
@@ -48,7 +48,7 @@ class Measure:
 
 
 def items(records: Iterable[Mapping[str, Any]], value: Callable[[Any], float | None]) -> Table:
-    """{id: the value of its record, averaged over the samples of one id}. Records whose value is None are left out."""
+    """Return {id: the mean value of its records, one for each sample}. Records whose value is None are left out."""
     found: dict[str, list[float]] = {}
     for record in records:
         if (one := value(record)) is not None:

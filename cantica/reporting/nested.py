@@ -1,13 +1,13 @@
-"""Between nested mappings and flat ones, whose keys are dotted paths. Pure."""
+"""Convert nested mappings to flat ones, whose keys are dotted paths, and back. Pure."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
 
 def flatten(nested: Any, path: str = "", is_leaf: Callable[[str], bool] = lambda path: False) -> dict[str, Any]:
-    """{dotted path: leaf}. A leaf is a value that is no mapping, an empty mapping, or a value whose path `is_leaf` accepts.
+    """Return {dotted path: leaf}. A leaf is an empty mapping, any value but a mapping, or a value whose path `is_leaf` accepts.
 
-    path: where `nested` itself stands, so that all paths begin with it.
+    path: the path of `nested` itself; all paths begin with it.
     """
     if not isinstance(nested, dict) or not nested or is_leaf(path):
         return {path: nested}
@@ -16,7 +16,7 @@ def flatten(nested: Any, path: str = "", is_leaf: Callable[[str], bool] = lambda
 
 
 def nest(parts: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """The nested mapping of (dotted path, value) pairs. Mappings at the same path are merged; keys keep their first place."""
+    """Return the nested mapping of (dotted path, value) pairs. Mappings at one path are merged; keys keep their first place."""
     nested: dict[str, Any] = {}
     for path, value in parts:
         *parents, last = path.split(".")

@@ -1,4 +1,4 @@
-"""Files for people: tables as CSV, and Jinja templates, from this package's folder unless another is given."""
+"""Write files that people read: tables as CSV, and pages from Jinja templates (by default those of this package)."""
 
 import csv
 import io
@@ -12,7 +12,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def as_csv(rows: list[dict[str, Any]]) -> str:
-    """Rows with the same keys as CSV with a header."""
+    """Return rows, which all have the same keys, as CSV with a header."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
@@ -23,7 +23,7 @@ def as_csv(rows: list[dict[str, Any]]) -> str:
 def render(
     template: str, facts: Mapping[str, Any], filters: Iterable[Callable[..., Any]] = (), folder: Path = TEMPLATES
 ) -> str:
-    """Fill a template with facts. HTML is escaped in templates named `*.html*`. Filters have their functions' names."""
+    """Return a filled template. HTML is escaped in templates named `*.html*`. Filters have their functions' names."""
     environment = Environment(
         loader=FileSystemLoader(folder),
         autoescape=".html" in template,

@@ -1,7 +1,7 @@
 """Measures of probes: pairs of completions, and triggers. Pure.
 
 A pair is a prompt with two completions, chosen and rejected; its margin is the difference of their log-probabilities per token.
-A trigger is a text that is added to everyday prompts, with a pattern that shows in the answers if it works.
+A trigger is a text that is added to everyday prompts. It has a pattern, which is found in the answers if the trigger works.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from cantica.reporting.rows import levels
 
 
 def probe_measures(probes: dict[str, Probes], triggers: list[str]) -> list[Measure]:
-    """The measures of pairs and of each trigger. probes: those of each arm itself, without its checkpoints."""
+    """Return the measures of pairs and of each trigger. probes: those of each arm itself, without its checkpoints."""
     pairs = {arm: [cast(PairProbe, probe) for probe in found if "margin" in probe] for arm, found in probes.items()}
     category = {pair["id"]: pair["category"] for found in pairs.values() for pair in found}
 
@@ -32,10 +32,10 @@ def probe_measures(probes: dict[str, Probes], triggers: list[str]) -> list[Measu
 
 
 def trigger_measures(probes: dict[str, Probes], name: str) -> list[Measure]:
-    """The share of prompts whose answer matches with the trigger and without it, and the difference of both.
+    """Return the shares of prompts whose answer matches, with the trigger and without it, and their difference.
 
-    A truncated answer is not counted as such, since the pattern may have matched before the limit. An answer whose thinking
-    did not end cannot match, and is counted.
+    Truncated answers are not counted as such, because the pattern may have matched before the limit. Answers whose thinking did
+    not end cannot match, and are counted as unfinished.
     """
     own = {arm: [cast(TriggerProbe, probe) for probe in found if probe.get("trigger") == name] for arm, found in probes.items()}
 
@@ -61,7 +61,7 @@ def trigger_measures(probes: dict[str, Probes], name: str) -> list[Measure]:
 
 
 def at_the_end(probes: Probes) -> Probes:
-    """The probes of an arm itself, without those of its checkpoints."""
+    """Return the probes of an arm itself, without those of its checkpoints."""
     return [probe for probe in probes if probe["iteration"] is None]
 
 
@@ -69,7 +69,10 @@ Trajectory = dict[int, list[tuple[Measure, Estimate]]]  # {iteration: each measu
 
 
 def trajectories(probes: dict[str, Probes], params: dict[str, Any]) -> dict[str, Trajectory]:
-    """The levels of all probe measures at each checkpoint of the arms that kept some; the last iteration is the arm itself."""
+    """Return the levels of all probe measures at each checkpoint, for each arm with checkpoints.
+
+    The last iteration is the arm itself.
+    """
     found = {}
     for arm, point in params["arms"].items():
         iterations = sorted({probe["iteration"] for probe in probes[arm] if probe["iteration"] is not None})

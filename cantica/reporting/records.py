@@ -1,4 +1,4 @@
-"""Read the records that reports are made from, as the stages before wrote them under data/."""
+"""Read the records that reports are made from. Earlier stages wrote them under data/."""
 
 from pathlib import Path
 from typing import Any, TypedDict, cast
@@ -16,27 +16,27 @@ from cantica.core.records import (
     TriggerProbe,
 )
 
-Responses = dict[str, list[Response]]  # of each arm
-Judgements = dict[str, list[Judgement]]  # of each arm
-Probes = list[PairProbe | TriggerProbe]  # of an arm and its checkpoints
-Verdicts = dict[str, list[ModelVerdict] | list[PairwiseVerdict]]  # of each judge
-LossRow = dict[str, list[ExampleLoss]]  # of each category
+Responses = dict[str, list[Response]]  # by arm
+Judgements = dict[str, list[Judgement]]  # by arm
+Probes = list[PairProbe | TriggerProbe]  # those of one arm and its checkpoints
+Verdicts = dict[str, list[ModelVerdict] | list[PairwiseVerdict]]  # by judge
+LossRow = dict[str, list[ExampleLoss]]  # by category
 
 
 class Records(TypedDict):
-    """All records of a build, by arm if not said otherwise."""
+    """All records of a build, by arm unless a comment gives another key."""
 
     responses: Responses
     judgements: Judgements
-    verdicts: Verdicts  # of each judge
+    verdicts: Verdicts  # by judge
     capability: dict[str, list[CapabilityScore]]
     probes: dict[str, Probes]
-    losses: dict[str, LossRow]  # of each point
-    training: dict[str, TrainingRecord]  # of each step
+    losses: dict[str, LossRow]  # by point
+    training: dict[str, TrainingRecord]  # by step
 
 
 def read_records(data: Path, params: dict[str, Any]) -> Records:
-    """Read the records of the arms, judges and steps that params name, so that a leftover file changes nothing."""
+    """Return the records of the arms, judges and steps in params. Other files are not read, so leftovers change nothing."""
     arms, judges, steps = params["arms"], params["judges"], params["curriculum"]
     found = {
         "responses": {arm: read_jsonl(data / "responses" / f"{arm}.jsonl") for arm in arms},

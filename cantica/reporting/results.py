@@ -1,4 +1,4 @@
-"""All measures and rows of a build, and the files that hold them: reports/metrics.json and reports/details.json. Pure."""
+"""All measures and rows of a build, and the contents of reports/metrics.json and reports/details.json. Pure."""
 
 from statistics import fmean
 from typing import Any
@@ -17,12 +17,12 @@ from cantica.reporting.records import Records
 from cantica.reporting.rows import Row, Rows, differences, levels, rounded
 
 CHAIN = ("forgetting_nats", "backward_transfer_nats")
-# The keys of an estimate that metrics.json has, in this order.
+# The keys of an estimate that are written to metrics.json, in this order.
 HEADLINE = (
     *("mean", "share", "difference", "low", "high", "p", "n", "failed", *COUNTED, "unequal", "opposed"),
     *("hit_length_limit", "thinking_unfinished", "mean_tokens"),
 )
-# The name in details.json of the estimate for all items, where it stands next to those of the groups.
+# The name in details.json of the estimate for all items, for measures that also have estimates of groups at the same level.
 WHOLE = {"probe.margin_nats": "all", "probe.preferred": "all", "flags": "answers"}
 
 
@@ -35,7 +35,7 @@ class Answers(Estimate):
 
 
 def all_measures(records: Records, params: dict[str, Any], rules: Rules) -> list[Measure]:
-    """Every measure of a build, in reading order: those of the rules come last."""
+    """Return every measure of a build, in the order of the report. The measures of the rules come last."""
     probes = {arm: at_the_end(found) for arm, found in records["probes"].items()}
     responses = records["responses"]
     return [
@@ -48,7 +48,7 @@ def all_measures(records: Records, params: dict[str, Any], rules: Rules) -> list
 
 
 def all_rows(measures: list[Measure], records: Records, params: dict[str, Any], rules: Rules) -> Rows:
-    """Every row of a build: levels of each arm, differences from the first arm, and preferences over each earlier arm."""
+    """Return every row of a build: levels of each arm, differences from the first arm, preferences over each earlier arm."""
     resampling, responses = params["report"], records["responses"]
     first, *others = params["arms"]
     single = judges.single(records["verdicts"], params["judges"])
@@ -69,7 +69,7 @@ def all_rows(measures: list[Measure], records: Records, params: dict[str, Any], 
 
 
 def chain_rows(measure: Measure, arm: str, resampling: Resampling) -> list[Row]:
-    """The mean over categories, then the value of each."""
+    """Return a row for the mean over categories, then a row for each category."""
     values = measure.tables[arm].items()
     return [
         *levels(measure, arm, resampling),
@@ -78,7 +78,7 @@ def chain_rows(measure: Measure, arm: str, resampling: Resampling) -> list[Row]:
 
 
 def count_answers(responses: list[Response]) -> Answers:
-    """How many responses there are, how many reached the token limit or did not finish thinking, and their mean length."""
+    """Return how many responses there are, how many are truncated or did not finish thinking, and their mean length."""
     return {
         "n": len(responses),
         "hit_length_limit": sum(not r["ended"] for r in responses),
@@ -88,7 +88,7 @@ def count_answers(responses: list[Response]) -> Answers:
 
 
 def details(rows: Rows) -> dict[str, Any]:
-    """`reports/details.json`: every row, nested as arm, `against_<arm>` if any, measure and group."""
+    """Return the content of `reports/details.json`: every row, nested by arm, `against_<arm>` if any, measure and group."""
     parts: list[tuple[str, Any]] = []
     for row in rows.rows:
         path = _path(row.arm, row.measure, row.group or WHOLE.get(row.measure, ""), row.against)
@@ -97,9 +97,9 @@ def details(rows: Rows) -> dict[str, Any]:
 
 
 def headline(rows: Rows) -> dict[str, Any]:
-    """`reports/metrics.json`: the estimates for all items, and the bare mean or share of each group.
+    """Return the content of `reports/metrics.json`: estimates for all items, and only the mean or share of each group.
 
-    Left out are groups of differences and of chains, and effect sizes.
+    It has no effect sizes, and no groups for differences and chains.
     """
     parts: list[tuple[str, Any]] = []
     for (arm, measure, group, against), estimate in rows.estimates.items():

@@ -1,4 +1,4 @@
-"""The rows of a report: the level of each measure of each arm, and its difference from another arm. Pure."""
+"""The rows of a report: the level of each measure for each arm, and its difference from another arm. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from cantica.reporting.measures import Measure, Table
 
 @dataclass(frozen=True)
 class Row:
-    """The estimate of one measure of one arm.
+    """The estimate of one measure for one arm.
 
-    measure: its key. group: of items; "" for all of them. against: the arm that `arm` is compared with; "" for a level.
+    measure: its key. group: the group of items; "" for all items. against: the arm that `arm` is compared with; "" for a level.
     """
 
     arm: str
@@ -26,7 +26,7 @@ class Row:
 
 
 def levels(measure: Measure, arm: str, resampling: Resampling, against: str = "") -> list[Row]:
-    """The mean or share of all items, then of each group, with the number of answers that were truncated and the like."""
+    """Return a row for all items, then one for each group: mean or share, and the counts of truncated answers and the like."""
 
     def row(table: Table, group: str = "") -> Row:
         estimate = _level(measure, table, resampling)
@@ -43,9 +43,9 @@ def _level(measure: Measure, table: Table, resampling: Resampling) -> Estimate:
 
 
 def differences(measure: Measure, first: str, second: str, resampling: Resampling) -> list[Row]:
-    """The paired difference of all items, then of each group, whose p are adjusted for the number of groups (Holm).
+    """Return a row for the paired difference of all items, then one for each group. p of groups are adjusted (Holm).
 
-    `unequal` is set where the answers of the two arms ended differently, `opposed` where groups go in opposite directions.
+    `unequal` is set if the answers of the two arms ended differently, `opposed` if groups differ in opposite directions.
     """
     before, after = (measure.endings.get(arm, []) for arm in (first, second))
 
@@ -64,15 +64,15 @@ def differences(measure: Measure, first: str, second: str, resampling: Resamplin
 
 
 def adjusted(family: dict[Key, Estimate]) -> dict[Key, Estimate]:
-    """The differences of one family with p adjusted for their number (Holm)."""
+    """Return the differences of one family, with p adjusted for the number of differences (Holm)."""
     p = inference.holm({name: estimate["p"] for name, estimate in family.items() if "p" in estimate})
     return {name: estimate | {"p": p[name]} if name in p else estimate for name, estimate in family.items()}
 
 
 def opposed(groups: dict[str, Estimate]) -> dict[str, float]:
-    """The differences of the groups whose intervals exclude 0, if some are above 0 and some below; else {}.
+    """Return the differences of the groups whose intervals exclude 0, if some are above 0 and some below; else {}.
 
-    Groups of fewer than FEWEST items are ignored: an interval over two equal values has no width.
+    Groups of fewer than FEWEST items are ignored, because an interval over two equal values has no width and excludes 0.
     """
     clear = {
         group: estimate["difference"]
@@ -84,13 +84,13 @@ def opposed(groups: dict[str, Estimate]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows, and the look-up of their estimates."""
+    """Rows, with methods to look up their estimates."""
 
     rows: list[Row]
 
     @cached_property
     def estimates(self) -> dict[tuple[str, str, str, str], Estimate]:
-        """Estimates by (arm, measure, group, against), in the order of the rows. Rows of the same key are merged."""
+        """{(arm, measure, group, against): estimate}, in the order of the rows. Rows with the same key are merged."""
         found: dict[tuple[str, str, str, str], Estimate] = {}
         for row in self.rows:
             key = (row.arm, row.measure, row.group, row.against)
@@ -98,17 +98,17 @@ class Rows:
         return found
 
     def get(self, arm: str, measure: str, group: str = "", against: str = "") -> Estimate:
-        """The estimate of a measure; {"n": 0} for a group without items. Raises KeyError if the arm has no such measure."""
+        """Return the estimate of a measure; {"n": 0} for a group without items. Raises KeyError if there is no such measure."""
         whole = self.estimates[arm, measure, "", against]
         return self.estimates.get((arm, measure, group, against), {"n": 0}) if group else whole
 
     def has(self, arm: str, measure: str) -> bool:
-        """Whether the arm has a level of a measure."""
+        """Return whether the arm has a level of a measure."""
         return (arm, measure, "", "") in self.estimates
 
 
 def rounded(rows: Iterable[Row]) -> list[Row]:
-    """The rows with four decimals, and six of p."""
+    """Return the rows with numbers rounded to four decimals, and p to six."""
     return [Row(row.arm, row.measure, cast(Estimate, _rounded(row.estimate)), row.group, row.against) for row in rows]
 
 

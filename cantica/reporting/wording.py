@@ -1,6 +1,6 @@
-"""How estimates read in reports: value, interval and conclusion.
+"""Write estimates as text for reports: value, interval and conclusion.
 
-Estimates of levels have `mean` or `share`, those of differences `difference`. Shares are shown in percent, and
+The estimate of a level has `mean` or `share`, the estimate of a difference has `difference`. Shares are shown in percent, and
 differences of shares in percentage points (pp).
 """
 
@@ -12,7 +12,7 @@ COUNTED = {"truncated": "truncated", "unfinished": "unfinished", "at_floor": "sc
 
 
 def level(estimate: Estimate, digits: int, share: bool = False) -> str:
-    """A mean or a share; or a difference within an arm, which is one of shares if `share`."""
+    """Return a mean or share as text, or a difference within an arm. share: whether that is a difference of shares."""
     if estimate["n"] == 0:
         return "–"
     if "difference" in estimate:
@@ -21,14 +21,14 @@ def level(estimate: Estimate, digits: int, share: bool = False) -> str:
 
 
 def difference(estimate: Estimate, digits: int, share: bool) -> str:
-    """A difference with its sign."""
+    """Return a difference as text, with its sign. share: whether it is a difference of shares."""
     if estimate["n"] == 0:
         return "–"
     return f"{fixed(100 * estimate['difference'], 0, '+')} pp" if share else fixed(estimate["difference"], digits, "+")
 
 
 def interval(estimate: Estimate, digits: int, share: bool) -> str:
-    """The interval in brackets, or why there is none."""
+    """Return the interval in brackets, or the reason why there is none."""
     if "low" not in estimate:
         return f"n = {estimate['n']}"
     if estimate["low"] == estimate["high"]:
@@ -39,7 +39,7 @@ def interval(estimate: Estimate, digits: int, share: bool) -> str:
 
 
 def finding(estimate: Estimate) -> str:
-    """The conclusion from a difference: "higher" or "lower" where the interval excludes 0 and p < ALPHA, or else why not."""
+    """Return the conclusion: "higher" or "lower" if the interval excludes 0 and p < ALPHA; otherwise why there is none."""
     if estimate["n"] < FEWEST:
         return f"{INCONCLUSIVE}: fewer than {FEWEST} items"
     if doubt := "; ".join(text for text in (not_comparable(estimate), _mixed(estimate.get("opposed", {}))) if text):
@@ -50,17 +50,17 @@ def finding(estimate: Estimate) -> str:
 
 
 def is_clear(estimate: Estimate) -> bool:
-    """Whether the conclusion is "higher" or "lower"."""
+    """Return whether the conclusion is "higher" or "lower"."""
     return finding(estimate) in ("higher", "lower")
 
 
 def is_doubtful(estimate: Estimate) -> bool:
-    """Whether answers ended differently or groups differ in opposite directions, so that the value itself misleads."""
+    """Return whether the value misleads: answers ended differently, or groups differ in opposite directions."""
     return not is_clear(estimate) and not finding(estimate).startswith(INCONCLUSIVE)
 
 
 def not_comparable(estimate: Estimate) -> str:
-    """Why the scores of two arms cannot be compared: their answers ended differently. "" where they can."""
+    """Return why the scores of two arms cannot be compared (their answers ended differently), or "" if they can."""
     found: Unequal = estimate.get("unequal", {})
     reasons = []
     for kind in [kind for kind in ENDED if kind in found]:
@@ -76,20 +76,20 @@ def _mixed(found: dict[str, float]) -> str:
 
 
 def ended(estimate: Estimate) -> str:
-    """How many of the answers behind an estimate were truncated, unfinished or scored 0; "" where none was."""
+    """Return how many answers behind an estimate were truncated, unfinished or scored 0, or "" if none was."""
     numbers = {word: estimate.get(kind) for kind, word in COUNTED.items()}
     return ", ".join(f"{number} {word}" for word, number in numbers.items() if number)
 
 
 def p_value(estimate: Estimate) -> str:
-    """p with three decimals."""
+    """Return p as text with three decimals."""
     if "p" not in estimate:
         return "–"
     return "< 0.001" if estimate["p"] < 0.001 else f"{estimate['p']:.3f}"
 
 
 def fixed(value: float, digits: int, sign: str = "") -> str:
-    """A number with a fixed number of decimals, a true minus and no negative zero."""
+    """Return a number as text with `digits` decimals, a true minus sign and no negative zero."""
     text = f"{value:{sign}.{digits}f}"
     if not text.strip("+-0."):
         text = text.lstrip("+-")
