@@ -190,7 +190,7 @@ def test_the_report_shows_what_models_said_beside_the_rules(project, tmp_path):
         page.count("It is even.") == page.count("⚑ claims rights: “I object.”") == sum(v["score"] is not None for v in scored)
     )
     assert page.count("<li>no JSON</li>") == sum(v["score"] is None for v in scored)
-    assert page.count("base shown first: base. It is calmer.") == len(pairs) // 2
+    assert page.count("base shown first: base is better. It is calmer.") == len(pairs) // 2
     assert "olmo" in (copy / "reports/model_card.md").read_text()
 
 
