@@ -58,6 +58,6 @@ def note(recorded: list[Agreement], digest: str) -> str:
 def _figure(one: Agreement) -> str:
     about = f"with {one['against']} on {one['n']} answers"
     if one["spearman"] is None:
-        return f"rank correlation {about} undefined, because one of the two gave every answer the same score"
+        return f"rank correlation {about}: undefined, because one of the two gave every answer the same score"
     interval = "" if one["low"] is None else f" [{one['low']:.2f}, {one['high']:.2f}]"
     return f"rank correlation {about}: {one['spearman']:.2f}{interval}".replace("-", "−")

@@ -304,7 +304,7 @@ def test_a_note_gives_each_figure_with_its_interval():
     other = one | {"against": "model", "n": 8, "spearman": None, "low": None, "high": None}
     assert rules_agreement.note([one, other], "a") == (
         "a lexical check; rank correlation with anna on 90 answers: −0.10 [−0.31, 0.12]; rank correlation with model "
-        "on 8 answers undefined, because one of the two gave every answer the same score"
+        "on 8 answers: undefined, because one of the two gave every answer the same score"
     )
     assert rules_agreement.notes([one], {"kinds": {"general": {}, "benign": {}}}, "a")["judge.benign"] == rules_agreement.note(
         [], "a"
