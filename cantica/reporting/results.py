@@ -22,7 +22,7 @@ HEADLINE = (
     *("mean", "share", "difference", "low", "high", "p", "n", "failed", *COUNTED, "unequal", "opposed"),
     *("hit_length_limit", "thinking_unfinished", "mean_tokens"),
 )
-# The name in details.json of the estimate for all items, for measures that also have estimates of groups at the same level.
+# In details.json, the estimate of these measures for all items has a name of its own, next to the names of the groups.
 WHOLE = {"probe.margin_nats": "all", "probe.preferred": "all", "flags": "answers"}
 
 
