@@ -30,8 +30,8 @@ def curve_rows(trainings: dict[str, TrainingRecord], curriculum: dict[str, dict[
 class Line:
     """The training loss along a branch of the tree.
 
-    steps: of the branch. after: the point where the branch starts. points: (iteration, loss). The first is the last point of
-    `after`, so that the line starts on the line of the branch it leaves. ends: {step: its last point}.
+    steps: of the branch. after: the model that its first step continues. points: (iteration, loss). If `after` is a step, its
+    last point comes first, so that the line starts where the branch leaves another. ends: {step: its last point}.
     """
 
     steps: list[str]

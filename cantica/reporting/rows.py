@@ -72,7 +72,7 @@ def adjusted(family: dict[Key, Estimate]) -> dict[Key, Estimate]:
 def opposed(groups: dict[str, Estimate]) -> dict[str, float]:
     """Return the differences of the groups whose intervals exclude 0, if some are above 0 and some below; else {}.
 
-    Groups of fewer than FEWEST items are ignored, because an interval over two equal values has no width and excludes 0.
+    Groups of fewer than FEWEST items are ignored, because an interval over two equal values has no width, and would exclude 0.
     """
     clear = {
         group: estimate["difference"]
