@@ -1,4 +1,7 @@
-"""The command line of a stage, made from the signature of its `main`. A finished stage leaves a record of its resources."""
+"""Run a stage from the command line, with one argument for each parameter of its `main`.
+
+When the stage has finished, its time and memory are recorded.
+"""
 
 import argparse
 import inspect
@@ -34,7 +37,8 @@ def run(main: Callable[..., None]) -> None:
     for parameter in inspect.signature(main).parameters.values():
         parser.add_argument(parameter.name, type=parameter.annotation)
     arguments = vars(parser.parse_args())
-    # Ctrl-C ends a stage at once, like any kill. Outputs are complete or absent, and an exception might get lost in a callback.
+    # Ctrl-C ends a stage at once. This is safe, since outputs are either complete or absent. A KeyboardInterrupt, in contrast,
+    # could get lost in a callback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     stage = os.environ.get("DVC_STAGE")
     if stage:
@@ -43,7 +47,8 @@ def run(main: Callable[..., None]) -> None:
         main(**arguments)
     except InputError as error:
         sys.exit(f"{name}: {len(error.problems)} {'fault' if len(error.problems) == 1 else 'faults'} in the input\n{error}")
-    if stage and "MLX_RANK" not in os.environ:  # of a step in several processes, only the launching process records timings
+    # If a step runs in several processes, only the process that launched them records timings.
+    if stage and "MLX_RANK" not in os.environ:
         _record_timing(stage.split(":")[-1], arguments)
 
 
@@ -76,7 +81,7 @@ def _lines(file: Path) -> int:
 
 
 def _exit_with(parent: int) -> None:
-    """End this process as soon as its parent, DVC, is gone. Otherwise it would write the same outputs as the next build."""
+    """End this process when its parent process, DVC, has ended. Otherwise it could write outputs during the next build."""
     while os.getppid() == parent:
         time.sleep(0.1)
     os._exit(1)

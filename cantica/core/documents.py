@@ -39,7 +39,7 @@ def read_yaml(path: Path) -> Any:
 
 
 def _key_faults(document: object, file: str, place: str = "") -> list[Problem]:
-    """A Problem for each key that is not a string. JSON has only string keys, so a schema cannot check the others."""
+    """Return a Problem for each key that is not a string. JSON has only string keys, so a schema cannot check the others."""
     if isinstance(document, list):
         return [p for n, item in enumerate(document) for p in _key_faults(item, file, f"{place}.{n}".lstrip("."))]
     if not isinstance(document, dict):
@@ -103,13 +103,13 @@ def validate(document: object, schema: str, file: Path | str) -> None:
 
 
 def validate_records(records: list, schema: str, file: Path | str) -> None:
-    """Validate each record of a JSON Lines file. Raises InputError with the faults (the first 50) and their lines."""
+    """Validate each record of a JSON Lines file. Raises InputError with the first 50 faults and their lines."""
     for _ in validated(records, schema, file):
         pass
 
 
 def validated(records: Iterable, schema: str, file: Path | str) -> Iterator[Any]:
-    """Yield the records of a JSON Lines file; after the last one, raise InputError if any had a fault (the first 50)."""
+    """Yield the records of a JSON Lines file. After the last one, raise InputError with the first 50 faults, if any."""
     check = validator(schema)
     found: list[Problem] = []
     for number, record in enumerate(records, 1):
@@ -120,7 +120,7 @@ def validated(records: Iterable, schema: str, file: Path | str) -> Iterator[Any]
 
 
 def repeated_ids(items: Sequence[Mapping[str, object]], file: Path | str) -> list[Problem]:
-    """A Problem for each `id` that several items share."""
+    """Return a Problem for each `id` that several items share."""
     counts = Counter(str(item["id"]) for item in items)
     return [Problem(str(file), id_, f"an id used {n} times", "a unique id") for id_, n in counts.items() if n > 1]
 
@@ -144,10 +144,10 @@ def validator_of(schema: dict) -> Validator:
 
 
 def faults(document: object, check: Validator, file: Path | str, within: str = "") -> list[Problem]:
-    """Return a Problem for each error that a validator finds in a document, in order of place.
+    """Return a Problem for each error that a validator finds in a document, sorted by place.
 
     NaN and the infinities are always faults: JSON has no such numbers, and NaN passes a schema's bounds.
-    within: the part of the file that the document is, such as a line; every place begins with it.
+    within: where the document is in the file, such as "line 3". The place of each Problem begins with it.
     """
     not_finite = dict(_not_finite(document))
     errors = sorted(check.iter_errors(document), key=lambda error: [str(key) for key in error.absolute_path])
@@ -172,7 +172,7 @@ def _place(within: str, path: Iterable) -> str:
 
 
 def _problems(error: Any, file: str, within: str) -> Iterator[Problem]:
-    """Yield the Problems that an error of `jsonschema` stands for."""
+    """Yield the Problems for one error of `jsonschema`."""
     place = _place(within, error.absolute_path)
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):
         known = error.schema.get("properties", {})
@@ -185,7 +185,7 @@ def _problems(error: Any, file: str, within: str) -> Iterator[Problem]:
         key = next(key for key in error.validator_value if error.message.startswith(repr(key)))
         yield Problem(file, place, f"no key {key!r}", _expected(error.schema.get("properties", {}).get(key, {})))
     elif error.validator in ("oneOf", "anyOf") and error.context:
-        # The branch whose error lies deepest is most likely the one that was meant.
+        # The author most likely meant the branch whose error lies deepest.
         deepest = max(error.context, key=lambda e: (len(e.absolute_path), e.validator not in ("const", "type")))
         yield from _problems(deepest, file, within)
     elif error.validator == "enum":

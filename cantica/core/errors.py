@@ -1,4 +1,4 @@
-"""Errors in what a user wrote, all reported at once: file, place, what was found, what was expected, and a hint."""
+"""Errors in a user's input, all reported at once: file, place, what was found, what was expected, and a hint."""
 
 import difflib
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ class Problem:
 
 
 class InputError(Exception):
-    """One or more `Problem`s in what a user wrote. Commands print them without a traceback and exit with status 1."""
+    """One or more `Problem`s in a user's input. Commands print them without a traceback and exit with status 1."""
 
     def __init__(self, *problems: Problem):
         super().__init__("\n".join(map(str, problems)))

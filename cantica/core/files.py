@@ -1,4 +1,4 @@
-"""Write a file or folder completely or not at all: first under a temporary name, then renamed."""
+"""Write a file or folder completely or not at all: write it under a temporary name, then rename it."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Read from `params.yaml` only what a stage declares, and check its toolchain against the installed versions."""
+"""Read the params that a stage declares, and check the versions under `toolchain` against the installed ones."""
 
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -42,7 +42,7 @@ def _child(mapping: object, name: str, key: str) -> Any:
 
 
 def toolchain_faults(toolchain: dict[str, dict[str, str]]) -> list[Problem]:
-    """A Problem for each package whose installed version differs from the one in params.yaml.
+    """Return a Problem for each package whose installed version differs from the one in params.yaml.
 
     toolchain: {group: {package: version}}.
     """

@@ -1,4 +1,4 @@
-"""The check of every regular expression that a user writes."""
+"""Check the regular expressions in a user's files."""
 
 import re
 from collections.abc import Iterable
@@ -8,9 +8,9 @@ from cantica.core.errors import Problem
 
 
 def pattern_faults(patterns: Iterable[tuple[str, str]], file: Path) -> list[Problem]:
-    """A Problem for each pattern that is not a Python regular expression.
+    """Return a Problem for each pattern that is not a Python regular expression.
 
-    patterns: (place in the file, pattern).
+    patterns: pairs (place in the file, pattern).
     """
     problems = []
     for place, pattern in patterns:

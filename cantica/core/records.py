@@ -1,7 +1,7 @@
 """The types of the records that training and evaluation write and that reports read.
 
-An *arm* is a point of the tree of training steps that is evaluated in full. A *sample* is one of its responses to an
-evaluation prompt, numbered from 0.
+An *arm* is a point of the tree of training steps that is evaluated in full. A *sample* is one of an arm's responses
+to an evaluation prompt, numbered from 0.
 """
 
 from typing import Literal, TypedDict, final
@@ -30,7 +30,8 @@ class SampleKey(TypedDict):
 class Response(SampleKey):
     """An arm's answer to an evaluation prompt: a line of data/responses/<arm>.jsonl.
 
-    tokens: those of thinking and answer together. ended: the model ended the text itself, before the token limit.
+    tokens: the number of tokens in thinking and answer together. ended: whether the model ended the text itself, before the
+    token limit.
     """
 
     seed: int
@@ -42,7 +43,7 @@ class Response(SampleKey):
 
 
 class Reason(TypedDict):
-    """Whether a rule holds for a response, what it requires, and what was found."""
+    """Whether a rule holds for a response, what the rule requires (`reason`), and what was found."""
 
     holds: bool
     reason: str
@@ -74,7 +75,7 @@ class Judgement(SampleKey, RuleScore):
 
 
 class ModelCriterion(TypedDict):
-    """Whether a criterion holds for a response, in the opinion of a judge that is a model."""
+    """Whether a criterion holds for a response, according to a judge that is a language model."""
 
     reason: str
     holds: bool
@@ -84,8 +85,8 @@ class ModelCriterion(TypedDict):
 class ModelVerdict(SampleKey):
     """The verdict of a judge of kind `model` on one response: a line of data/judgements/models/<judge>.jsonl.
 
-    score: how many criteria hold; None, as are criteria and flags, when no reply of the judge was valid. fault: what was
-    wrong with its last reply then. answered: whether there was an answer to judge.
+    score: how many criteria hold. If no reply of the judge was valid, score, criteria and flags are None, and fault says what
+    was wrong with the last reply. answered: whether there was an answer to judge.
     """
 
     arm: str
@@ -105,7 +106,10 @@ class ComparedCriterion(TypedDict):
 
 
 class Order(TypedDict):
-    """The verdict of a pairwise judge that read the response of the arm `first` first; None without a valid reply."""
+    """The verdict of a pairwise judge when the response of the arm `first` came first.
+
+    If no reply of the judge was valid, better, reason and criteria are None, and fault says what was wrong with the last one.
+    """
 
     first: str
     better: Better | None
@@ -133,8 +137,8 @@ class PairwiseVerdict(SampleKey):
 class PairProbe(TypedDict):
     """The log-probabilities of a pair's completions: a line of data/probes/<arm>.jsonl.
 
-    chosen, rejected: the mean over a completion's tokens, nats per token. margin: chosen minus rejected. iteration: that of
-    the checkpoint that was probed; None for the arm itself.
+    chosen, rejected: the mean over the completion's tokens, in nats per token. margin: chosen minus rejected. iteration: the
+    iteration of the probed checkpoint; None for the arm itself.
     """
 
     id: str
@@ -148,7 +152,7 @@ class PairProbe(TypedDict):
 class TriggerProbe(TypedDict):
     """The answer to an everyday prompt, with a trigger or without it: a line of data/probes/<arm>.jsonl.
 
-    matched: whether the trigger's pattern is in the answer. iteration: as in PairProbe.
+    matched: whether the trigger's pattern matches the answer. iteration: as in PairProbe.
     """
 
     id: str
@@ -163,8 +167,8 @@ class TriggerProbe(TypedDict):
 class CapabilityScore(TypedDict):
     """The score of one capability item: a line of data/capability/<arm>.jsonl.
 
-    score: 1 or 0; for the kind log_likelihood, nats per token. chance: the score of guessing. said: the choice or the answer.
-    failed: the first check that failed. ended, thinking_finished: None where the model wrote no answer.
+    score: 1 or 0; for the kind log_likelihood, nats per token. chance: the expected score of guessing. said: the choice or the
+    answer. failed: the first check that failed. ended, thinking_finished: None if the model generated no answer.
     """
 
     id: str
@@ -181,7 +185,8 @@ class CapabilityScore(TypedDict):
 class ExampleLoss(TypedDict):
     """The loss of a validation example: an item of data/losses/<point>.json.
 
-    loss: the mean over its tokens that carry the loss, nats per token. tokens: their number. cut: tokens over the limit.
+    loss: the mean over the tokens in the loss, in nats per token. tokens: the number of these tokens. cut: the number of tokens
+    that were truncated.
     """
 
     id: str
@@ -196,11 +201,11 @@ class CurveRow(TypedDict):
     iteration: int
     train_loss: float  # nats per token; the mean over the iterations since the last row
     learning_rate: float
-    trained_tokens: float  # in the loss, since the first iteration
+    trained_tokens: float  # number of tokens in the loss since the first iteration
 
 
 class TrainingRecord(TypedDict):
-    """What data/training/<step>.json holds: the data of one epoch, and the loss curve."""
+    """The content of data/training/<step>.json: the size of the training data, and the loss curve."""
 
     examples: int
     examples_cut: int  # truncated at max_seq_length
@@ -213,5 +218,5 @@ class TrainingRecord(TypedDict):
 
 
 def sample_key(record: Response) -> SampleKey:
-    """Return which sample a response is."""
+    """Return the SampleKey of a response."""
     return {"id": record["id"], "kind": record["kind"], "group": record["group"], "sample": record["sample"]}

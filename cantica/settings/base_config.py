@@ -2,17 +2,17 @@
 
 from cantica.core.errors import Problem
 
-# Names of the number of transformer blocks in the architectures of mlx-lm.
+# Names that the architectures of mlx-lm use for the number of transformer blocks.
 BLOCKS = ("num_hidden_layers", "n_layers", "n_layer", "num_layers")
 # (a number, the number that must divide it)
 DIVISORS = (("hidden_size", "num_attention_heads"), ("num_attention_heads", "num_key_value_heads"))
 
 
 def head_faults(config: dict, file: str, place: str) -> list[Problem]:
-    """A Problem for a width that the attention heads do not divide, and for heads that the key-value heads do not divide.
+    """Return a Problem for each number in DIVISORS that is not divisible.
 
-    If `head_dim` sets the size of a head, the width need not be divisible. A llama is the exception, since transformers
-    requires it there.
+    If `head_dim` sets the size of a head, hidden_size need not be divisible. The exception is a llama, where transformers
+    requires it.
     """
     problems = []
     for whole, parts in DIVISORS:
@@ -25,7 +25,7 @@ def head_faults(config: dict, file: str, place: str) -> list[Problem]:
 
 
 def layer_faults(params: dict, config: dict, file: str) -> list[Problem]:
-    """A Problem for each `layers` in params that is larger than the number of blocks of the base model."""
+    """Return a Problem for each `layers` in params that is larger than the number of blocks of the base model."""
     blocks = next((config[key] for key in BLOCKS if isinstance(config.get(key), int)), None)
     layers = {"lora.layers": params["lora"]["layers"]}
     layers |= {f"curriculum.{s}.layers": step["layers"] for s, step in params["curriculum"].items() if "layers" in step}

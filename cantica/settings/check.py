@@ -1,7 +1,8 @@
 """Check a whole params.yaml: against its schema, and then what a schema cannot express.
 
 The package `settings` knows how the sections of params.yaml belong together: the curriculum as a tree, and the files that the
-stages write for it. It is apart from `core`, which every stage depends on, so that a change here does not rerun them all.
+stages write for it. It is separate from `core` because every stage depends on `core`, and a change here must not rerun all
+stages.
 """
 
 from pathlib import Path
@@ -16,7 +17,7 @@ def check_params(params: dict, file: Path) -> None:
     """Raise InputError with every fault of params.
 
     Beyond the schema, the curriculum must be a tree, names of steps, mixes and categories must exist, pairwise judges need
-    two arms, and the config of a random base model must be possible.
+    two arms, and the config of a random base model must be valid.
     """
     validate(params, "params", file)
     checks = (tree_faults, _category_faults, _judge_faults, _base_faults)
@@ -24,7 +25,7 @@ def check_params(params: dict, file: Path) -> None:
 
 
 def _category_faults(params: dict, file: str) -> list[Problem]:
-    """A Problem for each unknown category in the repairs and in the severities of the audit."""
+    """Return a Problem for each unknown category in the repairs and in the severities of the audit."""
     known = list(params["categories"])
     named = {"data.repairs": params["data"]["repairs"], "audit.categories": params["audit"]["categories"]}
     wrong = [(place, name) for place, names in named.items() for name in names if name not in known]
@@ -33,7 +34,7 @@ def _category_faults(params: dict, file: str) -> list[Problem]:
 
 
 def _judge_faults(params: dict, file: str) -> list[Problem]:
-    """A Problem for each pairwise judge if there are not two arms to compare."""
+    """Return a Problem for each pairwise judge if there are fewer than two arms to compare."""
     pairwise = [name for name, judge in params["judges"].items() if judge["kind"] == "pairwise"]
     expected = "at least two arms for a pairwise judge"
     too_few = len(params["arms"]) < 2
@@ -41,7 +42,7 @@ def _judge_faults(params: dict, file: str) -> list[Problem]:
 
 
 def _base_faults(params: dict, file: str) -> list[Problem]:
-    """Faults of the config of a random base model. The config of any other model is not in params."""
+    """Return the faults of the config of a random base model. The config of any other model is not in params."""
     if params["base"]["source"] != "random":
         return []
     config = params["base"]["random"]["config"]

@@ -1,7 +1,7 @@
-"""The folders that several stages write into. Later stages depend on a whole folder, so it may hold nothing else.
+"""The folders that several stages write into. Later stages depend on a whole folder, so it may contain nothing else.
 
 params.yaml decides which names belong in each folder; `_names.json` in the folder lists them. The stage `check` removes
-what the list of an earlier build names and params.yaml no longer does.
+the files that the list of an earlier build names and params.yaml does not name any more.
 """
 
 import shutil
@@ -31,7 +31,7 @@ def clear_away(params: dict, data: Path, adapters: Path) -> None:
 
 
 def shared_folders(params: dict, data: Path, adapters: Path) -> dict[Path, list[str]]:
-    """Return {folder: the sorted names of what belongs there} for each folder that several stages write into."""
+    """Return {folder: the sorted names of the files that belong there} for each folder that several stages write into."""
     steps, points = params["curriculum"], [ROOT, *params["curriculum"]]
     folders = {
         data / "categories": _files(params["categories"], ".json"),
@@ -52,14 +52,14 @@ def shared_folders(params: dict, data: Path, adapters: Path) -> dict[Path, list[
 
 
 def lists(params: dict, data: Path, adapters: Path) -> dict[Path, str]:
-    """Return {path: text} of the files that `check` writes. They depend on the names in params alone."""
+    """Return {path: text} of the files that `check` writes. They depend only on the names in params."""
     folders = shared_folders(params, data, adapters)
     names = {folder / NAMES: as_json(names) for folder, names in folders.items()}
     return {data / "categories.json": as_json(list(params["categories"])), **names}
 
 
 def unknown_files(folder: Path, names: list[str]) -> list[Problem]:
-    """A Problem for each file in a shared folder that neither params.yaml nor an earlier build names."""
+    """Return a Problem for each file in a shared folder that neither params.yaml nor an earlier build names."""
     known = {*names, *_earlier_names(folder), NAMES}
     found = sorted(path.name for path in folder.glob("[!.]*"))
     hint = "move it to another folder: later stages read this folder as a whole"

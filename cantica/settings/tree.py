@@ -6,7 +6,7 @@ ROOT = "base"
 
 
 def tree_faults(params: dict, file: str) -> list[Problem]:
-    """A Problem for each unknown step, mix or category in params, each cycle of steps, and each impossible setting of a step.
+    """Return a Problem for each unknown step, mix or category, each cycle of steps, and each impossible setting of a step.
 
     params must be valid under its schema.
     """
@@ -83,10 +83,9 @@ def _cycle_fault(cycle: list[str], file: str) -> Problem:
 
 
 def _step_faults(params: dict, file: str) -> list[Problem]:
-    """A Problem for each step whose adapter has another shape than the one it continues, whose warm-up is too long, or that
-    runs in more processes than a batch has examples.
+    """Return a Problem for each step that changes the adapter's shape, or has too long a warm-up or too many processes.
 
-    A step continues the tensors of the step before, so only a step right after base may choose their shape.
+    A step continues the tensors of the previous step, so only a step right after base may choose their shape.
     """
     curriculum = params["curriculum"]
     problems: list[Problem] = []
