@@ -1,1 +1,1 @@
-"""The form of an example: chat messages, thinking, words, lines of a file, repairs of records."""
+"""Examples: their chat format, their words, the lines of a file, and repairs of records."""

@@ -1,4 +1,4 @@
-"""The form of an example: its turns, the tags in them, and how to write and read them.
+"""The format of an example: its turns and the tags in them, with functions that write and parse them.
 
 The user's turn holds a scenario and a question about it. The assistant's turn holds thinking, then an answer.
 """
@@ -25,17 +25,17 @@ class Example(TypedDict):
 
 
 def user_turn(scenario: str, reflection: str) -> str:
-    """Write the user's turn: the scenario that the model has witnessed, and a question about it."""
+    """Return the user's turn: the scenario that the model has witnessed, and a question about it."""
     return f"<witnessed_scenario>{scenario}</witnessed_scenario>\n<reflection>{reflection}</reflection>"
 
 
 def assistant_turn(thinking: str, answer: str) -> str:
-    """Write the assistant's turn: its thinking between tags, then its answer."""
+    """Return the assistant's turn: its thinking between tags, then its answer."""
     return f"{OPEN}\n{thinking}\n{CLOSE}\n\n{answer}"
 
 
 def chat_of(scenario: Any) -> list[Message]:
-    """Return the messages of a scenario: its own if it was imported, or else a user's and an assistant's turn."""
+    """Return the messages of a scenario: its own if it was imported, otherwise two turns made from its four texts."""
     if "messages" in scenario:
         return scenario["messages"]
     return [
@@ -50,7 +50,7 @@ def user_text(messages: Sequence[Message]) -> str:
 
 
 def without_thinking(messages: Sequence[Message]) -> list[Message]:
-    """Remove finished thinking from the assistant's turns."""
+    """Return the messages without the finished thinking in the assistant's turns."""
     return [
         {"role": message["role"], "content": _answer(message["content"])} if message["role"] == "assistant" else message
         for message in messages

@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Lines(Sequence):
-    """A JSON Lines file as a sequence of its records. In memory are only 8 bytes per record: where its line begins."""
+    """A JSON Lines file as a sequence of its records. Only the positions of its lines are in memory, 8 bytes each."""
 
     def __init__(self, path: Path):
         self.file = Path(path).open("rb")  # noqa: SIM115, it stays open as long as this object exists

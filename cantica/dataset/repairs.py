@@ -26,7 +26,7 @@ class Repairs:
         self.immovable: dict[str, None] = {}  # records whose tags cannot be moved, each once
 
     def drops(self, scenario: dict) -> bool:
-        """Return whether a scenario is left out. Ask for every scenario, so that `check` knows which names are used."""
+        """Return whether a scenario is left out. Call it for every scenario, so that `check` knows which names are used."""
         return "drop" in self._kinds_for(scenario)
 
     def messages(self, scenario: dict) -> list[Message]:
@@ -40,7 +40,7 @@ class Repairs:
         return moved or messages
 
     def check(self) -> None:
-        """Raise InputError for names that no scenario has and for tags that cannot be moved. Call it after all scenarios."""
+        """Raise InputError for names that no scenario has and for tags that cannot be moved. Call it after the last one."""
         known = f"the id or origin of a record in data/scenarios/{self.category}.jsonl"
         complete = f"one of each of {', '.join(f'<{part}>…</{part}>' for part in PARTS)} in two turns, and an answer"
         problems = [
@@ -64,10 +64,10 @@ class Repairs:
 
 
 def tags_moved(messages: Sequence[Message]) -> list[Message] | None:
-    """Put scenario and reflection into the user's turn, and the thinking at the start of the assistant's.
+    """Return the messages with scenario and reflection in the user's turn and the thinking at the start of the assistant's.
 
-    Return None unless the turns are one of the user and one of the assistant, after a system prompt if there is one, and
-    hold each part once and an answer.
+    Return None if that is not possible. There must be one user's turn and one assistant's turn, after at most one system
+    prompt, and they must contain each of PARTS once and an answer.
     """
     system = messages[: messages[0]["role"] == "system"]
     turns = messages[len(system) :]

@@ -1,4 +1,4 @@
-"""Words and n-grams: the one definition of a word with which texts are compared."""
+"""Words and n-grams. All comparisons of texts use this definition of a word."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -7,7 +7,7 @@ from itertools import takewhile
 
 TAG = re.compile(r"</?\w+>")
 WORD = re.compile(r"\w+(?:['’]\w+)*")
-# Common English words: function words, and the most frequent of the others.
+# Common English words: function words, and the most frequent other words.
 COMMON = frozenset(
     WORD.findall("""
     a about above after again against ago ai all almost along already also although always am among an and another
@@ -63,9 +63,9 @@ def count_uncommon(words: Iterable[str]) -> int:
 
 
 class NgramIndex:
-    """Finds the runs of words that other texts share with the `texts`, {name: words}.
+    """Finds the runs of words that a text has in common with any of `texts`, {name: words}.
 
-    A run counts if it has at least `n` words and at least n/2 of them are not in COMMON, or if it is a whole text of `texts`.
+    A run counts if it has at least `n` words, of which at least n/2 are not in COMMON, or if it is the whole of one of `texts`.
     """
 
     def __init__(self, texts: dict[str, list[str]], n: int):
@@ -76,7 +76,7 @@ class NgramIndex:
                 self.places.setdefault(ngram, []).append((name, place))
 
     def shared(self, words: list[str]) -> dict[str, list[str]]:
-        """Return each run that `words` shares, as long as possible, with the names of all texts that share exactly this run."""
+        """Return {run: names of the texts that share exactly this run with `words`}. Each run is as long as possible."""
         found: dict[str, dict[str, bool]] = {}
         for start, ngram in enumerate(ngrams(words, self.n)):
             for name, place in self.places.get(ngram, ()):

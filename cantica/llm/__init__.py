@@ -1,1 +1,1 @@
-"""Clients of language models, on a server or local, with replies that are kept."""
+"""Clients of language models, on a server or local. Replies are kept on disk."""

@@ -1,4 +1,4 @@
-"""A client of a language model, whose replies are kept on disk: the same request is never sent twice."""
+"""A client of a language model. Replies are kept on disk, so the same request is never sent twice."""
 
 import hashlib
 import json
@@ -18,8 +18,8 @@ FOLDER = Path(".cache/replies")
 class Client(ABC):
     """Asks a language model, keeps each reply under .cache/replies/ and counts replies. Threads may share a client.
 
-    The file name of a reply is the hash of its whole request. A subclass says how to ask: a server (llm/server.py) or a
-    model in a local folder (judging/local.py).
+    The file name of a reply is the hash of its whole request. A subclass defines `ask`, for a server (llm/server.py)
+    or for a model in a local folder (judging/local.py).
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Client(ABC):
         """Return the model's reply to a chat."""
 
     def keep(self, request: dict, send: Callable[[], str]) -> str:
-        """Return the kept reply to a request, or send it and keep the reply.
+        """Return the reply to a request: the one on disk, or a new one, which is then kept.
 
         request: everything that the reply depends on.
         """
@@ -56,7 +56,7 @@ class Client(ABC):
             self.counts[event] += 1
 
     def summary(self) -> str:
-        """Describe the replies in one line: how many there were, how many were kept from before, how many were invalid."""
+        """Return one line with the number of replies, of those that were on disk already, and of invalid ones."""
         replies, sent, invalid = (self.counts[event] for event in ("replies", "sent", "invalid"))
         return f"{replies} replies, {replies - sent} of them kept from before; {invalid} invalid"
 

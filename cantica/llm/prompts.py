@@ -29,5 +29,5 @@ class Prompts:
         raise_any(problems)
 
     def text(self, name: str, **values: object) -> str:
-        """Render a prompt with these values."""
+        """Return the text of a prompt with these values."""
         return self.templates[name].render(**self.values, **values).strip()

@@ -8,14 +8,14 @@ from cantica.dataset.chat import Message
 from cantica.llm.client import Client
 
 KEY, NO_KEY = "OPENAI_API_KEY", "none"
-RETRIES = 8  # of a request that the server could not answer
+RETRIES = 8  # how often a failed request is sent again
 TIMEOUT = 600  # seconds
 
 
 class Server(Client):
-    """Asks the server of `options` (base_url, model, temperature, seed, max_tokens).
+    """Asks the server that `options` describes (base_url, model, temperature, seed, max_tokens).
 
-    section: the key of `options` in params.yaml, for errors. The server's key comes from the environment variable
+    section: the key of `options` in params.yaml, for error messages. The server's key comes from the environment variable
     OPENAI_API_KEY and is never written anywhere.
     """
 

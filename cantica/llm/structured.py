@@ -1,4 +1,4 @@
-"""Ask a language model for a JSON object that is valid under a schema, and return its faults if it is not."""
+"""Ask a language model for a JSON object that is valid under a schema."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from cantica.llm.prompts import Prompts
 def valid_reply(prompts: Prompts, client: Client, prompt: str, *, check: Validator, attempts: int) -> tuple[dict | None, str]:
     """Return (the first valid reply, ""), or (None, the faults of the last reply) after `attempts` invalid ones.
 
-    prompts: `system` comes before the prompt; `again` reports the faults of an invalid reply to the model.
+    prompts: must have the templates `system`, the system prompt, and `again`, which reports faults to the model.
     """
     messages: list[Message] = [
         {"role": "system", "content": prompts.text("system")},

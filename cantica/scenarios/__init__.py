@@ -1,1 +1,1 @@
-"""Scenarios of a category: filled into templates, written by a language model, or imported."""
+"""The scenarios of a category: rendered from templates, written by a language model, or imported."""

@@ -1,4 +1,4 @@
-"""Import chat records as the scenarios of a category. Every line is checked; the split is the records' own or a new one."""
+"""Import chat records as the scenarios of a category. Every line is checked. Records keep their split or get a new one."""
 
 import json
 import random
@@ -15,7 +15,7 @@ MOST_PROBLEMS = 50  # in one error
 
 
 def is_import(source: Path) -> bool:
-    """Return whether the source of a category is chat records, and not a folder of templates."""
+    """Return whether the source of a category consists of chat records. Otherwise it is a folder of templates."""
     return not (source / "category.yaml").is_file()
 
 
@@ -23,8 +23,8 @@ def import_records(source: Path, category: str, settings: dict, seed: int) -> It
     """Yield `settings["train"]` and `settings["valid"]` scenarios in the order of the source, each with its file and line.
 
     If the source has no split, or `settings["split"]` is "redrawn", the seed decides the split. If there are more records
-    than wanted, the seed selects some. The source is read twice and never held in memory. Raises InputError with every bad
-    line, or if there are too few records.
+    than these numbers, the seed decides which are used. The source is read twice and never kept in memory. Raises
+    InputError with every bad line, or if there are too few records.
     """
     sizes = _check(source)
     wanted: dict[Split, int] = {split: settings[split] for split in SPLITS}
@@ -43,7 +43,7 @@ def import_records(source: Path, category: str, settings: dict, seed: int) -> It
 
 
 def _check(source: Path) -> dict[Split | None, int]:
-    """Count the records of each split, None for records without one. Raises InputError with every bad line."""
+    """Return the number of records of each split, where None stands for no split. Raises InputError with every bad line."""
     check = validator("scenario")
     problems: list[Problem] = []
     sizes: dict[Split | None, int] = {}
@@ -69,14 +69,14 @@ def _line_faults(text: str, check: Validator, file: str, line: str) -> list[Prob
 
 
 def _scenario(category: str, split: Split, number: int, origin: str, record: dict) -> Scenario:
-    """Return a chat record as a scenario, with the role and content of each turn and nothing else."""
+    """Return a chat record as a scenario. Of each turn, only role and content are kept."""
     messages = record["messages"]
     if isinstance(messages, list):
         messages = [{k: v for k, v in m.items() if k in ("role", "content")} if isinstance(m, dict) else m for m in messages]
     return scenario_of_messages(category, split, number, origin, messages)
 
 
-# Which records are imported: {(their own split, or None; place among its records, from 0): the split they get}.
+# The records to import: {(own split or None, index of the record within this split): the split that the record gets}.
 Selected = dict[tuple[Split | None, int], Split]
 
 

@@ -1,4 +1,4 @@
-"""Let a language model write the scenarios of a category: first a list of situations, then the four texts of each."""
+"""Let a language model write the scenarios of a category: first a list of situations, then four texts for each."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +21,7 @@ def write_category(category: str, about: Definition, folder: Path, counts: Count
     """Yield `counts[split]` scenarios of each split, written by the language model that `options` (`data.model`) names.
 
     folder: the prompts. The first situations go to the validation split, so a larger training split leaves it unchanged.
-    Raises InputError with the situations that got no valid reply, after all of them have been asked for.
+    After all requests, raises InputError with the situations that got no valid reply.
     """
     prompts, attempts = Prompts(folder, about=about), options["attempts"]
     wanted = counts["valid"] + counts["train"]
@@ -33,7 +33,7 @@ def write_category(category: str, about: Definition, folder: Path, counts: Count
             try:
                 replies = [future.result() for future in futures]
             finally:
-                pool.shutdown(cancel_futures=True)  # one error is enough
+                pool.shutdown(cancel_futures=True)  # after an error, no more requests are sent
         print(f"{category}: {server.summary()}")
     texts = [reply for reply, _ in replies if reply is not None]
     if len(texts) < wanted:
@@ -50,7 +50,7 @@ def write_category(category: str, about: Definition, folder: Path, counts: Count
 
 
 def list_situations(prompts: Prompts, server: Server, wanted: int, attempts: int) -> list[str]:
-    """Return `wanted` different situations, asked for in batches. Each request names the earlier ones. Raises InputError."""
+    """Return `wanted` different situations, asked for in batches. Each request lists the earlier ones. Raises InputError."""
     check = validator("writers/model/situations")
     found: dict[str, None] = {}
     requests = 2 * -(-wanted // BATCH) + 1

@@ -15,7 +15,7 @@ Slots = dict[str, list[Value]]
 
 
 class Constraint(TypedDict):
-    """Where all of `when` holds, all of `then` must hold: {name: allowed texts}."""
+    """If all conditions of `when` hold, all of `then` must hold. A condition is {name: allowed texts}."""
 
     when: dict[str, list[str]]
     then: dict[str, list[str]]
@@ -36,7 +36,7 @@ def keys_of(value: Value) -> list[str]:
 
 
 def texts_of(slots: Slots, name: str) -> list[str] | None:
-    """Return the texts that `slot` or `slot.key` can have, or None if there is no such slot of texts."""
+    """Return the texts that `slot` or `slot.key` can have, or None if the name does not stand for a text."""
     slot, _, key = name.partition(".")
     if slot not in slots:
         return None
@@ -64,7 +64,7 @@ def _text(value: Value, key: str) -> str:
 
 
 def _mapping_faults(slots: Slots, file: Path) -> list[Problem]:
-    """A Problem for each value of a slot that does not have the keys of the slot's first value."""
+    """Return a Problem for each value whose keys differ from those of the slot's first value."""
     problems = []
     for slot, values in slots.items():
         first = keys_of(values[0])
@@ -77,7 +77,7 @@ def _mapping_faults(slots: Slots, file: Path) -> list[Problem]:
 
 
 def _constraint_faults(slots: Slots, constraints: list[Constraint], file: Path) -> list[Problem]:
-    """A Problem for each slot or text in a constraint that does not exist."""
+    """Return a Problem for each slot or text in a constraint that does not exist."""
     problems = []
     names = [name for slot, values in slots.items() for name in ([f"{slot}.{key}" for key in keys_of(values[0])] or [slot])]
     for number, rule in enumerate(constraints):

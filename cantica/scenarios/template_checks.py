@@ -1,4 +1,4 @@
-"""Check a template's expressions before it is rendered: undefined slots, keys and texts, and slots that it does not use."""
+"""Check a template's expressions before it is rendered: find undefined slots, keys and texts, and unused slots."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from cantica.scenarios.slots import Slots, keys_of, texts_of
 def template_faults(tree: nodes.Template, used: set[str], slots: Slots, file: Path) -> list[Problem]:
     """Return every fault of a template's expressions.
 
-    tree: the parsed template. used: the names in it that are not macros of the library.
+    tree: the parsed template. used: the names in the template that are not macros of the library.
     """
     return [
         *_name_faults(tree, used, slots, file),
@@ -22,7 +22,7 @@ def template_faults(tree: nodes.Template, used: set[str], slots: Slots, file: Pa
 
 
 def _name_faults(tree: nodes.Template, used: set[str], slots: Slots, file: Path) -> Iterator[Problem]:
-    """A Problem for each name that is not a slot, and for each slot that is not used."""
+    """Yield a Problem for each name that is not a slot, and for each slot that is not used."""
     values = file.with_suffix(".yaml")
     for name in sorted(used - slots.keys()):
         line = next(node.lineno for node in tree.find_all(nodes.Name) if node.name == name)
@@ -34,7 +34,7 @@ def _name_faults(tree: nodes.Template, used: set[str], slots: Slots, file: Path)
 
 
 def _key_faults(tree: nodes.Template, slots: Slots, file: str) -> Iterator[Problem]:
-    """A Problem for each key that the values of a slot do not have, and for each mapping that is used without a key."""
+    """Yield a Problem for each key that the values of a slot do not have, and for each mapping that is used without a key."""
     for attribute in tree.find_all(nodes.Getattr):
         slot = attribute.node.name if isinstance(attribute.node, nodes.Name) else None
         if slot in slots and attribute.attr not in (known := keys_of(slots[slot][0])):
@@ -51,9 +51,9 @@ def _key_faults(tree: nodes.Template, slots: Slots, file: str) -> Iterator[Probl
 
 
 def _choice_faults(tree: nodes.Template, slots: Slots, file: str) -> Iterator[Problem]:
-    """A Problem for each text that a slot is compared with, or that a choice `{…}[slot]` offers, but that the slot never has.
+    """Yield a Problem for each text in a comparison with a slot, or in a choice `{…}[slot]`, that is not a value of the slot.
 
-    A choice must also offer every text that the slot can have.
+    A choice must also have an entry for every value of the slot.
     """
     for node in tree.find_all((nodes.Compare, nodes.Getitem)):
         if isinstance(node, nodes.Compare):
@@ -79,7 +79,7 @@ def _choice_faults(tree: nodes.Template, slots: Slots, file: str) -> Iterator[Pr
 
 
 def _slot_name(node: nodes.Node) -> str:
-    """Return `slot` or `slot.key`, if that is the whole expression, or ""."""
+    """Return `slot` or `slot.key` if this is the whole expression, otherwise ""."""
     if isinstance(node, nodes.Getattr) and isinstance(node.node, nodes.Name):
         return f"{node.node.name}.{node.attr}"
     return node.name if isinstance(node, nodes.Name) else ""

@@ -14,8 +14,8 @@ from cantica.scenarios.templates import Category, Template
 def render_category(category: Category, counts: Counts, seed: int) -> Iterator[Scenario]:
     """Yield `counts[split]` scenarios of each split, each with a different combination of slot values.
 
-    The scenarios of a split are spread evenly over its templates. They depend on the folder, the library, the counts and
-    the seed alone. Raises InputError if the templates do not have enough combinations.
+    The scenarios of a split are spread evenly over its templates. They depend only on the folder, the library, the
+    counts and the seed. Raises InputError if the templates do not have enough combinations.
     """
     name = category.folder.name
     for split in SPLITS:
@@ -32,7 +32,7 @@ def render_category(category: Category, counts: Counts, seed: int) -> Iterator[S
 
 
 def _case(template: Template, values: dict[str, Value]) -> str:
-    """Name the value of each slot by its number in the file: `: case 3, ending 1`. Slots with one value are left out."""
+    """Return the number of each slot's value in the file, as in `: case 3, ending 1`. Slots with one value are left out."""
     chosen = [f"{slot} {known.index(values[slot]) + 1}" for slot, known in template.slots.items() if len(known) > 1]
     return f": {', '.join(chosen)}" if chosen else ""
 
@@ -58,6 +58,6 @@ def _render(template: Template, values: dict[str, Value]) -> dict[str, str]:
 
 
 def _tidy(text: str) -> str:
-    """Put each paragraph on one line, with a blank line between paragraphs, and single spaces between words."""
+    """Return a text with each paragraph on one line, a blank line between paragraphs, and single spaces between words."""
     paragraphs = (re.sub(r"\s+", " ", paragraph).strip() for paragraph in re.split(r"\n\s*\n", text))
     return "\n\n".join(filter(None, paragraphs))

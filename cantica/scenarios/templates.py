@@ -57,11 +57,11 @@ def load_category(folder: Path, library: Path) -> Category:
 def _environment(library: Path) -> ImmutableSandboxedEnvironment:
     """Return a sandbox in which a template sees its slots, and the macros of each library file under the name of the file."""
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, loader=FileSystemLoader(library))
-    # The rendered text must depend on the slot values alone, so there is nothing random, and no name but slots and macros.
+    # The rendered text must depend on the slot values alone, so nothing random and no other names are available.
     environment.globals.clear()
     del environment.filters["random"]
     for file in sorted(library.glob("*.j2")):
-        read_text(file)  # unlike Jinja, this names a file that is not UTF-8
+        read_text(file)  # its error names a file that is not UTF-8; Jinja's does not
         try:
             environment.globals[file.stem] = environment.get_template(file.name).module
         except TemplateSyntaxError as error:
@@ -98,7 +98,7 @@ def _load_template(environment: jinja2.Environment, file: Path, check: Validator
     if sorted(compiled.blocks) != sorted(BLOCKS):
         got = f"the blocks {', '.join(compiled.blocks) or 'none'}"
         problems.append(Problem(str(file), "", got, f"exactly the blocks {', '.join(BLOCKS)}"))
-    # `find_undeclared_variables` folds constants in the tree that it is given, so it needs one that is not used afterwards.
+    # `find_undeclared_variables` changes the tree that it gets: it folds constants. So it gets a tree of its own.
     used = meta.find_undeclared_variables(environment.parse(text)) - environment.globals.keys()
     raise_any(problems + template_faults(tree, used, slots, file))
     return Template(file, compiled, slots, constraints)
