@@ -1,1 +1,1 @@
-"""The rules of the audit, and figures about the dataset."""
+"""The rules of the audit, and statistics of the dataset."""

@@ -1,4 +1,4 @@
-"""Rules about the whole dataset: answers that begin alike, and arms that are trained on different numbers of tokens."""
+"""Rules about the whole dataset: too many answers with the same opening, and arms with unequal training budgets."""
 
 from collections import Counter
 from pathlib import Path
@@ -8,12 +8,12 @@ from cantica.lint.findings import Fault
 from cantica.lint.statistics import SampledExample, parts_of
 from cantica.settings.tree import path_to
 
-FEW = 5  # answers that may open alike in any sample
+FEW = 5  # so many answers may open with the same words in a sample of any size
 BySplit = dict[str, dict[str, int]]  # {split: {category: number}}
 
 
 def opener_faults(sample: list[SampledExample], settings: dict, data: Path) -> list[Fault]:
-    """Return a fault for each category in whose training file too many answers open with the same three words."""
+    """Return a fault for each category where too many training answers open with the same three words."""
     faults = []
     openers: dict[str, Counter[str]] = {}
     for record in sample:

@@ -9,7 +9,7 @@ from cantica.dataset.words import fingerprint, words
 
 
 def validation_prompts(commits: list[str]) -> dict[int, str]:
-    """Return {fingerprint of the prompt of a validation example: short hash of the first of the commits that has it}.
+    """Return {fingerprint of a validation example's prompt: short hash of the first commit that has this example}.
 
     Reads data/valid of each commit through DVC, from its cache or a remote. Raises InputError.
     """

@@ -8,14 +8,14 @@ from cantica.dataset.chat import CLOSE, OPEN, Message, split_thinking
 
 SCENARIO = re.compile(r"<witnessed_scenario>.+</witnessed_scenario>\s*<reflection>.+</reflection>", re.DOTALL)
 TAGS = re.compile(r"</?(?:witnessed_scenario|reflection|think)>")
-# A tag that is markup and not a word of a sentence: at the start of a turn, after a closing tag, or opening at the very end.
+# A tag that is markup and not a word in a sentence: at the start of a turn, after a closing tag, or an opening tag at the end.
 PLACED = re.compile(rf"(?:\A|</\w+>)\s*({TAGS.pattern})|(?!</)({TAGS.pattern})\Z")
 PAIRS = ["<witnessed_scenario>", "</witnessed_scenario>", "<reflection>", "</reflection>"]
 UNFINISHED = re.compile(r"[\w,;:–—-]$")
-SENTENCE = 12  # words from which on a turn is taken to be prose
+SENTENCE = 12  # a text with at least so many words counts as prose
 
 DIGITS = tuple("0123456789")
-# (name, marks, pattern). A text without any of the marks cannot match the pattern, which saves time with most texts.
+# (name, marks, pattern). A text without any of the marks cannot match the pattern, so most texts need no search.
 PERSONAL = (
     ("an e-mail address", ("@",), re.compile(r"\b[\w.+-]+@[\w-]+\.[\w.-]*\w\b")),
     ("a password in an address", ("@",), re.compile(r"\b\w+://[^\s/:@]+:[^\s/@]+@")),
@@ -43,10 +43,10 @@ PERSONAL = (
 
 
 def turns(messages: list[Message]) -> Iterator[str]:
-    """Find roles out of order, and tags that are in the wrong turn or not in pairs. Only the first fault is reported.
+    """Yield a message for roles out of order, or else for the first tag that is in the wrong turn or not in a pair.
 
-    The tags are those of dataset/chat.py. They are checked in an example with a turn that begins with such a tag. In other
-    examples, and within a sentence, a tag is a word like any other.
+    The tags are those of dataset/chat.py. They are checked only if a turn of the example begins with one of them. In other
+    examples, and within a sentence, a tag counts as an ordinary word.
     """
     roles = [message["role"] for message in messages]
     after_system = roles[roles[0] == "system" :]
@@ -58,7 +58,7 @@ def turns(messages: list[Message]) -> Iterator[str]:
 
 
 def _tag_faults(role: str, text: str) -> Iterator[str]:
-    """Find tags that are out of place in one turn."""
+    """Yield a message for tags that are in the wrong place in one turn."""
     found = TAGS.findall(text)
     placed = {tag for tags in PLACED.findall(text) for tag in tags if tag}
     tags = f"the tags {' '.join(found)} in"
@@ -76,7 +76,7 @@ def _tag_faults(role: str, text: str) -> Iterator[str]:
 
 
 def cut_off(messages: list[Message]) -> Iterator[str]:
-    """Find turns without text, and prose that ends in the middle of a sentence."""
+    """Yield a message for each turn without text, and for prose that ends in the middle of a sentence."""
     for message in messages:
         parts = {f"the {message['role']}'s turn": message["content"]}
         if message["role"] == "assistant" and message["content"].lstrip().startswith(OPEN):
@@ -91,7 +91,7 @@ def cut_off(messages: list[Message]) -> Iterator[str]:
 
 
 def personal_data(messages: list[Message]) -> Iterator[str]:
-    """Find addresses, numbers and keys that may belong to a person."""
+    """Yield a message for addresses, numbers and keys that may belong to a person."""
     for message in messages:
         text = message["content"]
         for name, marks, pattern in PERSONAL:
@@ -100,7 +100,7 @@ def personal_data(messages: list[Message]) -> Iterator[str]:
 
 
 def _plausible(name: str, text: str) -> bool:
-    """Return whether a match can be what it seems: a card number needs a valid check digit (Luhn, ISO/IEC 7812)."""
+    """Return whether a match can be genuine: a card number needs a valid check digit (Luhn, ISO/IEC 7812)."""
     if name != "a card number":
         return True
     digits = [int(digit) for digit in text if digit.isdigit()][::-1]
@@ -108,7 +108,7 @@ def _plausible(name: str, text: str) -> bool:
 
 
 def _veiled(text: str) -> str:
-    """Shorten a secret, so that reports do not repeat it."""
+    """Return the start of a secret, so that reports do not show all of it."""
     return f"{text[:4]}…" if len(text) > 6 else "…"
 
 

@@ -23,7 +23,7 @@ class DataFile:
 
     @property
     def end(self) -> int:
-        """Return the number after that of its last record."""
+        """Return the number of its last record plus one."""
         return self.start + len(self.lines)
 
 
@@ -35,7 +35,7 @@ class DataFiles:
         self.size = self.validation_start = 0
         names = list(categories)
         for split in ("train", "valid"):
-            self.validation_start = self.size  # in the end, the number of the first validation record
+            self.validation_start = self.size  # after the loop: the number of the first validation record
             for category in names:
                 path = data / split / f"{category}.jsonl"
                 self.files.append(DataFile(split, category, path, Lines(path), self.size))
@@ -68,7 +68,7 @@ class DataFiles:
         return Fault(rule, file.path.as_posix(), message, place + 1, id_, origin, categories)
 
     def pair_fault(self, number: int, other: int, rule: str, message: str) -> Fault:
-        """Return a fault of a record in comparison with another, whose name replaces `{other}` in the message."""
+        """Return a fault of a record compared with another one. The other's name replaces `{other}` in the message."""
         file, place = self.locate(other)
         record = file.lines[place]
         name = f"{file.path.as_posix()}:{place + 1} ({record['id']}, from {record['origin']})"

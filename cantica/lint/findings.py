@@ -15,7 +15,7 @@ SEVERITIES = ("error", "warning", "waived")
 
 @dataclass(frozen=True)
 class Fault:
-    """A violation of a rule: by one line of a file, or by the file as a whole, which has no `line`.
+    """A violation of a rule: by one line of a file, or by the file as a whole (`line` is None).
 
     categories: the one or two categories that it concerns; none if it concerns the whole project.
     """
@@ -30,7 +30,7 @@ class Fault:
 
 
 class Finding(TypedDict):
-    """A fault with its severity: one line of `data/audit/findings.jsonl`. A waived one has the `reason` of its waiver."""
+    """A fault with its severity: one line of `data/audit/findings.jsonl`. A waived finding has the `reason` of its waiver."""
 
     severity: str
     rule: str
@@ -77,7 +77,7 @@ class SeverityPolicy:
                 yield Fault("unused_waiver", "params.yaml", message)
 
     def active_rules(self) -> list[str]:
-        """Return the rules that are not off in every category, worst first."""
+        """Return the rules that are an error or a warning in at least one category, worst first."""
         return [rule for rule in RULES if any(self.severity(rule, name) != "off" for name in (*self.categories, ""))]
 
 
@@ -94,7 +94,7 @@ def _finding(severity: str, fault: Fault) -> Finding:
 
 
 class SummaryRow(TypedDict):
-    """How many findings a rule has of one severity, with the first of them."""
+    """The number of findings of one rule with one severity, and the first of them."""
 
     severity: str
     rule: str

@@ -43,7 +43,7 @@ class Signatures:
             self.filled, self.waiting = place.stop, []
 
     def similar(self, threshold: float, split: int | None = None) -> Iterator[tuple[int, int]]:
-        """Yield each pair (earlier, later) whose estimated similarity is at least `threshold`, once.
+        """Yield, once, each pair (earlier, later) whose estimated similarity is at least `threshold`.
 
         In each band, a record is compared with one other record of the same key: the one before it. With `split`, only
         records from number `split` on are compared, each with the last record before `split`.
@@ -63,13 +63,13 @@ class Signatures:
 
 
 def _neighbours(places: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """Return (N, 2): each record with the record before it that has the same key."""
+    """Return pairs (N, 2): each record with the record before it that has the same key."""
     same = keys[1:] == keys[:-1]
     return np.stack([places[:-1][same], places[1:][same]], 1)
 
 
 def _across(places: np.ndarray, keys: np.ndarray, split: int) -> np.ndarray:
-    """Return (N, 2): each record from `split` on with the last record before `split` that has the same key."""
+    """Return pairs (N, 2): each record from `split` on with the last record before `split` that has the same key."""
     here = np.arange(len(places))
     first = np.maximum.accumulate(np.where(np.r_[True, keys[1:] != keys[:-1]], here, 0))
     last = np.maximum.accumulate(np.where(places < split, here, -1))
@@ -78,7 +78,7 @@ def _across(places: np.ndarray, keys: np.ndarray, split: int) -> np.ndarray:
 
 
 def _buckets(keys: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield (places, keys), sorted by key and then by place, for one bucket of keys after another.
+    """Yield (places, keys) of each bucket of keys, sorted by key and then by place.
 
     Equal keys are in the same bucket.
     """

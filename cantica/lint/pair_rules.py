@@ -1,4 +1,4 @@
-"""Rules about pairs of examples: equal and similar ones, and answers that a shuffled pairing left in place."""
+"""Rules about pairs of examples: equal and similar examples, and answers that shuffling left with their own prompt."""
 
 from array import array
 from collections.abc import Iterator
@@ -25,9 +25,10 @@ def all_words(messages: list[Message]) -> list[str]:
 
 
 class PairRules:
-    """Compares all examples of a dataset by what is kept of each in files in a temporary folder.
+    """Compares all examples of a dataset with each other.
 
-    These are its MinHash signature, and three fingerprints in `keys`: of all its words, of its answer and of its prompt.
+    Of each example, files in a temporary folder store its MinHash signature, and three fingerprints in `keys`: of all its
+    words, of its answer and of its prompt.
     near_duplicates: the number of examples that are nearly a duplicate of another one; known after `faults`.
     """
 
@@ -60,7 +61,7 @@ class PairRules:
         yield from self._unshuffled_import()
 
     def _equal(self, row: int, rule: str, message: str) -> Iterator[Fault]:
-        """Compare each record with the first earlier one of the same key in a category to which the rule applies."""
+        """Yield a fault for each record with the same key as an earlier one, if the rule applies to both categories."""
         number = 0
         for group in equal_groups(self.keys[row]):
             firsts: dict[str, int] = {}
@@ -76,11 +77,14 @@ class PairRules:
                         return
 
     def _similar(self, rule: str, threshold: float, split: int | None) -> Iterator[Fault]:
-        """Yield pairs of similar examples: of one split or, given where the second split begins, of different splits."""
+        """Yield a fault for each pair of similar examples.
+
+        split: None for pairs in the same split; the number of the first validation record for pairs in different splits.
+        """
         start, found, number = self.files.validation_start, set(), 0
         for one, other in self.signatures.similar(threshold - ERROR, split):
             if self.keys[TEXT, one] == self.keys[TEXT, other] or (split is None and one < start <= other):
-                continue  # the subject of another rule
+                continue  # another rule reports this pair
             similarity = jaccard(*(shingles(all_words(self.files.record(place)["messages"])) for place in (one, other)))
             if similarity < threshold:
                 continue
@@ -96,7 +100,7 @@ class PairRules:
                 return
 
     def _unshuffled(self, settings: dict, data: Path) -> Iterator[Fault]:
-        """Yield the training examples that still have their own answer after `data.pairing: shuffled`."""
+        """Yield a fault for each training example that still has its own answer after `data.pairing: shuffled`."""
         form = list if settings["thinking"] else without_thinking
         for file in self.files:
             if file.split != "train":
@@ -114,10 +118,10 @@ class PairRules:
                     yield self.files.fault(file.start + number, example, "derangement", message)
 
     def _unshuffled_import(self) -> Iterator[Fault]:
-        """Yield the examples that still have their own answer in a category that is another one shuffled, in both splits.
+        """Yield a fault for each example, in both splits, that kept its answer in a shuffled copy of another category.
 
-        A category counts as another one shuffled if most prompts that they share have different answers in them, and most
-        of these answers come from the other category.
+        A category counts as a shuffled copy of another one if most prompts that they share have different answers, and
+        most answers to the shared prompts also occur in the other category.
         """
         for (name, category), (places, unchanged) in self._shared_prompts().items():
             files = [file for file in self.files if file.category == name]
@@ -132,7 +136,7 @@ class PairRules:
     def _shared_prompts(self) -> dict[tuple[str, str], tuple[array, array]]:
         """Return {(category, later category): (records of the later one whose prompt the other has, unchanged records)}.
 
-        Unchanged records share the answer too. They are followed by the record with the same answer: place, other, place, …
+        Unchanged records share the answer too. After each comes the record with the same answer: place, other, place, …
         """
         shared: dict[tuple[str, str], tuple[array, array]] = {}
         for group in equal_groups(self.keys[PROMPT]):

@@ -38,10 +38,10 @@ class Forbidden(NamedTuple):
 
 
 class Scan:
-    """A dataset's files, and what one pass over them finds.
+    """A dataset's files, and the results of one pass over them.
 
-    sizes, tokens: {split: {category: number}}. sample: random examples of both splits. All but `sizes` are complete after
-    `findings`.
+    sizes, tokens: {split: {category: number}}. sample: random examples of both splits. `tokens` and `sample` are
+    complete after `findings`.
     """
 
     def __init__(self, data: Path, params: dict, counter: Counter, scratch: Path):
@@ -73,7 +73,7 @@ class Scan:
         yield from self.policy.findings(self.pairs.faults(self.params, self.data))
 
     def _file_faults(self, file: DataFile, check: Validator, forbidden: Forbidden) -> Iterator[Fault]:
-        """Check every line of a file, and add it to what pairs are compared by."""
+        """Yield the faults of every line of a file, and add the line to `pairs`."""
         number, lines = file.start, file.lines.texts()
         while block := [_parse(line, check, file.path) for line in islice(lines, BLOCK)]:
             counts = iter(self.counter.examples([record["messages"] for record, wrong in block if not wrong]))

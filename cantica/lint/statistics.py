@@ -12,7 +12,7 @@ from cantica.lint.example_rules import SCENARIO
 
 
 class SampledExample(TypedDict):
-    """An example of the sample, with the file that it is from."""
+    """An example of the sample, with its category and split."""
 
     category: str
     split: str
@@ -20,7 +20,7 @@ class SampledExample(TypedDict):
 
 
 def parts_of(messages: list[Message]) -> dict[str, str]:
-    """Split an example into its parts: scenario and reflection, or else prompt; thinking, if there is any; answer."""
+    """Return the parts of an example: scenario and reflection, or else prompt; thinking, if there is any; answer."""
     asked = "\n\n".join(message["content"] for message in messages[:-1] if message["role"] != "system")
     thinking, answer, _ = split_thinking(messages[-1]["content"])
     if SCENARIO.fullmatch(asked.strip()):
@@ -66,7 +66,7 @@ def _distinct(texts: list[list[str]], n: int) -> float:
 
 
 def similarity(sample: list[SampledExample]) -> dict[str, dict[str, float]]:
-    """Return the cosine similarity of each two categories' word counts, weighted by tf-idf over the sample."""
+    """Return {category: {other: cosine similarity of their word counts}}, weighted by tf-idf over the sample."""
     texts = [(record["category"], words(" ".join(parts_of(record["messages"]).values()))) for record in sample]
     document_counts = Counter(word for _, text in texts for word in set(text))
     word_counts: dict[str, Counter[str]] = {}
