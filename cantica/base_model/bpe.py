@@ -1,4 +1,4 @@
-"""Write a tokenizer in Hugging Face's layout: the one in a GGUF file, or a small one learnt from a text."""
+"""Write a tokenizer in Hugging Face's layout: the one in a GGUF file, or a small one trained on a text."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ _PATTERNS = {"llama-bpe": _CL100K, "qwen2": _CL100K.replace(r"\p{N}{1,3}", r"\p{
 
 
 def gguf_tokenizer(metadata: dict, file: Path) -> Tokenizer:
-    """The tokenizer in a GGUF file's metadata. Raises InputError for an unknown kind."""
+    """Return the tokenizer in a GGUF file's metadata. Raises InputError for an unknown kind."""
     tokens = metadata["tokenizer.ggml.tokens"]
     vocabulary = {token: index for index, token in enumerate(tokens)}
     kind = metadata.get("tokenizer.ggml.model")
@@ -71,7 +71,7 @@ def _sentencepiece(vocabulary: dict[str, int], metadata: dict) -> Tokenizer:
 
 
 def gguf_settings(metadata: dict) -> dict:
-    """The `tokenizer_config.json` that follows from a GGUF file: special tokens and chat template."""
+    """Return the `tokenizer_config.json` for a GGUF file's metadata: special tokens and chat template."""
     tokens = metadata["tokenizer.ggml.tokens"]
     roles = {"bos_token": "bos", "eos_token": "eos", "unk_token": "unknown", "pad_token": "padding"}
     special = {role: metadata.get(f"tokenizer.ggml.{name}_token_id") for role, name in roles.items()}
@@ -83,7 +83,7 @@ def gguf_settings(metadata: dict) -> dict:
 
 
 def learnt_tokenizer(text: str, vocab_size: int) -> Tokenizer:
-    """A byte-level BPE tokenizer with `vocab_size` tokens, learnt from a text. It can encode every string."""
+    """Return a byte-level BPE tokenizer with `vocab_size` tokens, trained on a text. It can encode every string."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     tokenizer.decoder = decoders.ByteLevel()

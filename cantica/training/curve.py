@@ -14,7 +14,10 @@ from cantica.training.settings import StepSettings
 
 
 class Sums:
-    """Sums over the iterations since the last row of the curve. A checkpoint is saved where they are zero."""
+    """Sums over the iterations since the last row of the curve.
+
+    Checkpoints are saved only after a new row, so they do not contain these sums.
+    """
 
     def __init__(self) -> None:
         self.loss, self.tokens = mx.array(0.0), mx.array(0.0)
@@ -25,7 +28,7 @@ class Sums:
         self.loss, self.tokens, self.iterations = self.loss + loss, self.tokens + tokens, self.iterations + 1
 
     def row(self, iteration: int, optimizer: optimizers.Optimizer, curve: list[CurveRow]) -> CurveRow:
-        """The next row of a curve. Every process must call this."""
+        """Return the next row of the curve. Every process must call this."""
         trained = curve[-1]["trained_tokens"] if curve else 0
         return {
             "iteration": iteration,
@@ -35,18 +38,18 @@ class Sums:
         }
 
     def summary(self, row: CurveRow) -> str:
-        """The row as a line for people, with the speed of this process."""
+        """Return a row as a line to print, with the speed of this process."""
         speed = self.tokens.item() / (time.perf_counter() - self.start)
         return f"train_loss {row['train_loss']:.3f}, {speed:.0f} tokens per second"
 
 
 def learning_rate(optimizer: optimizers.Optimizer) -> float:
-    """The learning rate of the last update."""
+    """Return the learning rate of the last update."""
     return cast(float, optimizer.learning_rate.item())
 
 
 def training_record(records: list[Encoded], settings: StepSettings, curve: list[CurveRow]) -> TrainingRecord:
-    """The record of a step on some examples."""
+    """Return the record of a step that trained on `records`."""
     return {
         "examples": len(records),
         "examples_cut": sum(record.truncated > 0 for record in records),

@@ -1,6 +1,6 @@
-"""Start a step as several processes: `train.launch` in params.yaml, with MLX's own mlx.launch.
+"""Run a step in several processes with MLX's mlx.launch: `train.launch` in params.yaml.
 
-processes.py has what each of them does with a batch.
+The module `processes` defines what each process does with a batch.
 """
 
 import fcntl
@@ -17,20 +17,20 @@ from cantica.core.documents import read_json
 from cantica.core.errors import InputError, Problem
 from cantica.training.settings import LaunchSettings
 
-PORT = 32323  # the first that mlx.launch uses by default
+PORT = 32323  # the first port that mlx.launch uses by default
 LOCK = Path(".cache/launch.lock")
 
 
 def is_worker() -> bool:
-    """Whether mlx.launch started this process."""
+    """Return whether mlx.launch started this process."""
     return "MLX_RANK" in os.environ
 
 
 def launch(settings: LaunchSettings, last: Path) -> None:
-    """Run this process's own command in several processes of mlx.launch, until all of them have ended.
+    """Run this process's own command in several processes with mlx.launch, and return when all of them have ended.
 
-    last: the file that the first of them writes last, on this machine. mlx.launch reports no failure, so this process exits
-    with an error where that file is missing. Raises InputError for a hostfile with another number of hosts.
+    last: the last file that the first process writes, on this machine. mlx.launch does not report failures, so this process
+    exits with an error if the file is missing. Raises InputError if the hostfile has another number of hosts.
     """
     processes, hostfile = settings["processes"], settings.get("hostfile")
     hosts = _hosts(Path(hostfile), processes) if hostfile else ["127.0.0.1"] * processes
@@ -42,11 +42,11 @@ def launch(settings: LaunchSettings, last: Path) -> None:
     fcntl.flock(os.open(LOCK, os.O_CREAT | os.O_WRONLY), fcntl.LOCK_EX)
     # mlx.launch runs in this process, not in a child: its workers end with their parent, and this process ends with DVC.
     sys.argv = ["mlx.launch", *where, "--starting-port", str(_free_port(processes)), "--", *command]
-    # It copies standard input to the workers. Without this pipe it would read the end of the input again and again.
+    # mlx.launch copies standard input to the workers. Without this pipe it would read the end of the input again and again.
     source, feed = os.pipe()
     os.dup2(source, 0)
     if not hostfile:
-        # A full pipe: otherwise it would find again and again that it can write to a local worker, and use a whole core.
+        # Fill the input of local workers. As long as mlx.launch can write to one, it checks again without a pause: a busy core.
         threading.Thread(target=os.write, args=(feed, bytes(1 << 21)), daemon=True).start()
     last.unlink(missing_ok=True)
     (script,) = entry_points(group="console_scripts", name="mlx.launch")
@@ -56,7 +56,7 @@ def launch(settings: LaunchSettings, last: Path) -> None:
 
 
 def _hosts(hostfile: Path, processes: int) -> list[str]:
-    """The host of each process. Raises InputError for a hostfile that is malformed or has another number of hosts."""
+    """Return the host of each process. Raises InputError for a hostfile that is malformed or has another number of hosts."""
     document = read_json(hostfile)
     try:
         hosts = [host["ssh"] for host in (document["hosts"] if isinstance(document, dict) else document)]
@@ -70,7 +70,7 @@ def _hosts(hostfile: Path, processes: int) -> list[str]:
 
 
 def _free_port(number: int) -> int:
-    """The first of `number` adjacent ports, from mlx.launch's default on, that are all free on this machine."""
+    """Return the first of `number` adjacent ports, from mlx.launch's default on, that are all free on this machine."""
     for port in range(PORT, 65536 - number, number):
         try:
             for taken in range(port, port + number):
@@ -84,9 +84,9 @@ def _free_port(number: int) -> int:
 
 
 def join(processes: int, params: dict, inputs: tuple[Path, ...]) -> int:
-    """Wait for all processes that mlx.launch started; return this one's number, from 0.
+    """Wait for all processes that mlx.launch started; return the number of this process, from 0.
 
-    Raises InputError if their number is wrong, or if one of them has other params, inputs or code than the first.
+    Raises InputError if there are too few or too many, or if one has other params, inputs or code than the first.
     """
     import mlx.core as mx
 

@@ -23,7 +23,7 @@ from cantica.training.processes import own_part
 from cantica.training.settings import StepSettings
 
 CACHE = 8 << 30  # bytes that MLX may keep for later arrays
-ROWS = 25  # of a loss curve; a few more where this does not divide the number of iterations
+ROWS = 25  # rows of a loss curve; a few more if the number of iterations is not a multiple of this
 
 Update = Callable[[Batch, mx.array | None], tuple[mx.array, mx.array]]
 
@@ -31,9 +31,9 @@ Update = Callable[[Batch, mx.array | None], tuple[mx.array, mx.array]]
 def train(
     model: nn.Module, records: list[Encoded], settings: StepSettings, step: str, checkpoint: Checkpoint | None = None
 ) -> list[CurveRow]:
-    """Train the model's LoRA tensors in place, from the checkpoint on if there is one; return the loss curve.
+    """Train the model's LoRA tensors in place, starting from the checkpoint if there is one; return the loss curve.
 
-    Every `checkpoints` iterations, `checkpoint` keeps the tensors. Where mlx.launch started several processes, all of them
+    Every `checkpoints` iterations, `checkpoint` keeps the tensors. If mlx.launch started several processes, all of them
     must call this function; they end with the same tensors and curve. Raises InputError if a loss, or a weight at the end,
     is not finite.
     """
@@ -64,17 +64,17 @@ def train(
             if checkpoint:
                 checkpoint.save(model, optimizer, curve)
             sums = Sums()
-    # The last loss is from before the last update.
+    # The last loss was computed before the last update, so the updated weights are checked too.
     if not all(mx.isfinite(tensor).all().item() for tensor in lora_tensors(model).values()):
         raise not_finite(step, iters, "weights that are not finite", optimizer)
     return curve
 
 
 def make_update(model: nn.Module, optimizer: optimizers.Optimizer, grad_checkpoint: bool) -> tuple[Update, list]:
-    """(a function that updates the model by one batch and returns its loss and number of tokens, the state that it changes).
+    """Return (a function that trains the model on a batch and returns its loss and number of tokens, the state it changes).
 
-    Gradients are taken with respect to the trainable parameters. The model is not an argument of the function that is
-    differentiated: MLX would find its frozen weights there, and keep every array that depends on them until the update.
+    The differentiated function takes only the trainable parameters as an argument, not the model. With the model, MLX would
+    find its frozen weights, and keep every array that depends on them until the update.
     """
     if grad_checkpoint:
         from mlx_lm.tuner.trainer import grad_checkpoint as checkpoint_blocks
@@ -101,7 +101,7 @@ def make_update(model: nn.Module, optimizer: optimizers.Optimizer, grad_checkpoi
 
 
 def not_finite(step: str, iteration: int, got: str, optimizer: optimizers.Optimizer) -> InputError:
-    """The error of a training that has diverged."""
+    """Return the error for a step whose training has diverged."""
     place = f"curriculum.{step}, iteration {iteration}"
     hint = "lower the learning rate or the scale"
     got = f"{got} at learning rate {learning_rate(optimizer):.3g}"

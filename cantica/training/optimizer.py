@@ -9,7 +9,7 @@ from mlx_lm.tuner.utils import build_schedule
 from cantica.training.settings import StepSettings
 
 _OPTIMIZERS: dict[str, Callable[..., optimizers.Optimizer]] = {
-    "adafactor": partial(optimizers.Adafactor, relative_step=False, scale_parameter=False),  # it uses the given rate
+    "adafactor": partial(optimizers.Adafactor, relative_step=False, scale_parameter=False),  # uses the given rate
     "adam": optimizers.Adam,
     "adamw": optimizers.AdamW,
     "muon": optimizers.Muon,
@@ -18,9 +18,10 @@ _OPTIMIZERS: dict[str, Callable[..., optimizers.Optimizer]] = {
 
 
 def make_optimizer(settings: StepSettings) -> optimizers.Optimizer:
-    """An MLX optimizer from `optimizer`, `learning_rate`, `schedule`, `warmup` and `iters` of the settings.
+    """Return an MLX optimizer from `optimizer`, `learning_rate`, `schedule`, `warmup` and `iters` of the settings.
 
-    Warm-up rises from 0 to the learning rate. A decay then falls, and would reach 0 just after the last iteration.
+    During warm-up, the rate rises from 0 to `learning_rate`. A decay then lowers it, so that it would reach 0 just after the
+    last iteration.
     """
     rate, warmup = settings["learning_rate"], settings["warmup"]
     # mlx-lm starts the decay one iteration after warm-up, so the peak rate is used twice.

@@ -1,8 +1,9 @@
 """One training step in several processes, each on its part of every batch: `train.launch` in params.yaml.
 
 With R processes, an update uses the same records as with one: process r takes every R-th record of the batch, from the r-th on.
-Gradients and losses are averaged over processes, whatever number of tokens each part has. So every process multiplies its
-mean loss by R times its share of the batch's tokens: the average is then the mean over all tokens of the batch.
+MLX averages gradients and losses over processes with equal weights, although their parts differ in the number of tokens. So
+every process multiplies its mean loss by R times its share of the batch's tokens. The average is then the mean over all tokens
+of the batch.
 """
 
 from typing import cast
@@ -13,10 +14,10 @@ from cantica.engine.tokens import Encoded
 
 
 def own_part(batch: list[Encoded], group: mx.distributed.Group) -> tuple[list[Encoded], mx.array]:
-    """(this process's records, the scalar by which to multiply their mean loss).
+    """Return (this process's records, the scalar by which to multiply their mean loss).
 
-    The last batch of an epoch may have too few records for all processes. One without a record takes the first one and
-    multiplies by 0, because every process must take part in every update.
+    The last batch of an epoch may have too few records for all processes. A process without a record takes the
+    first one and multiplies by 0, because every process must take part in every update.
     """
     own = batch[group.rank() :: group.size()]
     tokens, whole = (sum(record.loss_tokens for record in records) for records in (own, batch))
@@ -24,5 +25,5 @@ def own_part(batch: list[Encoded], group: mx.distributed.Group) -> tuple[list[En
 
 
 def sum_over_processes(x: mx.array) -> float:
-    """The sum of a scalar over processes; its value where there is one process."""
+    """Return the sum of a scalar over all processes. With one process, that is its value."""
     return cast(float, mx.distributed.all_sum(x, stream=mx.cpu).item())

@@ -7,11 +7,11 @@ class LaunchSettings(TypedDict):
     """`train.launch`: the processes that train a step together."""
 
     processes: int
-    hostfile: NotRequired[str]  # of mlx.launch
+    hostfile: NotRequired[str]  # for mlx.launch
 
 
 class StepSettings(TypedDict):
-    """`lora` and `train` of params.yaml, with the changes of `curriculum.<step>`. schemas/params.schema.json explains each."""
+    """`lora` and `train` of params.yaml, as `curriculum.<step>` overrides them. schemas/params.schema.json explains each."""
 
     layers: int
     rank: int

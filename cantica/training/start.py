@@ -12,8 +12,8 @@ from cantica.training.settings import StepSettings
 def start(model: nn.Module, after: Path, settings: StepSettings, seed: int, step: str) -> LoraShape:
     """Put LoRA layers with the tensors of the adapter `after` on the model, and return their LoraShape.
 
-    An adapter without effect has nothing to continue, so a step after one may choose another shape: its tensors are new, and
-    follow from the seed. Raises InputError where the shape differs from that of an adapter with an effect.
+    If `after` has no effect on the model, there is nothing to continue. The step may then have another shape, and gets new
+    tensors, which the seed determines. Raises InputError if the shape differs and `after` has an effect.
     """
     wanted = LoraShape(settings["layers"], settings["rank"], settings["scale"])
     if read_shape(after) == wanted:
