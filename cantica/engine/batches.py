@@ -1,4 +1,4 @@
-"""Batches: every record in every epoch, records of similar length together, in an order that follows from the seed."""
+"""Batches of records of similar length. Each epoch has every record once, in an order that the seed determines."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -16,10 +16,10 @@ Batch = tuple[mx.array, mx.array, mx.array, mx.array]
 
 
 def order(lengths: list[int], batch_size: int, seed: list[int] | None) -> list[list[int]]:
-    """The batches of one epoch, as indices of records. Each index occurs once; the batch of the longest may be smaller.
+    """Return the batches of an epoch, as indices of records. Each index occurs once; the batch of the longest may be smaller.
 
-    Records in a batch have similar lengths. With a seed, records of about the same length are shuffled, and then the batches.
-    Without one, batches are in order of length.
+    Records in a batch have similar lengths. With a seed, records of about the same length are shuffled, and then the order
+    of the batches. Without one, batches are in order of length.
     """
     rng = np.random.default_rng(seed) if seed is not None else None
     ties = rng.random(len(lengths)) if rng else np.arange(len(lengths))
@@ -29,7 +29,7 @@ def order(lengths: list[int], batch_size: int, seed: list[int] | None) -> list[l
 
 
 def epochs(records: list[Encoded], batch_size: int, seed: int) -> Iterator[list[Encoded]]:
-    """Batches of records without end: one epoch after another, each in an order of its own."""
+    """Yield batches of records without end: one epoch after another, each in its own order."""
     lengths = [len(record.ids) for record in records]
     for epoch in count():
         for indices in order(lengths, batch_size, [seed, epoch]):
@@ -37,7 +37,7 @@ def epochs(records: list[Encoded], batch_size: int, seed: int) -> Iterator[list[
 
 
 def collate(records: list[Encoded]) -> Batch:
-    """(inputs, positions, targets, weights) of a batch with N tokens in the loss.
+    """Return (inputs, positions, targets, weights) of a batch with N tokens in the loss.
 
     inputs_BL: token ids, padded on the right. positions_N: indices into the flattened inputs; the token after each is in
     the loss. targets_N: those tokens. weights_N: 1, or 0 for the padding that rounds N up.

@@ -12,9 +12,9 @@ _PLAIN_HEADS = {f"mlx_lm.models.{name}" for name in ("llama", "olmo2", "olmo3", 
 
 
 def token_losses(model: nn.Module, inputs: mx.array, positions: mx.array, targets: mx.array, trains: bool = False) -> mx.array:
-    """Cross-entropy, in nats and float32, of each token in the loss of a batch from `batches.collate`; the shape is N.
+    """Return the cross-entropy, in nats, of each token in the loss of a batch from `batches.collate`: shape N, float32.
 
-    inputs_BL, positions_N, targets_N. It has a gradient only with `trains`.
+    Shapes: inputs_BL, positions_N, targets_N. trains: whether the result must have a gradient.
     """
     if type(model).__module__ not in _PLAIN_HEADS:
         logits = model(inputs)
@@ -33,6 +33,6 @@ def token_losses(model: nn.Module, inputs: mx.array, positions: mx.array, target
 def loss(
     model: nn.Module, inputs: mx.array, positions: mx.array, targets: mx.array, weights: mx.array
 ) -> tuple[mx.array, mx.array]:
-    """(mean cross-entropy in nats per token, number of tokens) of a batch from `batches.collate`, for training."""
+    """Return (mean cross-entropy in nats per token, number of tokens) of a batch from `batches.collate`, for training."""
     tokens = weights.sum()
     return (token_losses(model, inputs, positions, targets, trains=True) * weights).sum() / tokens, tokens

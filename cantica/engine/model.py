@@ -25,15 +25,15 @@ CONFIG, WEIGHTS = "adapter_config.json", "adapters.safetensors"
 class LoraShape:
     """What determines an adapter's tensors and their effect: the number of adapted blocks, the rank and the scale."""
 
-    layers: int  # blocks next to the output; -1 for all
+    layers: int  # number of blocks, counted from the output; -1 for all
     rank: int
     scale: float
 
 
 def load_base(folder: Path) -> tuple[nn.Module, "TokenizerWrapper"]:
-    """(model, tokenizer) of a folder in mlx-lm's layout, frozen. On a CPU the weights become float32 in memory.
+    """Return (frozen model, tokenizer) of a folder in mlx-lm's layout. On a CPU the weights become float32 in memory.
 
-    Raises InputError where a file is missing or unreadable.
+    Raises InputError if a file is missing or unreadable.
     """
     for name in ("config.json", "tokenizer_config.json"):
         read_json(folder / name)
@@ -48,15 +48,15 @@ def load_base(folder: Path) -> tuple[nn.Module, "TokenizerWrapper"]:
 
 
 def new_adapter(model: nn.Module, shape: LoraShape, dropout: float, seed: int) -> None:
-    """Put LoRA layers without effect on a frozen model: B is zero, and A is random and follows from the seed."""
+    """Put LoRA layers without effect on a frozen model: B is zero, and A is random, determined by the seed."""
     mx.random.seed(seed)
     linear_to_lora_layers(model, shape.layers, _lora_parameters(shape, dropout))
 
 
 def load_adapter(model: nn.Module, folder: Path, dropout: float = 0.0) -> LoraShape:
-    """Put an adapter's LoRA layers on a frozen model.
+    """Put an adapter's LoRA layers on a frozen model, and return their LoraShape.
 
-    Raises InputError that lists each tensor that is missing, unknown, of another shape or not finite.
+    Raises InputError with a Problem for each tensor that is missing, unknown, of another shape or not finite.
     """
     shape = read_shape(folder)
     new_adapter(model, shape, dropout, seed=0)
@@ -72,20 +72,20 @@ def load_weights(model: nn.Module, folder: Path) -> None:
 
 
 def lora_tensors(model: nn.Module) -> dict[str, mx.array]:
-    """The LoRA tensors of a frozen model, which are all that can be trained, by name."""
+    """Return the LoRA tensors of a frozen model, by name. Nothing else in it can be trained."""
     return cast(dict[str, mx.array], dict(tree_flatten(model.trainable_parameters())))
 
 
 def checkpoints(folder: Path) -> dict[int, Path]:
-    """By iteration, the folders of a step's checkpoints, each an adapter, inside the folder of the step's adapter.
+    """Return {iteration: folder of the adapter that was kept after it}, all inside the folder of the step's adapter.
 
-    They are part of the step's output. DVC hashes that as a whole, so nothing else can be in it.
+    They are part of the step's output. DVC hashes this output as a whole, so nothing else can be in it.
     """
     return {int(path.name): path for path in sorted(folder.glob("[0-9]" * 7))}
 
 
 def checkpoint_name(iteration: int) -> str:
-    """The name of a checkpoint's folder: the iteration in seven digits, as in mlx-lm."""
+    """Return the name of a checkpoint's folder: the iteration in seven digits, as in mlx-lm."""
     return f"{iteration:07d}"
 
 
@@ -98,7 +98,7 @@ def _read_weights(folder: Path) -> dict[str, mx.array]:
 
 
 def read_shape(folder: Path) -> LoraShape:
-    """The LoraShape in an adapter's configuration. Raises InputError."""
+    """Return the LoraShape in an adapter's configuration. Raises InputError."""
     config = read_json(folder / CONFIG)
     try:
         return LoraShape(config["num_layers"], config["lora_parameters"]["rank"], config["lora_parameters"]["scale"])
@@ -108,7 +108,7 @@ def read_shape(folder: Path) -> LoraShape:
 
 
 def mismatches(found: dict[str, mx.array], expected: dict[str, mx.array], file: Path) -> list[Problem]:
-    """A Problem for each tensor in which an adapter's file differs from the LoRA layers of a model, or is not finite."""
+    """Return a Problem for each tensor of a file that does not fit the LoRA layers of a model or is not finite."""
     problems = []
     for name in sorted(found.keys() | expected.keys()):
         if name not in found:
@@ -123,7 +123,7 @@ def mismatches(found: dict[str, mx.array], expected: dict[str, mx.array], file: 
 
 
 def has_no_effect(folder: Path) -> bool:
-    """Whether an adapter leaves the model unchanged: every B is zero."""
+    """Return whether an adapter leaves the model unchanged: every B is zero."""
     weights = _read_weights(folder)
     return not any(mx.any(w != 0).item() for name, w in weights.items() if name.endswith("lora_b"))
 

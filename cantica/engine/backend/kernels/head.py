@@ -12,10 +12,10 @@ _ROWS = 64  # of logits in memory at a time
 
 
 def head_losses(hidden: mx.array, head: mx.array, targets: mx.array, trains: bool) -> mx.array:
-    """Cross-entropy, in nats, of the logits hidden_ND @ head_VD.T against targets_N; the result has shape N.
+    """Return the cross-entropy, in nats, of the logits hidden_ND @ head_VD.T and targets_N: shape N.
 
     Only a few rows of logits are in memory at a time. The head is frozen: it gets no gradient. With `trains`, the gradient
-    to `hidden` is computed together with the loss, from the same logits; without it, there is no gradient.
+    with respect to `hidden` is computed together with the loss. Otherwise there is no gradient.
     """
     gradients: list[mx.array] = []
 
@@ -38,7 +38,7 @@ def _row_blocks(hidden: mx.array, targets: mx.array) -> Iterator[tuple[mx.array,
 
 
 def _losses_of_rows(hidden: mx.array, head: mx.array, targets: mx.array, trains: bool) -> tuple[mx.array, mx.array | None]:
-    """(losses_N, their gradient to hidden_ND or None) of a few rows."""
+    """Return (losses_N, their gradient with respect to hidden_ND, or None) of a few rows."""
     logits = writable(hidden @ head.T)
     view, wanted = views(logits)[0], np.array(targets)
     losses = np.empty(len(wanted), np.float32)

@@ -11,7 +11,7 @@ stock = mx.logsumexp
 
 
 def logsumexp(x: mx.array, axis: Any = None, keepdims: bool = False, **options: Any) -> mx.array:
-    """`mx.logsumexp`, faster for float32 over the last axis, as for the logits of a batch."""
+    """Return what `mx.logsumexp` returns, but faster for float32 over the last axis, as for the logits of a batch."""
     if x.dtype != mx.float32 or axis != -1 or options:
         return stock(x, axis=axis, keepdims=keepdims, **options)
     sums = cast(mx.array, _over_rows(x))

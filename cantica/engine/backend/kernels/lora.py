@@ -11,14 +11,14 @@ from cantica.engine.backend.memory import untraced
 
 
 def lora_linear(self: LoRALinear, x: mx.array) -> mx.array:
-    """`mlx_lm.tuner.lora.LoRALinear.__call__`: the linear layer plus scale * dropout(x) @ A @ B."""
+    """Replace `mlx_lm.tuner.lora.LoRALinear.__call__`: return linear(x) + scale * dropout(x) @ A @ B."""
     if not self.training:
         return mx.addmm(self.linear(x), x @ self.lora_a, self.lora_b, alpha=self.scale)
     return self.linear(x) + _low_rank(x, self.lora_a, self.lora_b, self.scale, self.dropout._p_1)
 
 
 def _low_rank(x: mx.array, a: mx.array, b: mx.array, scale: float, keep_prob: float) -> mx.array:
-    """scale * dropout(x) @ a @ b, where each element of x is kept with probability keep_prob.
+    """Return scale * dropout(x) @ a @ b, where each element of x is kept with probability keep_prob.
 
     The gradients of a and b are computed as soon as possible, so that the arrays they depend on can be freed.
     """
@@ -40,14 +40,17 @@ def _low_rank(x: mx.array, a: mx.array, b: mx.array, scale: float, keep_prob: fl
 
 
 def _dropout_mask(shape: tuple[int, ...], keep_prob: float) -> np.ndarray:
-    """True with probability keep_prob. NumPy's generator, seeded from MLX's, is far faster than MLX's own."""
+    """Return a mask of booleans, each True with probability keep_prob.
+
+    It is made by NumPy's generator, seeded from MLX's, because MLX's own is far slower.
+    """
     seed = cast(list[int], mx.random.randint(0, 1 << 31, (4,)).tolist())
     rng = np.random.Generator(np.random.SFC64(seed))
     return rng.integers(0, 1 << 16, shape, dtype=np.uint16) < round(keep_prob * (1 << 16))
 
 
 def _where(x: mx.array, kept: np.ndarray | None) -> mx.array:
-    """x, with 0 where the mask is False."""
+    """Return x, with 0 where the mask is False."""
     if kept is None:
         return x
     (numbers,) = views(x)

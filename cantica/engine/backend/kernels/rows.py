@@ -1,8 +1,8 @@
 """Elementwise work on MLX arrays with NumPy, in place, a few rows on each core.
 
-MLX's CPU kernels take `exp` one element at a time; NumPy uses the processor's vector instructions. Matrix products stay with
-MLX and its BLAS. No sum crosses from one core's rows to another's, so results do not depend on the number of cores.
-A function that uses these helpers computes when it is called, not when its result is evaluated.
+MLX's CPU kernels compute `exp` one element at a time; NumPy uses the processor's vector instructions. Matrix products are
+left to MLX and its BLAS. Each row is summed on one core, so results do not depend on the number of cores. A function that uses
+these helpers computes when it is called, not when its result is evaluated.
 """
 
 import functools
@@ -14,7 +14,7 @@ import numpy as np
 
 from cantica.engine.backend.cores import cores
 
-_ELEMENTS = 1 << 16  # that fit in a core's cache
+_ELEMENTS = 1 << 16  # number of elements that fit in a core's cache
 
 
 def on_cores(work: Callable[[slice], None], rows: int, width: int) -> None:
@@ -33,12 +33,12 @@ def _workers() -> ThreadPoolExecutor:
 
 
 def writable(x: mx.array) -> mx.array:
-    """The array with its rows adjacent in memory. It may be written to if nothing else refers to `x`."""
+    """Return the array with its rows adjacent in memory. It may be written to if nothing else refers to `x`."""
     return mx.contiguous(x)
 
 
 def views(*arrays: mx.array) -> list[np.ndarray]:
-    """Each array as NumPy rows of its last axis. Writing to the view of a `writable` array writes to that array."""
+    """Return each array as a NumPy matrix, with its last axis as rows. Writing to one from `writable` changes the array."""
     mx.eval(arrays)
     return [np.asarray(x).reshape(-1, x.shape[-1]) for x in arrays]
 
