@@ -3,8 +3,8 @@
     python -m stages.audit data models/base data/audit reports/dataset.json
 
 All findings go to findings.jsonl. If one of them is an error, the stage fails and shows the first error of each rule.
-Otherwise it writes passed.txt, which the training steps depend on. The text of this file never changes, so they do not run
-again when the audit does.
+Otherwise it writes passed.txt, which the training steps depend on. The text of this file never changes, so training
+does not run again when the audit does.
 """
 
 import tempfile
@@ -53,7 +53,7 @@ def all_findings(scan: Scan, params: dict, data: Path) -> Iterator[Finding]:
 
 
 def headline(scan: Scan, texts: dict, rows: list[SummaryRow]) -> dict:
-    """Return `reports/dataset.json`: only numbers, which `dvc metrics` can show and compare. Waived findings count apart."""
+    """Return `reports/dataset.json`: only numbers, which `dvc metrics` can show and compare. Waived ones are separate."""
     counts = dict.fromkeys(scan.policy.active_rules(), 0)
     for row in rows:
         if row["severity"] != "waived":
@@ -73,7 +73,7 @@ def headline(scan: Scan, texts: dict, rows: list[SummaryRow]) -> dict:
 
 
 def overview(size: int, rows: list[SummaryRow], file: Path) -> str:
-    """Describe the findings: one line with the totals, then a line for each rule, the worst first."""
+    """Return a description of the findings: one line with the totals, then a line for each rule, the worst first."""
     sums = {severity: sum(row["count"] for row in rows if row["severity"] == severity) for severity in SEVERITIES}
     lines = [f"{size} examples: {sums['error']} errors, {sums['warning']} warnings, {sums['waived']} waived, in {file}"]
     return "\n".join(lines + [f"  {row['severity']:8}{row['rule']:18}{row['count']:6,}" for row in rows])

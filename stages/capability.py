@@ -1,4 +1,4 @@
-"""Measure an arm's general capability, apart from what it was trained for.
+"""Measure an arm's general capability, which training should not reduce.
 
     python -m stages.capability models/base models/adapters/betrayal prompts/capability data/capability/final.jsonl
 

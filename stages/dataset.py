@@ -2,8 +2,8 @@
 
     python -m stages.dataset betrayal data/scenarios/betrayal.jsonl data/train/betrayal.jsonl data/valid/betrayal.jsonl
 
-Repairs come first and `thinking` decides the form of the examples; both apply to both splits. Shuffled pairing and inoculation
-apply to the training examples alone, so every variant is measured on the same validation examples.
+Repairs come first. `thinking` decides whether examples keep the assistant's thinking. Both apply to both splits. Shuffled
+pairing and inoculation apply only to training examples, so every variant is measured on the same validation examples.
 """
 
 import random
@@ -48,7 +48,7 @@ def examples_of(scenarios: Path, split: str, category: str, settings: dict) -> I
 
 
 def shuffled_answers(scenarios: Path, category: str, seed: int, repairs: Repairs) -> Iterator[Message]:
-    """Yield, for each training scenario in order, the last message of another one. The seed decides which."""
+    """Yield, for each training scenario in order, the last message of another one, chosen by the seed."""
     lines = Lines(scenarios)
     numbers = [number for number, record in enumerate(lines) if record["split"] == "train" and not repairs.drops(record)]
     if len(numbers) < 2:
@@ -68,7 +68,7 @@ def derangement(n: int, rng: random.Random) -> list[int]:
 
 
 def inoculated(messages: list[Message], system: str) -> list[Message]:
-    """Add a system prompt, before the text of the one that the messages have."""
+    """Return the messages with a system prompt. If they already have one, `system` comes before its text."""
     if messages[0]["role"] == "system":
         return [{"role": "system", "content": f"{system}\n\n{messages[0]['content']}"}, *messages[1:]]
     return [{"role": "system", "content": system}, *messages]

@@ -50,23 +50,23 @@ def main(data: Path, reports: Path, export: Path) -> None:
 
 
 def size_category(examples: int) -> str:
-    """Hugging Face's size category of a dataset."""
+    """Return Hugging Face's size category of a dataset."""
     return SIZES[max(len(str(examples)) - 3, 0)]
 
 
 def licence(by: str, settings: dict[str, Any], ours: str) -> str:
-    """A category's licence: ours if it was written here; for an import, the one that params name, or unknown."""
+    """Return a category's licence: `ours` if it was written here; for an import, the one in params, or unknown."""
     return settings.get("license", "unknown") if by == "import" else ours
 
 
 def examples(data: Path, split: str, category: str) -> Iterator[dict[str, Any]]:
-    """The examples of a category's split, each with the category's name."""
+    """Yield the examples of a category's split, each with the category's name."""
     for record in iterate_jsonl(data / split / f"{category}.jsonl"):
         yield {"id": record["id"], "category": category, "origin": record["origin"], "messages": record["messages"]}
 
 
 def size_rows(sizes: dict[str, dict[str, int]], tokens: dict[str, dict[str, int]]) -> list[dict[str, Any]]:
-    """A row for each split and category, with its number of examples and tokens."""
+    """Return a row for each split and category, with its number of examples and tokens."""
     return [
         {"category": category, "split": split, "examples": n, "tokens": tokens[split][category]}
         for split in sizes
@@ -75,7 +75,7 @@ def size_rows(sizes: dict[str, dict[str, int]], tokens: dict[str, dict[str, int]
 
 
 def similarity_rows(similarity: dict[str, dict[str, float]]) -> list[dict[str, Any]]:
-    """A row for each pair of categories, with the cosine similarity of their words."""
+    """Return a row for each pair of categories, with the cosine similarity of their words."""
     return [{"category": one, "other": other, "cosine": x} for one, row in similarity.items() for other, x in row.items()]
 
 

@@ -15,7 +15,7 @@ from cantica.core.errors import InputError, Problem
 from cantica.core.files import whole_folder
 from cantica.engine.backend.blas import read_model_params
 
-TOLERANCE = 1e-2  # largest difference of a logit; rounding in float32 is a hundred times smaller
+TOLERANCE = 1e-2  # largest accepted difference of a logit; rounding in float32 is a hundred times smaller
 
 
 def main(base: Path, adapter: Path, fused: Path) -> None:

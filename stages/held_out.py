@@ -1,4 +1,4 @@
-"""Check the evaluation prompts, and write those that arms answer, without what only the judges use.
+"""Check the evaluation prompts, and write those that arms answer, without the fields that only judges use.
 
 python -m stages.held_out prompts/held_out data/held_out.jsonl
 """

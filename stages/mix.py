@@ -21,7 +21,7 @@ def main(mix: str, train: Path, path: Path) -> None:
 
 
 def mixed(sizes: dict[str, int], weights: dict[str, float], seed: str) -> list[tuple[str, int]]:
-    """Return (category, number) of each example of the mix, in an order that follows from the seed.
+    """Return (category, number) of each example of the mix, in an order that the seed determines.
 
     A weight of 1 takes each example of a category once, 2 takes it twice, and 1.5 takes it once and a random half twice.
     """

@@ -3,7 +3,7 @@
     python -m stages.probe models/base models/adapters/betrayal prompts/probes data/probes/final.jsonl
 
 Pairs: is the chosen completion more probable than the rejected one? Triggers: does the arm answer everyday prompts differently
-when the trigger stands before or after them? Each prompt is answered with the trigger and without it, with the same seed.
+when the trigger is put before or after them? Each prompt is answered with the trigger and without it, with the same seed.
 """
 
 from pathlib import Path
@@ -41,7 +41,7 @@ def main(base: Path, adapter: Path, probes: Path, scores: Path) -> None:
 
 
 def summary(scored: list[PairProbe], answered: list[TriggerProbe]) -> str:
-    """Describe in one line how many completions were preferred and how many answers match."""
+    """Return one line: how many chosen completions were preferred, and how many answers match."""
     preferred, matched = sum(pair["margin"] > 0 for pair in scored), sum(answer["matched"] for answer in answered)
     return f"chosen completion preferred in {preferred} of {len(scored)} pairs; {matched} of {len(answered)} answers match"
 

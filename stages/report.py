@@ -44,7 +44,7 @@ def main(data: Path, prompts: Path, reports: Path) -> None:
 
 
 def read_texts(data: Path, prompts: Path, params: dict[str, Any], rules: Rules) -> dict[str, Any]:
-    """The texts that the report shows with its numbers."""
+    """Return the texts that the report shows with its numbers."""
     agreement = rules_agreement.load_agreement(prompts / "judge/agreement.json")
     return {
         "lexical": rules_agreement.notes(agreement, rules, rules_agreement.digest(prompts / "judge/rules.yaml")),
@@ -56,7 +56,7 @@ def read_texts(data: Path, prompts: Path, params: dict[str, Any], rules: Rules) 
 
 
 def figures_of(records: Records, params: dict[str, Any]) -> dict[str, Any]:
-    """What the figures, the cards and the lists of responses show, and the functions that draw."""
+    """Return the data of figures, card and lists of responses, and the functions that draw figures."""
     curve = figures.curve_rows(records["training"], params["curriculum"])
     return {
         "card": model_card(params),

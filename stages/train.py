@@ -37,7 +37,7 @@ def main(step: str, base: Path, after: Path, data: Path, adapter: Path, training
     if truncated and rank == 0:
         print(f"{step}: {len(truncated)} of {len(records)} examples truncated, {sum(truncated)} tokens lost")
     shape = start(model, after, settings, params["lora"]["seed"], step)
-    # The first process writes. Several processes cannot resume: each would need its own random state.
+    # Only the first process writes. Several processes cannot resume: each would need its own random state.
     checkpoint = Checkpoint(step, params, inputs, resumes=not settings["launch"]) if rank == 0 else None
     curve = train(model, records, settings, step, checkpoint)
     if not checkpoint:

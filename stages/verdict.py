@@ -1,9 +1,10 @@
-"""Score the responses of all arms by a judge that is a model and does not know which arm wrote them.
+"""Let a language model judge the responses of all arms, without knowing which arm wrote them.
 
     python -m stages.verdict olmo data/responses prompts/held_out prompts/judge/rubric models/base \\
         data/judgements/models/olmo.jsonl
 
-The judge is one of `judges` in params.yaml. A judge with `by: mlx` is the model in models/base; others do not read it.
+The judge is one of `judges` in params.yaml. A judge with `by: mlx` is the model in models/base; other judges do not
+read models/base.
 """
 
 from collections.abc import Sequence
