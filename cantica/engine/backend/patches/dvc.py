@@ -1,4 +1,5 @@
-"""Every patch of DVC. AT_IMPORT are applied in every Python process of the environment, `claim_stages` in builds that share.
+"""Every patch of DVC. Those in AT_IMPORT are applied in every Python process of the environment, `claim_stages`
+only by `cantica`, in builds that run at the same time.
 
 A patch is a function; its docstring gives the reason. A copy of this module starts without `cantica` (see startup.py).
 """
@@ -18,9 +19,9 @@ CHECKED = "3.67.1"  # the version that the patches were checked against
 
 
 def lock_parser() -> None:
-    """DVC writes its whole lock after each stage, and for that reads it with a YAML parser in Python that keeps comments.
+    """After each stage, DVC rewrites dvc.lock, for which it reads the file with a slow YAML parser that keeps comments.
 
-    A lock has none. DVC reads it everywhere else with a parser in C, which is used here too.
+    dvc.lock has no comments. This patch uses the parser in C, with which DVC reads the file everywhere else.
     """
     from dvc.utils.serialize import _yaml
 
@@ -33,12 +34,12 @@ def lock_parser() -> None:
 
 
 def claim_stages(claims: IO) -> None:
-    """DVC runs a stage twice where two builds need it at the same time.
+    """DVC runs a stage twice if two builds need it at the same time.
 
-    With this patch a build waits while another one runs the stage on the same inputs, and then restores what that one made.
+    With this patch a build waits while another one runs the stage on the same inputs, and then restores the outputs.
     A claim is a lock on one byte of the file `claims`, and ends with the process. The number of the byte is a hash of the
-    command and its inputs. Outputs are put into the cache one stage at a time: different stages may make the same file, and
-    DVC writes it in place where the file system cannot clone.
+    command and its inputs. Outputs are put into the cache one stage at a time: different stages may produce the same file, and
+    DVC writes it in place if the file system cannot clone files.
     """
     from dvc.stage import Stage
 

@@ -1,7 +1,8 @@
 """Every patch of MLX, all of them for a CPU. On Metal and CUDA, MLX's own kernels are faster and stay.
 
-A patch is a function; its docstring gives the reason. AT_IMPORT are applied in every Python process of the environment when
-MLX is first imported, ON_CPU when a model is loaded. A copy of this module starts without `cantica` (see startup.py).
+A patch is a function; its docstring gives the reason. Those in AT_IMPORT are applied in every Python process of the environment
+when MLX is first imported, those in ON_CPU when a model is loaded. A copy of this module starts without `cantica` (see
+startup.py).
 """
 
 import os
@@ -15,11 +16,11 @@ def openblas() -> None:
     """On Linux, load OpenBLAS before MLX, and switch `mx.compile` off.
 
     The wheel `mlx-cpu` links the reference BLAS, and takes `cblas_sgemm` from the process's global symbols. An OpenBLAS that
-    exports the plain names and is loaded first makes matrix products 15 to 30 times faster. `scipy-openblas32` carries one
-    whose names all begin with `scipy_`; `make setup` writes a copy with the plain names.
+    exports the plain names and is loaded first makes matrix products 15 to 30 times faster. In `scipy-openblas32`,
+    all names of OpenBLAS begin with `scipy_`; `make setup` writes a copy of it with the plain names.
 
-    `mx.compile` builds CPU kernels with the machine's C++ compiler, and results would depend on that compiler, which is no
-    declared input. MLX reads the variable.
+    `mx.compile` builds CPU kernels with the machine's C++ compiler, and results would depend on that compiler, which is
+    not a declared input. The environment variable tells MLX not to compile.
     """
     if os.path.exists(LIBRARY):  # not on macOS and CUDA
         import ctypes
@@ -29,7 +30,7 @@ def openblas() -> None:
 
 
 def attention() -> None:
-    """MLX takes `exp` one element at a time, 12 to 16 ns each. NumPy's vector instructions are ten times faster."""
+    """MLX computes `exp` one element at a time, 12 to 16 ns each. NumPy's vector instructions are ten times faster."""
     import mlx.core as mx
 
     from cantica.engine.backend.kernels.attention import attention
@@ -38,7 +39,7 @@ def attention() -> None:
 
 
 def logsumexp() -> None:
-    """For the same reason: it turns the logits of each generated token into log-probabilities."""
+    """The reason is the same. `mx.logsumexp` turns the logits of each generated token into log-probabilities."""
     import mlx.core as mx
 
     from cantica.engine.backend.kernels.logsumexp import logsumexp
@@ -47,7 +48,7 @@ def logsumexp() -> None:
 
 
 def keep_freed_memory() -> None:
-    """The C library returns large blocks to the system, and each page that comes back costs a fault."""
+    """The C library returns large blocks to the system, and requesting them again costs a page fault per page."""
     from cantica.engine.backend.memory import keep_freed_memory
 
     keep_freed_memory()

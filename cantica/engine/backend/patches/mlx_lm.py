@@ -1,4 +1,4 @@
-"""Every patch of mlx-lm, all of them for a CPU. ON_CPU are applied when a model is loaded.
+"""Every patch of mlx-lm, all of them for a CPU. Those in ON_CPU are applied when a model is loaded.
 
 A patch is a function; its docstring gives the reason.
 """
@@ -23,14 +23,14 @@ def lora() -> None:
 
 
 def swiglu() -> None:
-    """MLX takes `exp` one element at a time. NumPy's vector instructions are ten times faster."""
+    """MLX computes `exp` one element at a time. NumPy's vector instructions are ten times faster."""
     for module in _models():
         if hasattr(module, "swiglu"):
             module.swiglu = fast_swiglu  # type: ignore[attr-defined]  # a module may have any name
 
 
 def block_boundary() -> None:
-    """MLX keeps everything that a gradient was computed from until the step ends. Cut at each block, it is freed earlier."""
+    """Until a step ends, MLX keeps all arrays that a gradient is computed from. A boundary at each block frees them earlier."""
     for module in _models():
         block = getattr(module, "TransformerBlock", None)
         if block is not None and not hasattr(block.__call__, "__wrapped__"):
@@ -38,7 +38,7 @@ def block_boundary() -> None:
 
 
 def _models() -> Iterator[ModuleType]:
-    """The loaded modules of models, and the one that they import SwiGLU from."""
+    """Yield the loaded modules of models, and the one that they import SwiGLU from."""
     yield activations
     yield from [module for name, module in sys.modules.items() if name.startswith("mlx_lm.models.")]
 

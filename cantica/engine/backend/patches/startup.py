@@ -1,15 +1,15 @@
-"""What every Python process of the project's environment does at its start: a `.pth` line there calls `arm`.
+"""Prepare every Python process of the project's environment at its start. A line of a `.pth` file calls `arm`.
 
-That holds for a stage, a test or `mlx_lm generate` alike. `make setup` copies this folder into the environment, as
-`_cantica_startup`, and must run again after an edit here. The copy imports nothing of `cantica`: a stage in a copy of the
-project would then have the library of the checkout, because the current folder is not on `sys.path` yet.
+This includes stages, tests and commands such as `mlx_lm generate`. `make setup` copies this folder into the environment, as
+`_cantica_startup`, and must run again after an edit here. The copy imports nothing of `cantica`. Otherwise a stage in a copy of
+the project would use the library of the checkout, because the current folder is not on `sys.path` yet.
 """
 
 import importlib
 import os
 import sys
 
-# The module of this folder whose AT_IMPORT are applied when a library's module is first imported.
+# {module of a library: the module in this folder with the patches to apply when it is first imported}
 PREPARED = {
     "mlx.core": "mlx",
     "dvc.dvcfile": "dvc",
@@ -18,7 +18,7 @@ PREPARED = {
 
 
 class _Preparing:
-    """A finder that finds no module. It sees that one is about to be imported, and applies the patches first."""
+    """An import finder that never finds a module. It is asked before each import, and then applies the patches."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
         if own := PREPARED.pop(name, None):
@@ -29,7 +29,7 @@ class _Preparing:
 def arm() -> None:
     """Put the environment's programs first, and apply patches as libraries are imported.
 
-    With its programs first, `.venv/bin/dvc repro` runs stages with the environment's Python where nobody activated it.
+    With its programs first, `.venv/bin/dvc repro` runs stages with the environment's Python even if it is not activated.
     """
     programs = f"{sys.prefix}/bin"
     if os.environ.get("PATH", "").split(os.pathsep)[0] != programs:
