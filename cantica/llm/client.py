@@ -58,7 +58,7 @@ class Client(ABC):
     def summary(self) -> str:
         """Return one line with the number of replies, of those that were on disk already, and of invalid ones."""
         replies, sent, invalid = (self.counts[event] for event in ("replies", "sent", "invalid"))
-        return f"{replies} replies, {replies - sent} of them kept from before; {invalid} invalid"
+        return f"{replies} replies, {replies - sent} of them already on disk; {invalid} invalid"
 
 
 def _kept_reply(path: Path) -> str | None:

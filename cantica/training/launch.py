@@ -52,7 +52,7 @@ def launch(settings: LaunchSettings, last: Path) -> None:
     (script,) = entry_points(group="console_scripts", name="mlx.launch")
     script.load()()
     if not last.exists():
-        sys.exit("the step failed in a process of mlx.launch, or the first of them, which writes, is not on this machine")
+        sys.exit("the step failed in a process of mlx.launch, or its first process, which writes, ran on another machine")
 
 
 def _hosts(hostfile: Path, processes: int) -> list[str]:

@@ -410,7 +410,7 @@ def test_a_killed_judge_asks_for_nothing_that_it_was_given(fresh, fake):
     assert done.returncode == 0, done.stdout + done.stderr
     later = [json.dumps(json.loads(body)["messages"]) for body in server.seen[before:]]
     assert len(kept) == 4 and not kept & set(later) and len(later) == len(set(later)) == 10 - 4
-    assert "10 replies, 4 of them kept from before; 0 invalid" in done.stdout
+    assert "10 replies, 4 of them already on disk; 0 invalid" in done.stdout
     assert len(verdicts_of(fresh, "olmo")) == 12
     holders = [file for file in fresh.rglob("*") if file.is_file() and SECRET.encode() in file.read_bytes()]
     assert holders == [] and SECRET not in done.stdout + done.stderr
@@ -423,7 +423,7 @@ def test_a_real_server_is_judged_honestly(fresh, tiny_base, tmp_path):
     records = verdicts_of(fresh, "tiny")
     assert len(records) == 12 and all(record["score"] is None for record in records)
     assert "12 verdicts, 12 of them null because no reply was valid; 0 without an answer" in said
-    assert "20 replies, 0 of them kept from before; 20 invalid" in said
+    assert "20 replies, 0 of them already on disk; 20 invalid" in said
 
 
 def test_the_base_model_compares(kept, prompts, tiny_base):
@@ -443,7 +443,7 @@ def test_the_base_model_judges_and_its_replies_are_kept(fresh, tiny_base):
     assert len(records) == 12 and all(record["score"] is None for record in records)
     again = ok(fresh, *command(fresh, "own", tiny_base))
     number = re.search(r"(\d+) replies, 0 of them kept", first)[1]
-    assert f"{number} replies, {number} of them kept from before" in again and verdicts_of(fresh, "own") == records
+    assert f"{number} replies, {number} of them already on disk" in again and verdicts_of(fresh, "own") == records
 
 
 def test_a_local_model_is_asked_anew_when_anything_of_the_request_or_of_it_changes(kept, tiny_base, tmp_path):

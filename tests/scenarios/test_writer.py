@@ -65,7 +65,7 @@ def test_the_same_request_is_never_sent_twice(fake, write, capsys):
     server = fake(well)
     first = write(server.url)
     assert write(server.url) == first and len(server.seen) == 6
-    assert "6 replies, 6 of them kept from before; 0 invalid" in capsys.readouterr().out
+    assert "6 replies, 6 of them already on disk; 0 invalid" in capsys.readouterr().out
     write(server.url, train=4)  # another number of situations is another request, and so is the one text more
     assert len(server.seen) > 6 and len(set(server.seen)) == len(server.seen)
     assert write(server.url, seed=2) and len(set(server.seen)) == len(server.seen)
@@ -193,7 +193,7 @@ def test_a_killed_build_does_not_repeat_requests(project, fake):
     assert done.returncode == 0, done.stdout + done.stderr
     later = [json.dumps(json.loads(body)["messages"]) for body in server.seen[before:]]
     assert len(kept) == 4 and not kept & set(later) and len(later) == len(set(later)) == 1 + 8 - 4
-    assert f"{1 + 8} replies, 4 of them kept from before" in done.stdout
+    assert f"{1 + 8} replies, 4 of them already on disk" in done.stdout
     assert len((project / "data/scenarios/deception.jsonl").read_text().splitlines()) == 8
     holders = [file for file in project.rglob("*") if file.is_file() and SECRET.encode() in file.read_bytes()]
     assert holders == [] and SECRET not in done.stdout + done.stderr
