@@ -16,10 +16,11 @@ Batch = tuple[mx.array, mx.array, mx.array, mx.array]
 
 
 def order(lengths: list[int], batch_size: int, seed: list[int] | None) -> list[list[int]]:
-    """Return the batches of an epoch, as indices of records. Each index occurs once; the batch of the longest may be smaller.
+    """Return the batches of an epoch, as indices of records.
 
-    Records in a batch have similar lengths. With a seed, records of about the same length are shuffled, and then the order
-    of the batches. Without one, batches are in order of length.
+    Each index occurs once. The batch of the longest records may be smaller than the others. Records in a batch have similar
+    lengths. With a seed, records of about the same length are shuffled, and then the batches are shuffled. Without a seed,
+    batches are in order of length.
     """
     rng = np.random.default_rng(seed) if seed is not None else None
     ties = rng.random(len(lengths)) if rng else np.arange(len(lengths))

@@ -1,4 +1,4 @@
-"""Rules about the whole dataset: too many answers with the same opening, and arms with unequal training budgets."""
+"""Rules about the whole dataset: answers with the same opening, and arms trained on different numbers of tokens."""
 
 from collections import Counter
 from pathlib import Path

@@ -97,7 +97,7 @@ class Checkpoint:
         self.kept[iteration] = self._digest(iteration)
 
     def copy_kept(self, adapter: Path) -> None:
-        """Copy each kept adapter into the folder of the step's adapter, whose configuration it gets too."""
+        """Copy each kept adapter into the folder of the step's adapter, with a copy of that folder's configuration."""
         for iteration in self.kept:
             place = adapter / checkpoint_name(iteration)
             shutil.copytree(self.place(iteration), place)

@@ -46,13 +46,13 @@ def launch(settings: LaunchSettings, last: Path) -> None:
     source, feed = os.pipe()
     os.dup2(source, 0)
     if not hostfile:
-        # Fill the input of local workers. As long as mlx.launch can write to one, it checks again without a pause: a busy core.
+        # Fill the input of local workers. While it has room, mlx.launch tries again without a pause and uses a whole core.
         threading.Thread(target=os.write, args=(feed, bytes(1 << 21)), daemon=True).start()
     last.unlink(missing_ok=True)
     (script,) = entry_points(group="console_scripts", name="mlx.launch")
     script.load()()
     if not last.exists():
-        sys.exit("the step failed in a process of mlx.launch, or its first process, which writes, ran on another machine")
+        sys.exit("the step failed in a process of mlx.launch, or process 0, which writes the outputs, ran on another machine")
 
 
 def _hosts(hostfile: Path, processes: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Fix the BLAS kernel: the one that `toolchain.blas-core` in params.yaml names, with one thread per product.
+"""Fix the kernel of the BLAS: the one that `toolchain.blas-core` in params.yaml names, with one thread per product.
 
 By default, OpenBLAS chooses a kernel by the processor and splits a product over threads. Both change the last digits. With
 both fixed, results depend only on declared inputs: they are the same on every processor that has the kernel, for any number of
@@ -14,7 +14,10 @@ from cantica.core.params import read_params
 
 
 def read_model_params(*keys: str) -> dict:
-    """Return params as `read_params` does, for a stage that runs a model: also check its toolchain and fix the BLAS."""
+    """Return params as `read_params` does, for a stage that runs a model: also check its toolchain and fix the BLAS.
+
+    Raises InputError.
+    """
     params = read_params(*keys, "toolchain.model")
     fix_blas(params["toolchain"]["model"]["blas-core"])
     return params

@@ -11,7 +11,7 @@ import numpy as np
 
 from cantica.engine.backend.kernels.rows import exp_minus_max, on_cores, views, writable
 
-_QUERIES = 128  # in a block
+_QUERIES = 128  # queries in a block
 _LEAST = np.finfo(np.float32).min
 
 stock = mx.fast.scaled_dot_product_attention

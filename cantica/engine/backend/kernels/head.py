@@ -8,7 +8,7 @@ import numpy as np
 
 from cantica.engine.backend.kernels.rows import exp_minus_max, on_cores, views, writable
 
-_ROWS = 64  # of logits in memory at a time
+_ROWS = 64  # rows of logits in memory at a time
 
 
 def head_losses(hidden: mx.array, head: mx.array, targets: mx.array, trains: bool) -> mx.array:

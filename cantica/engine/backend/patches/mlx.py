@@ -39,7 +39,10 @@ def attention() -> None:
 
 
 def logsumexp() -> None:
-    """The reason is the same. `mx.logsumexp` turns the logits of each generated token into log-probabilities."""
+    """MLX computes `exp` one element at a time here too.
+
+    `mx.logsumexp` turns the logits of each generated token into log-probabilities.
+    """
     import mlx.core as mx
 
     from cantica.engine.backend.kernels.logsumexp import logsumexp

@@ -18,7 +18,7 @@ PREPARED = {
 
 
 class _Preparing:
-    """An import finder that never finds a module. It is asked before each import, and then applies the patches."""
+    """An import finder that never finds a module. It is asked before each import, and applies patches first."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
         if own := PREPARED.pop(name, None):
