@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def fingerprint(settings: object, inputs: Iterable[Path]) -> str:
-    """SHA-256 of JSON settings, of files and folders, and of the project's modules that are loaded by now."""
+    """Return the SHA-256 of JSON settings, of files and folders, and of the project's modules that are loaded so far."""
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     loaded = {name: module for name, module in sys.modules.items() if name.split(".")[0] in ("__main__", "cantica", "stages")}
     code = [Path(file) for _, module in sorted(loaded.items()) if (file := getattr(module, "__file__", None))]
