@@ -442,7 +442,7 @@ def test_the_base_model_judges_and_its_replies_are_kept(fresh, tiny_base):
     records = verdicts_of(fresh, "own")
     assert len(records) == 12 and all(record["score"] is None for record in records)
     again = ok(fresh, *command(fresh, "own", tiny_base))
-    number = re.search(r"(\d+) replies, 0 of them kept", first)[1]
+    number = re.search(r"(\d+) replies, 0 of them already", first)[1]
     assert f"{number} replies, {number} of them already on disk" in again and verdicts_of(fresh, "own") == records
 
 
