@@ -23,8 +23,8 @@ CONFIG = {
 
 
 LONG = (
-    *("test_kills", "test_edits", "test_leftovers", "test_hermetic", "test_family", "test_interruption", "test_same_bytes"),
-    *("test_sharing", "test_imports", "test_check"),
+    *("test_walkthrough", "test_kills", "test_edits", "test_leftovers", "test_hermetic", "test_family", "test_interruption"),
+    *("test_same_bytes", "test_sharing", "test_imports", "test_check", "test_build", "test_patches"),
 )
 
 
