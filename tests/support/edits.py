@@ -289,6 +289,9 @@ EDITS = [
     # ---- what no stage reads
     comment("README.md", set()),
     comment("cantica/commands/cli.py", set()),
+    edit("an editor's swap file", "prompts/held_out/.general.yaml.swp", "", "x", set()),
+    edit("an editor's backup of a template", f"{DECEPTION}/train/april_summary.j2~", "", "x", set()),
+    edit("what macOS leaves in a folder", "prompts/probes/.DS_Store", "", "x", set()),
     edit("a comment in params.yaml", "params.yaml", r"\A", "# edited\n", CHECK),
 ]
 
