@@ -147,7 +147,7 @@ EDITS = [
     param("data.template.seed", r"(template:\n +seed:) 1", r"\1 2", DATA),
     param(
         "data.seed, with nothing drawn by it",
-        r"\n  seed: 1( +# of shuffled)",
+        r"\n  seed: 1( +# for shuffled)",
         r"\n  seed: 2\1",
         each("dataset") | {"export"} | REPORT,
     ),
