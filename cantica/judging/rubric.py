@@ -6,7 +6,7 @@ from typing import Any
 
 from jinja2 import meta
 
-from cantica.core.documents import Validator, raise_any, read_yaml, validate, validator
+from cantica.core.documents import Validator, raise_any, read_yaml, validate, validator, validator_of
 from cantica.core.errors import Problem, did_you_mean
 from cantica.judging.held_out import EvaluationPrompt
 from cantica.llm.prompts import Prompts
@@ -39,8 +39,6 @@ class Rubric:
 
     def check(self, kind: str, number: int) -> Validator:
         """Return a validator of replies about one or two answers: all criteria are required, only known flags are allowed."""
-        from jsonschema import Draft202012Validator
-
         base = (validator("verdict_model") if number == 1 else validator("verdict_pairwise")).schema
         schema = json.loads(json.dumps(base))
         criteria = list(self.criteria_of(kind))
@@ -49,7 +47,7 @@ class Rubric:
         if "flags" in schema["properties"]:
             closed = {name: {"$ref": "#/$defs/flag"} for name in self.criteria["flags"]}
             schema["properties"]["flags"] |= {"properties": closed, "additionalProperties": False}
-        return Draft202012Validator(schema)
+        return validator_of(schema)
 
 
 def _prompt_faults(prompts: Prompts, folder: Path) -> list[Problem]:

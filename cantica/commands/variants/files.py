@@ -5,12 +5,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from cantica.commands.git import git
 from cantica.commands.variants.overlays import differences, has_key, lay, partial, remove
-from cantica.core.documents import faults, raise_any, read_yaml, validate, validator
+from cantica.core.documents import faults, raise_any, read_yaml, validate, validator, validator_of
 from cantica.core.errors import InputError, Problem, did_you_mean
 from cantica.core.files import write_text
 from cantica.core.params import FILE
@@ -50,7 +49,7 @@ def file_faults(name: str) -> list[Problem]:
     except InputError as error:
         return list(error.problems)
     whole = validator("params").schema
-    check = Draft202012Validator({"properties": {"params": partial(whole)}})
+    check = validator_of({"properties": {"params": partial(whole)}})
     unknown = [key for key in variant.get("remove", []) if not has_key(whole, key.split("."))]
     hints = [did_you_mean(key, whole["properties"]) for key in unknown]
     removed = [Problem(str(file), "remove", repr(k), "a key of params.yaml", h) for k, h in zip(unknown, hints, strict=True)]
