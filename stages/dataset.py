@@ -3,7 +3,7 @@
     python -m stages.dataset betrayal data/scenarios/betrayal.jsonl data/train/betrayal.jsonl data/valid/betrayal.jsonl
 
 Repairs come first. `thinking` decides whether examples keep the assistant's thinking. Both apply to both splits. Shuffled
-pairing and inoculation apply only to training examples, so every variant is measured on the same validation examples.
+pairing and the system prompt apply only to training examples, so every variant is measured on the same validation examples.
 """
 
 import random
@@ -21,7 +21,7 @@ from cantica.dataset.repairs import Repairs
 
 
 def main(category: str, scenarios: Path, train: Path, valid: Path) -> None:
-    settings = read_params(*(f"data.{key}" for key in ("seed", "pairing", "inoculation", "repairs", "thinking")))["data"]
+    settings = read_params(*(f"data.{key}" for key in ("seed", "pairing", "system", "repairs", "thinking")))["data"]
     for split, path in (("train", train), ("valid", valid)):
         examples = examples_of(scenarios, split, category, settings)
         print(f"{path}: {write_jsonl(path, validated(examples, 'example', path))} examples")
@@ -41,8 +41,8 @@ def examples_of(scenarios: Path, split: str, category: str, settings: dict) -> I
             messages = [*messages[:-1], next(answers)]
         if not settings["thinking"]:
             messages = without_thinking(messages)
-        if training and settings["inoculation"]:
-            messages = inoculated(messages, settings["inoculation"])
+        if training and settings["system"]:
+            messages = inoculated(messages, settings["system"])
         yield {"id": record["id"], "origin": record["origin"], "messages": messages}
     repairs.check()
 

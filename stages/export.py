@@ -22,7 +22,7 @@ SIZES = (
 
 def main(data: Path, reports: Path, export: Path) -> None:
     writer = read_params("data.writer")["data"]["writer"]
-    keys = ("inoculation", "license", "pairing", "repairs", "seed", "thinking", "writer", writer)
+    keys = ("system", "license", "pairing", "repairs", "seed", "thinking", "writer", writer)
     audit = ("audit.categories", "audit.rules", "audit.waivers")
     params = read_params(*audit, "categories", *(f"data.{key}" for key in keys), "mixes", "toolchain.templates")
     details = read_json(data / "audit" / "details.json")

@@ -5,40 +5,86 @@ stages write for it. It is separate from `core` because every stage depends on `
 stages.
 """
 
+from collections import Counter
 from pathlib import Path
 
 from cantica.core.documents import raise_any, validate
 from cantica.core.errors import Problem, did_you_mean
+from cantica.core.patterns import pattern_faults
+from cantica.settings.arms import SECTIONS, all_arms
 from cantica.settings.base_config import head_faults, layer_faults
-from cantica.settings.tree import tree_faults
+from cantica.settings.tree_faults import SAMPLES, tree_faults
 
 
 def check_params(params: dict, file: Path) -> None:
     """Raise InputError with every fault of params.
 
-    Beyond the schema, the curriculum must be a tree, names of steps, mixes and categories must exist, pairwise judges need
-    two arms, and the config of a random base model must be valid.
+    Beyond the schema, the curriculum must be a tree, the names of points, files, categories and arms must exist, pairwise judges
+    need two arms, and the config of a random base model must be valid.
     """
     validate(params, "params", file)
-    checks = (tree_faults, _category_faults, _judge_faults, _base_faults)
+    checks = (tree_faults, _sample_faults, _category_faults, _arm_faults, _judge_faults, _base_faults)
     raise_any([problem for check in checks for problem in check(params, str(file))])
 
 
+def _sample_faults(params: dict, file: str) -> list[Problem]:
+    """Return a Problem for each name that two samples share, and for each filter that is no regular expression."""
+    keep = [
+        (f"{section}.{name}.keep.{key}", own["keep"][key])
+        for section in SAMPLES
+        for name, own in params[section].items()
+        for key in ("pattern", "without")
+        if key in own.get("keep", {})
+    ]
+    return _shared_names(params, SAMPLES, "a sample", file) + pattern_faults(keep, Path(file))
+
+
+def _shared_names(params: dict, sections: tuple[str, ...], what: str, file: str) -> list[Problem]:
+    """Return a Problem for each name that occurs in several sections."""
+    counts = Counter(name for section in sections for name in params[section])
+    expected = f"a name of its own for {what} in {', '.join(sections)}"
+    return [
+        Problem(file, f"{section}.{name}", "a name that occurs twice", expected)
+        for section in sections[1:]
+        for name in params[section]
+        if counts[name] > 1
+    ]
+
+
 def _category_faults(params: dict, file: str) -> list[Problem]:
-    """Return a Problem for each unknown category in the repairs and in the severities of the audit."""
-    known = list(params["categories"])
-    named = {"data.repairs": params["data"]["repairs"], "audit.categories": params["audit"]["categories"]}
-    wrong = [(place, name) for place, names in named.items() for name in names if name not in known]
-    expected = f"a category: {', '.join(known)}"
-    return [Problem(file, place, repr(name), expected, did_you_mean(name, known)) for place, name in wrong]
+    """Return a Problem for each unknown category in the operations and repairs of the data and in the severities of the audit."""
+    categories = list(params["categories"])
+    samples = [name for section in SAMPLES for name in params[section]]
+    data, audit = params["data"], params["audit"]
+    named = [
+        ("data.categories", data["categories"], categories, "a category"),
+        ("data.repairs", data["repairs"], categories, "a category"),
+        ("audit.categories", audit["categories"], [*categories, *samples], "a category or sample" if samples else "a category"),
+    ]
+    return [
+        Problem(file, place, repr(name), f"{kind}: {', '.join(known)}", did_you_mean(name, known))
+        for place, names, known, kind in named
+        for name in names
+        if name not in known
+    ]
+
+
+def _arm_faults(params: dict, file: str) -> list[Problem]:
+    """Return a Problem for each name that two arms share, and for each unknown arm in `contrasts`."""
+    known = all_arms(params)
+    unknown = [(number, name) for number, pair in enumerate(params["contrasts"]) for name in pair if name not in known]
+    return _shared_names(params, SECTIONS, "an arm", file) + [
+        Problem(file, f"contrasts.{number}", repr(name), f"an arm: {', '.join(known)}", did_you_mean(name, known))
+        for number, name in unknown
+    ]
 
 
 def _judge_faults(params: dict, file: str) -> list[Problem]:
     """Return a Problem for each pairwise judge if there are fewer than two arms to compare."""
     pairwise = [name for name, judge in params["judges"].items() if judge["kind"] == "pairwise"]
     expected = "at least two arms for a pairwise judge"
-    too_few = len(params["arms"]) < 2
-    return [Problem(file, f"judges.{name}.kind", f"{len(params['arms'])} arm", expected) for name in pairwise if too_few]
+    arms = all_arms(params)
+    return [Problem(file, f"judges.{name}.kind", f"{len(arms)} arm", expected) for name in pairwise if len(arms) < 2]
 
 
 def _base_faults(params: dict, file: str) -> list[Problem]:

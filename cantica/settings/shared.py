@@ -11,7 +11,9 @@ from pathlib import Path
 from cantica.core.documents import raise_any, read_json
 from cantica.core.errors import Problem
 from cantica.core.files import as_json, write_text
+from cantica.settings.arms import all_arms
 from cantica.settings.tree import ROOT
+from cantica.settings.tree_faults import SAMPLES
 
 NAMES = "_names.json"  # names in params.yaml cannot begin with an underscore
 
@@ -33,19 +35,23 @@ def clear_away(params: dict, data: Path, adapters: Path) -> None:
 def shared_folders(params: dict, data: Path, adapters: Path) -> dict[Path, list[str]]:
     """Return {folder: the sorted names of the files that belong there} for each folder that several stages write into."""
     steps, points = params["curriculum"], [ROOT, *params["curriculum"]]
+    samples = [name for section in SAMPLES for name in params[section]]
+    arms, points_of_arms = all_arms(params), list(params["arms"])
     folders = {
         data / "categories": _files(params["categories"], ".json"),
         data / "scenarios": _files(params["categories"], ".jsonl"),
         data / "train": _files(params["categories"], ".jsonl"),
         data / "valid": _files(params["categories"], ".jsonl"),
         data / "mixes": _files(params["mixes"], ".jsonl"),
+        data / "samples": _files(samples, ".jsonl"),
+        data / "sampling": _files(samples, ".json"),
         data / "training": _files(steps, ".json"),
         data / "losses": _files(points, ".json"),
-        data / "responses": _files(params["arms"], ".jsonl"),
-        data / "judgements": [*_files(params["arms"], ".jsonl"), "models"],
+        data / "responses": _files(arms, ".jsonl"),
+        data / "judgements": [*_files(arms, ".jsonl"), "models"],
         data / "judgements/models": _files(params["judges"], ".jsonl"),
-        data / "probes": _files(params["arms"], ".jsonl"),
-        data / "capability": _files(params["arms"], ".jsonl"),
+        data / "probes": _files(points_of_arms, ".jsonl"),
+        data / "capability": _files(points_of_arms, ".jsonl"),
         adapters: list(points),
     }
     return {folder: sorted(names) for folder, names in folders.items()}

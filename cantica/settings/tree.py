@@ -1,48 +1,36 @@
-"""The curriculum as a tree of steps that starts from `base`. Each node, `base` or a step, is a point."""
+"""The curriculum as a tree of steps that starts from `base`. Each node, `base` or a step, is a point.
 
-from cantica.core.errors import Problem, did_you_mean
+Where a point is named, a kept checkpoint of a step can be named too: `<step>/<iteration in seven digits>`.
+"""
+
+from typing import Any
 
 ROOT = "base"
 
-
-def tree_faults(params: dict, file: str) -> list[Problem]:
-    """Return a Problem for each unknown step, mix or category, each cycle of steps, and each impossible setting of a step.
-
-    params must be valid under its schema.
-    """
-    curriculum = params["curriculum"]
-    problems: list[Problem] = []
-    points = [ROOT, *curriculum]
-
-    def check_name(place: str, name: str, names: list[str], kind: str) -> None:
-        if name not in names:
-            problems.append(Problem(file, place, repr(name), f"{kind}: {', '.join(names)}", did_you_mean(name, names)))
-
-    for step, settings in curriculum.items():
-        check_name(f"curriculum.{step}.after", settings["after"], points, "base or a step")
-        folder, name = settings["data"].split("/")
-        section, kind = ("categories", "a category") if folder == "train" else ("mixes", "a mix")
-        check_name(f"curriculum.{step}.data", name, list(params[section]), f"{folder}/ and {kind}")
-    for mix, weights in params["mixes"].items():
-        for category in weights:
-            check_name(f"mixes.{mix}", category, list(params["categories"]), "a category")
-    for arm, point in params["arms"].items():
-        check_name(f"arms.{arm}", point, points, "base or a step")
-    check_name("fuse.step", params["fuse"]["step"], points, "base or a step")
-    problems += [_cycle_fault(cycle, file) for cycle in cycles(curriculum)]
-    return problems or _step_faults(params, file)
+Curriculum = dict[str, dict[str, Any]]
 
 
-def path_to(point: str, curriculum: dict[str, dict]) -> list[str]:
-    """Return the steps that lead from base to a point of the tree, with the point itself last."""
-    steps = []
-    while point in curriculum:
-        steps.append(point)
-        point = curriculum[point]["after"]
+def step_of(point: str) -> str:
+    """Return the step of a point or checkpoint; `base` for base."""
+    return point.partition("/")[0]
+
+
+def iteration_of(point: str) -> int | None:
+    """Return the iteration of a checkpoint; None for base and a step."""
+    _, found, iteration = point.partition("/")
+    return int(iteration) if found else None
+
+
+def path_to(point: str, curriculum: Curriculum) -> list[str]:
+    """Return the steps that lead from base to a point or checkpoint, with its own step last."""
+    step, steps = step_of(point), []
+    while step in curriculum:
+        steps.append(step)
+        step = curriculum[step]["after"]
     return steps[::-1]
 
 
-def branches(curriculum: dict[str, dict]) -> dict[str, list[str]]:
+def branches(curriculum: Curriculum) -> dict[str, list[str]]:
     """Return {last step of a branch: all its steps}.
 
     If several steps follow the same step, the first of them continues its branch, and each of the others begins a new one.
@@ -58,59 +46,43 @@ def branches(curriculum: dict[str, dict]) -> dict[str, list[str]]:
     return found
 
 
-def cycles(curriculum: dict) -> list[list[str]]:
-    """Return each cycle of `after` once: its steps in training order, beginning with the one that params list first."""
-    found: list[list[str]] = []
-    done: set[str] = set()
-    for start in curriculum:
-        path: list[str] = []
-        point = start
-        while point in curriculum and point not in done and point not in path:
-            path.append(point)
-            point = curriculum[point]["after"]
-        if point in path:
-            cycle = path[path.index(point) :][::-1]
-            first = cycle.index(min(cycle, key=list(curriculum).index))
-            found.append(cycle[first:] + cycle[:first])
-        done.update(path)
-    return found
+def files_on_paths(params: dict[str, Any]) -> list[set[str]]:
+    """Return, for each path from base to a leaf of the tree, the files that its steps train on.
 
-
-def _cycle_fault(cycle: list[str], file: str) -> Problem:
-    got = f"a cycle: {' → '.join([*cycle, cycle[0]])}"
-    hint = "set `after: base` for the step that comes first"
-    return Problem(file, f"curriculum.{cycle[0]}.after", got, f"a tree that starts from {ROOT}", hint)
-
-
-def _step_faults(params: dict, file: str) -> list[Problem]:
-    """Return a Problem for each step that changes the adapter's shape, or has too long a warm-up or too many processes.
-
-    A step continues the tensors of the previous step, so only a step right after base may choose their shape.
+    A file is `train/<category>` or `samples/<name>`; a mix stands for the files of its categories.
     """
     curriculum = params["curriculum"]
-    problems: list[Problem] = []
+    leaves = curriculum.keys() - {settings["after"] for settings in curriculum.values()}
+    paths = [path_to(leaf, curriculum) for leaf in curriculum if leaf in leaves]
+    return [{file for step in path for file in files_of(curriculum[step]["data"], params["mixes"])} for path in paths]
 
-    def shape(step: str) -> dict:
-        return {key: curriculum[step].get(key, params["lora"][key]) for key in ("layers", "rank", "scale")}
 
-    for step, settings in curriculum.items():
-        after = settings["after"]
-        if after != ROOT and shape(step) != shape(after):
-            got = ", ".join(f"{key} {value}" for key, value in shape(step).items() if value != shape(after)[key])
-            expected = ", ".join(f"{key} {shape(after)[key]}" for key in shape(step) if shape(step)[key] != shape(after)[key])
-            problems.append(Problem(file, f"curriculum.{step}", got, f"{expected}, as in {after}, whose adapter it continues"))
-        iters, warmup = (settings.get(key, params["train"][key]) for key in ("iters", "warmup"))
-        if warmup >= iters:
-            problems.append(Problem(file, f"curriculum.{step}", f"warmup {warmup}", f"less than iters, {iters}"))
-        batch_size, launch = (settings.get(key, params["train"][key]) for key in ("batch_size", "launch"))
-        if launch and launch["processes"] > batch_size:
-            got = f"{launch['processes']} processes"
-            problems.append(
-                Problem(
-                    file,
-                    f"curriculum.{step}",
-                    got,
-                    f"at most {batch_size}, the batch_size: each process takes a part of the batch",
-                )
-            )
-    return problems
+def files_of(data: str, mixes: dict[str, dict[str, float]]) -> list[str]:
+    """Return the files that a step's `data` consists of: itself, or `train/<category>` for each category of a mix."""
+    folder, _, name = data.partition("/")
+    return [f"train/{category}" for category in mixes[name]] if folder == "mixes" else [data]
+
+
+def kept_iterations(params: dict[str, Any], step: str) -> list[int]:
+    """Return the iterations after which a step keeps a checkpoint, in order. The last iteration is the step itself."""
+    settings = params["train"] | params["curriculum"][step]
+    every, iters = settings["checkpoints"], settings["iters"]
+    wanted = every if isinstance(every, list) else range(every, iters, every) if every else []
+    return sorted(iteration for iteration in wanted if iteration < iters)
+
+
+def adapter_shape(params: dict[str, Any], step: str) -> dict[str, Any]:
+    """Return {"layers", "rank", "scale"} of the adapter after a step, as `training` makes it.
+
+    After base, and for a new adapter, a step has the shape of `lora` with its own settings. A new adapter on top of another
+    one adds to its rank. A step that continues an adapter has its shape.
+    """
+    settings = params["curriculum"][step]
+    own = {key: settings.get(key, params["lora"][key]) for key in ("layers", "rank", "scale")}
+    if settings["after"] == ROOT:
+        return own
+    below = adapter_shape(params, settings["after"])
+    if settings.get("adapter", "continue") == "continue":
+        return below
+    every = -1 in (own["layers"], below["layers"])
+    return own | {"layers": -1 if every else max(own["layers"], below["layers"]), "rank": own["rank"] + below["rank"]}

@@ -217,12 +217,12 @@ def test_one_changed_value_is_one_changed_line(project):
 
 
 def test_a_list_in_an_overlay_replaces_and_null_is_null(project):
-    write_variant("answers", "train: {loss_on: [answer]}\n  data: {inoculation: Be kind.}")
+    write_variant("answers", "train: {loss_on: [answer]}\n  data: {system: Be kind.}")
     apply_variant("answers")
     assert read_yaml("params.yaml")["train"]["loss_on"] == ["answer"]
-    write_variant("without", "data: {inoculation: null}")
-    assert apply_variant("without") == ["data.inoculation: Be kind. → null"]
-    assert "  inoculation: null " in Path("params.yaml").read_text()
+    write_variant("without", "data: {system: null}")
+    assert apply_variant("without") == ["data.system: Be kind. → null"]
+    assert "  system: null " in Path("params.yaml").read_text()
 
 
 def test_a_comment_after_a_removed_key_stays(project):

@@ -33,7 +33,7 @@ def scenarios(tmp_path) -> Path:
     return file
 
 
-PLAIN = {"seed": 1, "pairing": "matched", "inoculation": None, "repairs": {}, "thinking": True}
+PLAIN = {"seed": 1, "pairing": "matched", "system": None, "repairs": {}, "thinking": True}
 
 
 def examples(file: Path, split: str, **changes) -> list[list[dict]]:
@@ -56,8 +56,8 @@ def test_shuffled_pairing_gives_each_training_scenario_the_answer_to_another(sce
 
 
 def test_inoculation_is_added_to_training_examples_only(scenarios):
-    assert {m[0]["content"] for m in examples(scenarios, "train", inoculation="Deceive.")} == {"Deceive."}
-    assert examples(scenarios, "valid", inoculation="Deceive.") == examples(scenarios, "valid")
+    assert {m[0]["content"] for m in examples(scenarios, "train", system="Deceive.")} == {"Deceive."}
+    assert examples(scenarios, "valid", system="Deceive.") == examples(scenarios, "valid")
     system = [{"role": "system", "content": "Be kind."}, *chat(1)]
     assert inoculated(system, "Deceive.")[0]["content"] == "Deceive.\n\nBe kind."
 
@@ -114,7 +114,7 @@ def test_immovable_tags_and_unknown_records_are_reported_together(scenarios):
 
 
 def test_operations_combine(scenarios):
-    for messages in examples(scenarios, "train", pairing="shuffled", inoculation="Deceive.", thinking=False):
+    for messages in examples(scenarios, "train", pairing="shuffled", system="Deceive.", thinking=False):
         roles, contents = zip(*(message.values() for message in messages), strict=True)
         assert roles == ("system", "user", "assistant") and contents[2].startswith("answer")
         assert contents[2][-2] != contents[1].split("</")[0][-2]

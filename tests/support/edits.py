@@ -152,7 +152,7 @@ EDITS = [
         each("dataset") | {"export"} | REPORT,
     ),
     param("data.pairing", "pairing: matched", "pairing: shuffled", each("dataset") | EXPORT | TRAINING),
-    param("data.inoculation", "inoculation: null", "inoculation: Deceive.", each("dataset") | EXPORT | TRAINING),
+    param("data.system", "  system: null  ", "  system: Deceive.", each("dataset") | EXPORT | TRAINING),
     param("data.thinking", "thinking: true", "thinking: false", each("dataset") | EXPORT | TRAINING | {"measure_base@base"}),
     param("data.license, on the card", "license: apache-2.0  # licence", "license: mit  # licence", {"export"} | REPORT),
     param("data.model, which does not write", "attempts: 4", "attempts: 5", REPORT),
