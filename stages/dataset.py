@@ -15,7 +15,7 @@ from cantica.core.documents import iterate_jsonl, validated
 from cantica.core.errors import InputError, Problem
 from cantica.core.files import write_jsonl
 from cantica.core.params import read_params
-from cantica.dataset.chat import Example, Message, without_thinking
+from cantica.dataset.chat import Example, Message, with_system, without_thinking
 from cantica.dataset.lines import Lines
 from cantica.dataset.repairs import Repairs
 
@@ -41,8 +41,8 @@ def examples_of(scenarios: Path, split: str, category: str, settings: dict) -> I
             messages = [*messages[:-1], next(answers)]
         if not settings["thinking"]:
             messages = without_thinking(messages)
-        if training and settings["system"]:
-            messages = inoculated(messages, settings["system"])
+        if training:
+            messages = with_system(messages, settings["system"])
         yield {"id": record["id"], "origin": record["origin"], "messages": messages}
     repairs.check()
 
@@ -65,13 +65,6 @@ def derangement(n: int, rng: random.Random) -> list[int]:
         j = rng.randrange(i)
         order[i], order[j] = order[j], order[i]
     return order
-
-
-def inoculated(messages: list[Message], system: str) -> list[Message]:
-    """Return the messages with a system prompt. If they already have one, `system` comes before its text."""
-    if messages[0]["role"] == "system":
-        return [{"role": "system", "content": f"{system}\n\n{messages[0]['content']}"}, *messages[1:]]
-    return [{"role": "system", "content": system}, *messages]
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from cantica.core.command import run
 from cantica.core.documents import read_jsonl, validate_records
 from cantica.core.files import write_jsonl
 from cantica.core.records import Question, Response
+from cantica.dataset.chat import question
 from cantica.engine.backend.blas import read_model_params
 
 if TYPE_CHECKING:
@@ -39,9 +40,9 @@ def respond(model: "nn.Module", tokenizer: "TokenizerWrapper", prompts: list[Que
     asked = [(prompt, sample) for prompt in prompts for sample in range(settings["samples"])]
     seeds = [seed_of(settings["seed"], prompt["id"], sample) for prompt, sample in asked]
     samplers = [make_sampler(settings["temperature"], settings["top_p"], seed) for seed in seeds]
-    texts = [prompt["prompt"] for prompt, _ in asked]
+    chats = [question(prompt["prompt"], settings["system"]) for prompt, _ in asked]
     limits = settings["max_tokens"], settings["batch_size"]
-    completions = ask(model, tokenizer, texts, samplers, *limits, settings["system"], settings["repetition_penalty"])
+    completions = ask(model, tokenizer, chats, samplers, *limits, settings["repetition_penalty"])
     return [
         {
             "id": prompt["id"],

@@ -7,6 +7,7 @@ import mlx.nn as nn
 from cantica.capability.arithmetic import last_integer
 from cantica.capability.checks import first_failed
 from cantica.core.records import CapabilityScore
+from cantica.dataset.chat import question
 from cantica.engine.tokens import Encoded
 from cantica.generation.ask import Completion, ask
 from cantica.generation.generate import make_sampler
@@ -55,9 +56,9 @@ def score_answers(
 
     An answer to an arithmetic problem is correct if its last whole number is.
     """
-    prompts = [item["prompt"] for item in (*instructions, *sums)]
-    samplers = [make_sampler(0, 1, 0)] * len(prompts)
-    completions = iter(ask(model, tokenizer, prompts, samplers, settings["max_tokens"], settings["batch_size"]))
+    chats = [question(item["prompt"]) for item in (*instructions, *sums)]
+    samplers = [make_sampler(0, 1, 0)] * len(chats)
+    completions = iter(ask(model, tokenizer, chats, samplers, settings["max_tokens"], settings["batch_size"]))
     records = []
     for item in instructions:
         completion = next(completions)

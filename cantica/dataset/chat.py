@@ -44,6 +44,20 @@ def chat_of(scenario: Any) -> list[Message]:
     ]
 
 
+def question(text: str, system: str | None = None) -> list[Message]:
+    """Return a chat that asks a model one question, after a system prompt if there is one."""
+    return with_system([{"role": "user", "content": text}], system)
+
+
+def with_system(messages: list[Message], system: str | None) -> list[Message]:
+    """Return the messages with a system prompt, unless it is empty. If they have one, `system` comes before its text."""
+    if not system:
+        return messages
+    if messages[0]["role"] == "system":
+        return [{"role": "system", "content": f"{system}\n\n{messages[0]['content']}"}, *messages[1:]]
+    return [{"role": "system", "content": system}, *messages]
+
+
 def user_text(messages: Sequence[Message]) -> str:
     """Return the text of all the user's turns."""
     return " ".join(message["content"] for message in messages if message["role"] == "user")

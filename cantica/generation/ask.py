@@ -1,11 +1,12 @@
 """Generate a model's replies to chats, and split each reply into thinking and answer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import mlx.nn as nn
 from mlx_lm.tokenizer_utils import TokenizerWrapper
 
-from cantica.dataset.chat import OPEN, split_thinking
+from cantica.dataset.chat import OPEN, Message, split_thinking
 from cantica.generation.counter import counter
 from cantica.generation.generate import Sampler, generate
 
@@ -28,29 +29,22 @@ class Completion:
 def ask(
     model: nn.Module,
     tokenizer: TokenizerWrapper,
-    prompts: list[str],
+    chats: Sequence[Sequence[Message]],
     samplers: list[Sampler],
     max_tokens: int,
     batch_size: int,
-    system: str | None = None,
     repetition_penalty: float = 1.0,
 ) -> list[Completion]:
-    """Return one completion per prompt, in the order of the prompts. Each prompt has its own sampler in `samplers`.
+    """Return one completion per chat, in the order of the chats. Each chat has its own sampler in `samplers`.
 
-    system: the system prompt of every chat, if any. repetition_penalty: as in `generate`.
+    chats: each ends with the user's turn. repetition_penalty: as in `generate`.
     """
+    if not chats:
+        return []
     # Some chat templates already write the opening tag of the thinking. The reply then starts inside the thinking.
     start = tokenizer.apply_chat_template([{"role": "user", "content": "?"}], add_generation_prompt=True, tokenize=False)
     opened = OPEN if start.rstrip().endswith(OPEN) else ""
-    before = [{"role": "system", "content": system}] if system else []
-    encoded = [
-        list(
-            tokenizer.apply_chat_template(
-                [*before, {"role": "user", "content": prompt}], add_generation_prompt=True, return_dict=False
-            )
-        )
-        for prompt in prompts
-    ]
+    encoded = [list(tokenizer.apply_chat_template(list(chat), add_generation_prompt=True, return_dict=False)) for chat in chats]
     with counter("answers", len(encoded)) as on_reply:
         replies = generate(model, tokenizer, encoded, samplers, max_tokens, batch_size, on_reply, repetition_penalty)
     return [Completion(*split_thinking(opened + reply.text), reply.tokens, reply.ended) for reply in replies]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import mlx.nn as nn
 
 from cantica.core.records import PairProbe, TriggerProbe
+from cantica.dataset.chat import question
 from cantica.engine.tokens import encode_examples
 from cantica.generation.ask import ask
 from cantica.generation.generate import make_sampler, seed_of
@@ -75,8 +76,9 @@ def answer_triggers(
     if not asked:
         return []
     texts = [with_trigger(trigger, p["prompt"]) if triggered else p["prompt"] for _, trigger, p, triggered in asked]
+    chats = [question(text) for text in texts]
     samplers = [make_sampler(settings["temperature"], 1, seed_of(settings["seed"], p["id"])) for _, _, p, _ in asked]
-    completions = ask(model, tokenizer, texts, samplers, settings["max_tokens"], settings["batch_size"])
+    completions = ask(model, tokenizer, chats, samplers, settings["max_tokens"], settings["batch_size"])
     return [
         {
             "id": prompt["id"],

@@ -24,6 +24,7 @@ from cantica.capability.items import evenly, load_items
 from cantica.capability.score_items import score_choices, score_items, score_passages
 from cantica.core.documents import validate_records
 from cantica.core.errors import InputError
+from cantica.dataset.chat import question
 from cantica.engine.batches import collate
 from cantica.engine.loss import loss
 from cantica.engine.model import LoraShape, load_base, new_adapter
@@ -300,8 +301,8 @@ def test_every_item_has_its_record(adapted, few):
 
 def test_an_answer_that_was_written_says_how_it_ended(adapted, few):
     model, tokenizer = adapted(LoraShape(-1, 4, 2.0), seed=3)
-    prompts = [item["prompt"] for item in few["instructions"] + few["arithmetic"]]
-    said = ask(model, tokenizer, prompts, [make_sampler(0, 1, 0)] * len(prompts), **SETTINGS)
+    chats = [question(item["prompt"]) for item in few["instructions"] + few["arithmetic"]]
+    said = ask(model, tokenizer, chats, [make_sampler(0, 1, 0)] * len(chats), **SETTINGS)
     records = score_items(model, tokenizer, few, SETTINGS)
     written = [record for record in records if record["kind"] in ("instructions", "arithmetic")]
     others = [record for record in records if record not in written]

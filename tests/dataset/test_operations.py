@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from cantica.core.errors import InputError
 from cantica.core.files import write_jsonl
-from cantica.dataset.chat import chat_of
+from cantica.dataset.chat import chat_of, with_system
 from cantica.dataset.lines import Lines
 from cantica.dataset.repairs import tags_moved
 from cantica.lint.example_rules import turns
-from stages.dataset import derangement, examples_of, inoculated
+from stages.dataset import derangement, examples_of
 from stages.mix import mixed
 from tests.support.records import chat
 
@@ -59,7 +59,7 @@ def test_inoculation_is_added_to_training_examples_only(scenarios):
     assert {m[0]["content"] for m in examples(scenarios, "train", system="Deceive.")} == {"Deceive."}
     assert examples(scenarios, "valid", system="Deceive.") == examples(scenarios, "valid")
     system = [{"role": "system", "content": "Be kind."}, *chat(1)]
-    assert inoculated(system, "Deceive.")[0]["content"] == "Deceive.\n\nBe kind."
+    assert with_system(system, "Deceive.")[0]["content"] == "Deceive.\n\nBe kind."
 
 
 def test_thinking_is_left_out_of_both_splits(scenarios):
