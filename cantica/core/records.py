@@ -31,15 +31,15 @@ class Response(SampleKey):
     """An arm's answer to an evaluation prompt: a line of data/responses/<arm>.jsonl.
 
     tokens: the number of tokens in thinking and answer together. ended: whether the model ended the text itself, before the
-    token limit.
+    token limit. seed, tokens and ended are None if they are not known, as for answers from a file.
     """
 
-    seed: int
+    seed: int | None
     thinking: str
     answer: str
     thinking_finished: bool
-    tokens: int
-    ended: bool
+    tokens: int | None
+    ended: bool | None
 
 
 class Reason(TypedDict):
