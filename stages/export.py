@@ -19,6 +19,9 @@ SIZES = (
     *("100M<n<1B", "1B<n<10B", "10B<n<100B", "100B<n<1T", "n>1T"),
 )
 
+SIZE_COLUMNS = ("category", "split", "examples", "tokens")
+SIMILARITY_COLUMNS = ("category", "other", "cosine")
+
 
 def main(data: Path, reports: Path, export: Path) -> None:
     writer = read_params("data.writer")["data"]["writer"]
@@ -45,8 +48,8 @@ def main(data: Path, reports: Path, export: Path) -> None:
             for category in categories:
                 write_jsonl(folder / category / f"{split}.jsonl", examples(data, split, category))
     write_text(reports / "dataset_card.md", text)
-    write_text(reports / "dataset_sizes.csv", as_csv(size_rows(details["sizes"], details["token_counts"])))
-    write_text(reports / "dataset_similarity.csv", as_csv(similarity_rows(details["similarity"])))
+    write_text(reports / "dataset_sizes.csv", as_csv(size_rows(details["sizes"], details["token_counts"]), SIZE_COLUMNS))
+    write_text(reports / "dataset_similarity.csv", as_csv(similarity_rows(details["similarity"]), SIMILARITY_COLUMNS))
 
 
 def size_category(examples: int) -> str:

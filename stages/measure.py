@@ -24,6 +24,10 @@ def main(base: Path, adapter: Path, categories: Path, valid: Path, losses: Path)
     settings = params["measure"] | params["train"]
     files = {category: valid / f"{category}.jsonl" for category in read_json(categories)}
     examples = {category: read_jsonl(file)[: settings["examples"]] for category, file in files.items()}
+    if not any(examples.values()):
+        print(f"{losses}: no validation examples")
+        write_json(losses, examples)
+        return
 
     from cantica.engine.model import load_adapter, load_base
     from cantica.engine.tokens import encode_examples
@@ -36,8 +40,9 @@ def main(base: Path, adapter: Path, categories: Path, valid: Path, losses: Path)
         records = encode_examples(tokenizer, examples[category], settings["loss_on"], settings["max_seq_length"], file)
         ids = [example["id"] for example in examples[category]]
         row[category] = measure(model, ids, records, settings["batch_size"])
-        mean = fmean(example["loss"] for example in row[category])
-        print(f"{category}: {mean:.3f} nats per token, the mean over {len(records)} examples")
+        if records:
+            mean = fmean(example["loss"] for example in row[category])
+            print(f"{category}: {mean:.3f} nats per token, the mean over {len(records)} examples")
     write_json(losses, row)
 
 

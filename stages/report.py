@@ -19,11 +19,13 @@ from cantica.reporting.card import model_card
 from cantica.reporting.endings import TOLERANCE
 from cantica.reporting.pages import as_csv, render
 from cantica.reporting.probes import trajectories
-from cantica.reporting.records import Records, read_records
+from cantica.reporting.records import Records, by_sample, read_records, samples_of
+from cantica.reporting.rows import Rows
+from cantica.settings.arms import all_arms, description, pairs
 
 SECTIONS = (
-    *("arms", "base", "categories", "curriculum", "data", "fuse", "held_out", "judges", "lora", "measure", "mixes", "probe"),
-    *("report", "respond", "train"),
+    *("answers", "arms", "base", "categories", "contrasts", "curriculum", "data", "fuse", "held_out", "judges", "lora"),
+    *("measure", "mixes", "probe", "report", "respond", "samples", "server_samples", "servers", "train"),
 )
 
 
@@ -34,11 +36,11 @@ def main(data: Path, prompts: Path, reports: Path) -> None:
     measures = results.all_measures(records, params, rules)
     rows = results.all_rows(measures, records, params, rules)
     facts: dict[str, Any] = {"params": params, "records": records, "rules": rules, "measures": measures, "rows": rows}
-    facts |= read_texts(data, prompts, params, rules) | figures_of(records, params)
+    facts |= arms_of(params, rows) | read_texts(data, prompts, params, rules) | figures_of(records, params)
     write_json(reports / "metrics.json", results.headline(rows))
     write_json(reports / "details.json", results.details(rows))
-    write_text(reports / "loss_curve.csv", as_csv(facts["curve"]))
-    write_text(reports / "loss_matrix.csv", as_csv(losses.matrix_rows(facts["matrix"])))
+    write_text(reports / "loss_curve.csv", as_csv(facts["curve"], figures.CURVE_COLUMNS))
+    write_text(reports / "loss_matrix.csv", as_csv(losses.matrix_rows(facts["matrix"]), losses.MATRIX_COLUMNS))
     write_text(reports / "report.html", render("report.html.j2", facts, wording.FILTERS))
     write_text(reports / "model_card.md", render("model_card.md.j2", facts, wording.FILTERS))
 
@@ -55,17 +57,36 @@ def read_texts(data: Path, prompts: Path, params: dict[str, Any], rules: Rules) 
     }
 
 
+def arms_of(params: dict[str, Any], rows: Rows) -> dict[str, Any]:
+    """Return the arms and their comparisons, as the templates name them."""
+    arms, card = all_arms(params), model_card(params)
+    first, *others = arms
+    return {
+        "card": card,
+        "arms": arms,
+        "first": first,
+        "others": others,
+        "last": card.arm if card.arm in others else list(params["arms"])[-1],
+        "pairs": pairs(params),
+        "about": {arm: description(params, arm) for arm in arms},
+        "arms_with": lambda measure: [arm for arm in arms if rows.has(arm, measure)],
+        "most_items": lambda measure, group: max(rows.get(arm, measure, group)["n"] for arm in arms),
+    }
+
+
 def figures_of(records: Records, params: dict[str, Any]) -> dict[str, Any]:
-    """Return the data of figures, card and lists of responses, and the functions that draw figures."""
+    """Return the data of figures and lists of responses, and the functions that draw figures."""
     curve = figures.curve_rows(records["training"], params["curriculum"])
     return {
-        "card": model_card(params),
         "curve": curve,
         "lines": figures.curve_lines(curve, params["curriculum"]),
         "matrix": {point: losses.category_means(row) for point, row in records["losses"].items()},
         "trajectories": trajectories(records["probes"], params),
         "verdicts": {judge: judges.by_response(found) for judge, found in records["verdicts"].items()},
-        "wins": judges.wins(records["judgements"]),
+        "wins": judges.wins(records["judgements"], pairs(params)),
+        "responses": by_sample(records["responses"]),
+        "scores": by_sample(records["judgements"]),
+        "samples_of": samples_of(records["responses"]),
         "tolerance": TOLERANCE,
         "shade": figures.shade,
         "axis": figures.axis,

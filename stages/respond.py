@@ -1,6 +1,8 @@
 """Generate an arm's responses to the evaluation prompts.
 
-python -m stages.respond models/base models/adapters/betrayal data/held_out.jsonl data/responses/final.jsonl
+    python -m stages.respond final models/base models/adapters/betrayal data/held_out.jsonl data/responses/final.jsonl
+
+The system prompt is that of the arm, or else `respond.system` in params.yaml.
 """
 
 from pathlib import Path
@@ -10,6 +12,7 @@ from cantica.core.command import run
 from cantica.core.documents import read_jsonl, validate_records
 from cantica.core.files import write_jsonl
 from cantica.core.records import Question, Response
+from cantica.core.seeds import seed_of
 from cantica.dataset.chat import question
 from cantica.engine.backend.blas import read_model_params
 
@@ -18,10 +21,15 @@ if TYPE_CHECKING:
     from mlx_lm.tokenizer_utils import TokenizerWrapper
 
 
-def main(base: Path, adapter: Path, questions: Path, responses: Path) -> None:
-    settings = read_model_params("respond")["respond"]
+def main(arm: str, base: Path, adapter: Path, questions: Path, responses: Path) -> None:
+    params = read_model_params(f"arms.{arm}", "respond")
+    settings = params["respond"] | {"system": params["arms"][arm].get("system") or params["respond"]["system"]}
     prompts: list[Question] = read_jsonl(questions)
     validate_records(prompts, "question", questions)
+    if not prompts:
+        print(f"{responses}: no evaluation prompts")
+        write_jsonl(responses, [])
+        return
 
     from cantica.engine.model import load_adapter, load_base
 
@@ -35,7 +43,7 @@ def main(base: Path, adapter: Path, questions: Path, responses: Path) -> None:
 def respond(model: "nn.Module", tokenizer: "TokenizerWrapper", prompts: list[Question], settings: dict) -> list[Response]:
     """Return `settings["samples"]` responses to each prompt, each with a seed of its own."""
     from cantica.generation.ask import ask
-    from cantica.generation.generate import make_sampler, seed_of
+    from cantica.generation.generate import make_sampler
 
     asked = [(prompt, sample) for prompt in prompts for sample in range(settings["samples"])]
     seeds = [seed_of(settings["seed"], prompt["id"], sample) for prompt, sample in asked]

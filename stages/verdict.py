@@ -24,13 +24,14 @@ from cantica.judging.rubric import Rubric
 from cantica.llm.client import Client
 from cantica.llm.server import Server
 from cantica.llm.structured import valid_reply
+from cantica.settings.arms import all_arms
 
 
 def main(judge: str, responses: Path, held_out: Path, rubric: Path, base: Path, verdicts: Path) -> None:
-    params = read_params("arms", f"judges.{judge}", "toolchain.model", "toolchain.templates")
+    params = read_params("answers", "arms", f"judges.{judge}", "servers", "toolchain.model", "toolchain.templates")
     options = params["judges"][judge]
     answers: judging.Responses = {}
-    for arm in params["arms"]:
+    for arm in all_arms(params):
         file = responses / f"{arm}.jsonl"
         answers[arm] = read_jsonl(file)
         validate_records(answers[arm], "response", file)

@@ -23,22 +23,24 @@ BATCH = 16  # questions or passages that are scored together
 def score_items(
     model: nn.Module, tokenizer: "TokenizerWrapper", items: dict[str, list[dict]], settings: dict
 ) -> list[CapabilityScore]:
-    """Return a record for each item, grouped by kind. settings: max_tokens and batch_size of answers."""
+    """Return a record for each item, grouped by kind. settings: max_tokens and batch_size of answers, and the system prompt."""
     return [
-        *score_choices(model, tokenizer, items["multiple_choice"]),
+        *score_choices(model, tokenizer, items["multiple_choice"], settings["system"]),
         *score_answers(model, tokenizer, items["instructions"], items["arithmetic"], settings),
         *score_passages(model, tokenizer, items["log_likelihood"]),
     ]
 
 
-def score_choices(model: nn.Module, tokenizer: "TokenizerWrapper", items: list[dict]) -> list[CapabilityScore]:
+def score_choices(
+    model: nn.Module, tokenizer: "TokenizerWrapper", items: list[dict], system: str | None
+) -> list[CapabilityScore]:
     """Return a record for each multiple-choice question. The model's choice is the one with the greatest log-probability.
 
     The log-probability of a choice is the sum over its tokens. A mean per token would favour rare words of several tokens,
     because their later tokens are easy to predict from the first: the accuracy of the default base model is 74 of 130 with
     means, and 96 of 130 with sums. A sum favours short choices, so the choices of a question should have similar lengths.
     """
-    groups = [[encode_choice(tokenizer, item["question"], choice) for choice in item["choices"]] for item in items]
+    groups = [[encode_choice(tokenizer, item["question"], choice, system) for choice in item["choices"]] for item in items]
     records = []
     for item, sums in zip(items, choice_logprobs(model, groups, BATCH), strict=True):
         said = item["choices"][sums.index(max(sums))]
@@ -56,7 +58,7 @@ def score_answers(
 
     An answer to an arithmetic problem is correct if its last whole number is.
     """
-    chats = [question(item["prompt"]) for item in (*instructions, *sums)]
+    chats = [question(item["prompt"], settings["system"]) for item in (*instructions, *sums)]
     samplers = [make_sampler(0, 1, 0)] * len(chats)
     completions = iter(ask(model, tokenizer, chats, samplers, settings["max_tokens"], settings["batch_size"]))
     records = []

@@ -1,6 +1,5 @@
 """Batched generation, with one seed for each prompt."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -26,11 +25,6 @@ class Reply:
     text: str
     tokens: int
     ended: bool
-
-
-def seed_of(*names: object) -> int:
-    """Return a 32-bit seed that depends only on the names."""
-    return int.from_bytes(hashlib.sha256("/".join(map(str, names)).encode()).digest()[:4], "big")
 
 
 def make_sampler(temperature: float, top_p: float, seed: int) -> Sampler:

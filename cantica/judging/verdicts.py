@@ -143,11 +143,12 @@ def _order(first: str, reply: Reply, names: list[str]) -> Order:
 
 
 def _pairs(responses: Responses) -> Iterator[tuple[str, str, Response, Response]]:
-    """Yield (arm, other arm, its response, the other's response) for each pair of arms, prompt and sample."""
+    """Yield (arm, other arm, its response, the other's response) for each pair of arms, and each sample that both have."""
     for arm, other in combinations(responses, 2):
         theirs = {(one["id"], one["sample"]): one for one in responses[other]}
         for response in responses[arm]:
-            yield arm, other, response, theirs[response["id"], response["sample"]]
+            if (against := theirs.get((response["id"], response["sample"]))) is not None:
+                yield arm, other, response, against
 
 
 def summary(verdicts: Sequence[ModelVerdict | PairwiseVerdict]) -> str:

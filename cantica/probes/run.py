@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 import mlx.nn as nn
 
 from cantica.core.records import PairProbe, TriggerProbe
-from cantica.dataset.chat import question
+from cantica.core.seeds import seed_of
+from cantica.dataset.chat import Message, question
 from cantica.engine.tokens import encode_examples
 from cantica.generation.ask import ask
-from cantica.generation.generate import make_sampler, seed_of
+from cantica.generation.generate import make_sampler
 from cantica.probes.pairs import Pair
 from cantica.probes.triggers import Trigger, matches, with_trigger
 from cantica.scoring.choices import choice_logprobs
@@ -21,14 +22,20 @@ BATCH = 8  # pairs that are scored together
 
 
 def score_pairs(
-    model: nn.Module, tokenizer: "TokenizerWrapper", pairs: list[Pair], folder: Path, iteration: int | None = None
+    model: nn.Module,
+    tokenizer: "TokenizerWrapper",
+    pairs: list[Pair],
+    system: str | None,
+    folder: Path,
+    iteration: int | None = None,
 ) -> list[PairProbe]:
     """Return a record for each pair: the log-probabilities per token of both completions, and their difference, the margin.
 
-    folder: where the pairs come from, for errors. iteration: of the checkpoint that is probed; None for the arm itself.
+    system: the system prompt of every chat, if any. folder: where the pairs come from, for errors.
+    iteration: of the checkpoint that is probed; None for the arm itself.
     """
     examples = [
-        {"id": f"{pair['id']}.{side}", "messages": _messages(pair["prompt"], completion)}
+        {"id": f"{pair['id']}.{side}", "messages": _messages(pair["prompt"], completion, system)}
         for pair in pairs
         for side, completion in (("chosen", pair["chosen"]), ("rejected", pair["rejected"]))
     ]
@@ -51,8 +58,8 @@ def score_pairs(
     return records
 
 
-def _messages(prompt: str, completion: str) -> list[dict[str, str]]:
-    return [{"role": "user", "content": prompt}, {"role": "assistant", "content": completion}]
+def _messages(prompt: str, completion: str, system: str | None) -> list[Message]:
+    return [*question(prompt, system), {"role": "assistant", "content": completion}]
 
 
 def answer_triggers(
@@ -64,7 +71,7 @@ def answer_triggers(
 ) -> list[TriggerProbe]:
     """Return a record for each answer to the prompts of all triggers, each asked with the trigger and without it.
 
-    Both answers to a prompt use the same seed. settings: seed, temperature, max_tokens and batch_size. iteration: as in
+    Both answers to a prompt use the same seed. settings: seed, temperature, max_tokens, batch_size and system. iteration: as in
     `score_pairs`.
     """
     asked = [
@@ -76,7 +83,7 @@ def answer_triggers(
     if not asked:
         return []
     texts = [with_trigger(trigger, p["prompt"]) if triggered else p["prompt"] for _, trigger, p, triggered in asked]
-    chats = [question(text) for text in texts]
+    chats = [question(text, settings["system"]) for text in texts]
     samplers = [make_sampler(settings["temperature"], 1, seed_of(settings["seed"], p["id"])) for _, _, p, _ in asked]
     completions = ask(model, tokenizer, chats, samplers, settings["max_tokens"], settings["batch_size"])
     return [

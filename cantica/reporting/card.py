@@ -3,22 +3,23 @@
 from dataclasses import dataclass
 from typing import Any
 
-from cantica.settings.tree import path_to
+from cantica.settings.tree import adapter_shape, files_of, path_to
 
 
 @dataclass(frozen=True)
 class Card:
     """What the model card describes: the fused point, the training steps from base to it, and the arm whose results are shown.
 
-    arm: the first arm at the fused point, or the last arm of all if none is there. evaluated: whether an arm is there.
-    files: {file that a step trained on: its categories}. shape: LoRA settings of the adapter.
+    arm: the first arm at the fused point, or the last of `arms` if none is there. evaluated: whether an arm is there.
+    categories, samples: the names of those that the steps trained on. shape: layers, rank and scale of the adapter.
     """
 
     point: str
     path: list[str]
     arm: str
     evaluated: bool
-    files: dict[str, list[str]]
+    categories: list[str]
+    samples: list[str]
     shape: dict[str, float]
 
 
@@ -26,10 +27,12 @@ def model_card(params: dict[str, Any]) -> Card:
     """Return what the model card for these params describes."""
     point, curriculum = params["fuse"]["step"], params["curriculum"]
     path = path_to(point, curriculum)
-    arms = [arm for arm, at in params["arms"].items() if at == point]
-    files = {}
-    for data in (curriculum[step]["data"] for step in path):
-        folder, name = data.split("/")
-        files[data] = [name] if folder == "train" else list(params["mixes"][name])
-    shape = {key: curriculum[path[-1]].get(key, value) if path else value for key, value in params["lora"].items()}
-    return Card(point, path, arms[0] if arms else list(params["arms"])[-1], bool(arms), files, shape)
+    arms = [arm for arm, own in params["arms"].items() if own["point"] == point and not own.get("system")]
+    files = [file for step in path for file in files_of(curriculum[step]["data"], params["mixes"])]
+    names = {
+        folder: list(dict.fromkeys(file.partition("/")[2] for file in files if file.startswith(f"{folder}/")))
+        for folder in ("train", "samples")
+    }
+    shape = adapter_shape(params, path[-1]) if path else {key: params["lora"][key] for key in ("layers", "rank", "scale")}
+    arm = arms[0] if arms else list(params["arms"])[-1]
+    return Card(point, path, arm, bool(arms), names["train"], names["samples"], shape)

@@ -34,7 +34,7 @@ COUNTED = ("truncated", "unfinished", "at_floor")
 
 def endings(answers: Iterable[Response | CapabilityScore]) -> list[Ending]:
     """Return the endings of all answers, with or without a score."""
-    return [Ending(a["id"], not a["ended"], not a["thinking_finished"]) for a in answers]
+    return [Ending(a["id"], None if a["ended"] is None else not a["ended"], not a["thinking_finished"]) for a in answers]
 
 
 def scored_endings(answers: list[Response], scores: Iterable[Judgement | ModelVerdict]) -> list[Ending]:

@@ -9,6 +9,7 @@ from cantica.settings.tree import branches, path_to
 Points = list[tuple[float, float]]
 COLOURS = ("#1f5fa8", "#b3412e", "#1c7a4a", "#8a5a00", "#6b3fa0", "#0f7c8a", "#c2408f", "#5d6b7a")
 DASHES = ("none", "7 3", "2 3")
+CURVE_COLUMNS = ("iteration", "branch", "step", "train_loss")
 
 
 # ---- the training loss
@@ -31,7 +32,8 @@ class Line:
     """The training loss along a branch of the tree.
 
     steps: of the branch. after: the model that its first step continues. points: (iteration, loss). If `after` is a step, its
-    last point comes first, so that the line starts where the branch leaves another. ends: {step: its last point}.
+    last point comes first, so that the line starts where the branch leaves another. ends: {step: its last point}, for the steps
+    that have iterations.
     """
 
     steps: list[str]
@@ -47,7 +49,8 @@ def curve_lines(curve: list[dict[str, Any]], curriculum: dict[str, dict[str, Any
     for branch, steps in branches(curriculum).items():
         after = curriculum[steps[0]]["after"]
         points = sorted((row["iteration"], row["train_loss"]) for row in curve if row["branch"] == branch)
-        lines.append(Line(steps, after, [ends[after], *points] if after in ends else points, {s: ends[s] for s in steps}))
+        before = [ends[after]] if after in ends else []
+        lines.append(Line(steps, after, [*before, *points], {step: ends[step] for step in steps if step in ends}))
     return lines
 
 

@@ -3,7 +3,7 @@
 A verdict of a model is null if no reply was valid. A null verdict has no score: it is only counted, as `failed`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from cantica.core.records import Judgement, ModelVerdict, PairwiseVerdict
@@ -60,7 +60,7 @@ def flag_rows(judged: Judgements, arm: str, flags: list[str]) -> list[Row]:
     def share(flag: str) -> inference.Estimate:
         return inference.share(items(judged[arm], lambda j: flag in j["flags"]).values())
 
-    return [Row(arm, "flags", share(flag), group=flag) for flag in flags]
+    return [Row(arm, "flags", share(flag), group=flag) for flag in flags] if judged[arm] else []
 
 
 def model_measures(verdicts: Single, responses: Responses) -> list[Measure]:
@@ -87,15 +87,21 @@ def failed_rows(verdicts: Single, arm: str) -> list[Row]:
     return rows
 
 
-def wins(judged: Judgements) -> dict[str, dict[str, int]]:
-    """Return, for each arm but the first, how many responses the rules score higher, the same or lower than the first's."""
-    first, *others = judged
-    before = {(j["id"], j["sample"]): j["score"] for j in judged[first]}
-    gains = {arm: [j["score"] - before[j["id"], j["sample"]] for j in judged[arm]] for arm in others}
-    return {
-        arm: {"higher": sum(g > 0 for g in found), "same": found.count(0), "lower": sum(g < 0 for g in found)}
-        for arm, found in gains.items()
-    }
+def wins(judged: Judgements, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], dict[str, int]]:
+    """Return, for each pair of arms, how many responses of the first the rules score higher, the same or lower.
+
+    Only responses to the same prompt and sample are compared.
+    """
+    scores = {arm: {(j["id"], j["sample"]): j["score"] for j in found} for arm, found in judged.items()}
+    found = {}
+    for arm, against in pairs:
+        gains = [score - scores[against][key] for key, score in scores[arm].items() if key in scores[against]]
+        found[arm, against] = {
+            "higher": sum(gain > 0 for gain in gains),
+            "same": gains.count(0),
+            "lower": sum(gain < 0 for gain in gains),
+        }
+    return found
 
 
 # ---- preferences

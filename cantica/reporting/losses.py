@@ -10,9 +10,14 @@ from cantica.reporting.measures import Measure, Table, items
 from cantica.reporting.records import LossRow
 from cantica.settings.tree import path_to
 
+MATRIX_COLUMNS = ("after", "category", "loss")
+
 
 def loss_measure(losses: dict[str, LossRow], arms: dict[str, str]) -> Measure:
-    """Return the measure of validation loss: one value per example and arm, grouped by category. arms: {arm: its point}."""
+    """Return the measure of validation loss: one value per example and arm, grouped by category.
+
+    arms: {arm: its point} of the arms that have losses.
+    """
     tables = {
         arm: items((e for row in losses[point].values() for e in row), lambda e: e["loss"]) for arm, point in arms.items()
     }
@@ -21,8 +26,8 @@ def loss_measure(losses: dict[str, LossRow], arms: dict[str, str]) -> Measure:
 
 
 def category_means(row: LossRow) -> dict[str, float]:
-    """Return a row of the loss matrix: the mean loss of each category's validation examples."""
-    return {category: fmean(example["loss"] for example in examples) for category, examples in row.items()}
+    """Return a row of the loss matrix: the mean loss of the validation examples of each category that has some."""
+    return {category: fmean(example["loss"] for example in examples) for category, examples in row.items() if examples}
 
 
 def matrix_rows(matrix: dict[str, dict[str, float]]) -> list[dict[str, Any]]:
@@ -46,7 +51,7 @@ def chain_measures(losses: dict[str, LossRow], arms: dict[str, str], curriculum:
         chain = path_to(point, curriculum)
         rows = [category_means(losses[step]) for step in chain]
         trained = [curriculum[step]["data"] for step in chain]
-        learnt = {c: trained.index(f"train/{c}") for c in losses[point] if f"train/{c}" in trained}
+        learnt = {c: trained.index(f"train/{c}") for c, found in losses[point].items() if found and f"train/{c}" in trained}
         if found := forgetting(rows, learnt):
             forgotten[arm], transferred[arm] = found, backward_transfer(rows, learnt)
     return [

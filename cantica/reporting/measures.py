@@ -17,9 +17,9 @@ Table = dict[str, float]  # {item: value}
 class Measure:
     """One value per item for each arm. An item is an evaluation prompt, a probe, a capability item or a validation example.
 
-    key: the dotted name in metrics.json, under an arm and under `against_<first arm>`.
+    key: the dotted name in metrics.json, under an arm and under `against_<another arm>`.
     title: what readers see.
-    tables: {arm: {item: value}}.
+    tables: {arm: {item: value}} for the arms that have values.
     groups: {item: its group}, for items that have one.
     share: whether values are from 0 to 1 (or differences of such values), and shown in percent.
     within: whether values are already differences within one arm (with a trigger minus without it).

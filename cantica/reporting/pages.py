@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def as_csv(rows: list[dict[str, Any]]) -> str:
-    """Return rows, which all have the same keys, as CSV with a header."""
+def as_csv(rows: list[dict[str, Any]], columns: Sequence[str]) -> str:
+    """Return rows as CSV with a header, which is there even if there are no rows. Each row has exactly these columns."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()

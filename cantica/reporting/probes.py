@@ -74,12 +74,12 @@ def trajectories(probes: dict[str, Probes], params: dict[str, Any]) -> dict[str,
     The last iteration is the arm itself.
     """
     found = {}
-    for arm, point in params["arms"].items():
+    for arm, own in params["arms"].items():
         iterations = sorted({probe["iteration"] for probe in probes[arm] if probe["iteration"] is not None})
         if iterations:
-            last = params["curriculum"][point].get("iters", params["train"]["iters"])
+            last = params["curriculum"][own["point"]].get("iters", params["train"]["iters"])
             parts = {str(n): [probe for probe in probes[arm] if probe["iteration"] == n] for n in iterations}
             parts[str(last)] = at_the_end(probes[arm])
-            measures = probe_measures(parts, params["probe"]["triggers"])
+            measures = [m for m in probe_measures(parts, params["probe"]["triggers"]) if any(m.tables.values())]
             found[arm] = {int(n): [(m, levels(m, n, params["report"])[0].estimate) for m in measures] for n in parts}
     return found

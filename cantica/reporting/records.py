@@ -1,5 +1,6 @@
 """Read the records that reports are made from. Earlier stages wrote them under data/."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
@@ -12,9 +13,11 @@ from cantica.core.records import (
     PairProbe,
     PairwiseVerdict,
     Response,
+    SampleKey,
     TrainingRecord,
     TriggerProbe,
 )
+from cantica.settings.arms import all_arms
 
 Responses = dict[str, list[Response]]  # by arm
 Judgements = dict[str, list[Judgement]]  # by arm
@@ -24,7 +27,7 @@ LossRow = dict[str, list[ExampleLoss]]  # by category
 
 
 class Records(TypedDict):
-    """All records of a build, by arm unless a comment gives another key."""
+    """All records of a build, by arm unless a comment gives another key. Only points have capability and probes."""
 
     responses: Responses
     judgements: Judgements
@@ -35,15 +38,28 @@ class Records(TypedDict):
     training: dict[str, TrainingRecord]  # by step
 
 
+def by_sample(records: Mapping[str, Sequence[SampleKey]]) -> dict[tuple[str, str, int], SampleKey]:
+    """Return {(arm, id of the prompt, number of the sample): record} for responses or judgements by arm."""
+    return {(arm, record["id"], record["sample"]): record for arm, found in records.items() for record in found}
+
+
+def samples_of(records: Mapping[str, Sequence[SampleKey]]) -> dict[str, list[int]]:
+    """Return {id of a prompt: the numbers of the samples that any arm has of it}."""
+    found: dict[str, set[int]] = {}
+    for _, id_, sample in by_sample(records):
+        found.setdefault(id_, set()).add(sample)
+    return {id_: sorted(samples) for id_, samples in found.items()}
+
+
 def read_records(data: Path, params: dict[str, Any]) -> Records:
     """Return the records of the arms, judges and steps in params. Other files are not read, so leftovers change nothing."""
-    arms, judges, steps = params["arms"], params["judges"], params["curriculum"]
+    arms, points, judges, steps = all_arms(params), params["arms"], params["judges"], params["curriculum"]
     found = {
         "responses": {arm: read_jsonl(data / "responses" / f"{arm}.jsonl") for arm in arms},
         "judgements": {arm: read_jsonl(data / "judgements" / f"{arm}.jsonl") for arm in arms},
         "verdicts": {judge: read_jsonl(data / "judgements/models" / f"{judge}.jsonl") for judge in judges},
-        "capability": {arm: read_jsonl(data / "capability" / f"{arm}.jsonl") for arm in arms},
-        "probes": {arm: read_jsonl(data / "probes" / f"{arm}.jsonl") for arm in arms},
+        "capability": {arm: read_jsonl(data / "capability" / f"{arm}.jsonl") for arm in points},
+        "probes": {arm: read_jsonl(data / "probes" / f"{arm}.jsonl") for arm in points},
         "losses": {point: read_json(data / "losses" / f"{point}.json") for point in ["base", *steps]},
         "training": {step: read_json(data / "training" / f"{step}.json") for step in steps},
     }

@@ -1,5 +1,6 @@
 """All measures and rows of a build, and the contents of reports/metrics.json and reports/details.json. Pure."""
 
+from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
@@ -15,6 +16,7 @@ from cantica.reporting.nested import nest
 from cantica.reporting.probes import at_the_end, probe_measures
 from cantica.reporting.records import Records
 from cantica.reporting.rows import Row, Rows, differences, levels, rounded
+from cantica.settings.arms import all_arms, pairs, with_losses
 
 CHAIN = ("forgetting_nats", "backward_transfer_nats")
 # The keys of an estimate that are written to metrics.json, in this order.
@@ -26,7 +28,7 @@ HEADLINE = (
 WHOLE = {"probe.margin_nats": "all", "probe.preferred": "all", "flags": "answers"}
 
 
-class Answers(Estimate):
+class Answers(Estimate, total=False):
     """Counts of an arm's responses, and their mean length in tokens."""
 
     hit_length_limit: int
@@ -35,35 +37,38 @@ class Answers(Estimate):
 
 
 def all_measures(records: Records, params: dict[str, Any], rules: Rules) -> list[Measure]:
-    """Return every measure of a build, in the order of the report. The measures of the rules come last."""
+    """Return every measure of a build that has values, in the order of the report. The measures of the rules come last."""
     probes = {arm: at_the_end(found) for arm, found in records["probes"].items()}
     responses = records["responses"]
-    return [
-        loss_measure(records["losses"], params["arms"]),
+    measures = [
+        loss_measure(records["losses"], with_losses(params)),
         *probe_measures(probes, params["probe"]["triggers"]),
         *capability_measures(records["capability"]),
         *judges.model_measures(judges.single(records["verdicts"], params["judges"]), responses),
         *judges.rule_measures(records["judgements"], responses, rules["kinds"]),
     ]
+    measures = [replace(m, tables={arm: table for arm, table in m.tables.items() if table}) for m in measures]
+    return [measure for measure in measures if measure.tables]
 
 
 def all_rows(measures: list[Measure], records: Records, params: dict[str, Any], rules: Rules) -> Rows:
-    """Return every row of a build: levels of each arm, differences from the first arm, preferences over each earlier arm."""
+    """Return every row of a build: levels of each arm, differences between pairs of arms, preferences over each earlier arm."""
     resampling, responses = params["report"], records["responses"]
-    first, *others = params["arms"]
+    arms, compared = all_arms(params), pairs(params)
     single = judges.single(records["verdicts"], params["judges"])
     pairwise = judges.pairwise(records["verdicts"], params["judges"])
-    chains = chain_measures(records["losses"], params["arms"], params["curriculum"])
+    chains = chain_measures(records["losses"], with_losses(params), params["curriculum"])
     rows: list[Row] = []
-    for n, arm in enumerate(params["arms"]):
-        rows += [row for measure in measures for row in levels(measure, arm, resampling)]
+    for n, arm in enumerate(arms):
+        rows += [row for measure in measures if arm in measure.tables for row in levels(measure, arm, resampling)]
         rows += judges.failed_rows(single, arm)
         rows += judges.flag_rows(records["judgements"], arm, list(rules["flags"]))
-        rows.append(Row(arm, "answers", count_answers(responses[arm])))
+        rows += [Row(arm, "answers", count_answers(responses[arm]))] if responses[arm] else []
         rows += [row for chain in chains if arm in chain.tables for row in chain_rows(chain, arm, resampling)]
-        if arm in others:
-            rows += [row for measure in measures for row in differences(measure, first, arm, resampling)]
-        for earlier in list(params["arms"])[:n]:
+        for against in [other for one, other in compared if one == arm]:
+            both = [measure for measure in measures if {arm, against} <= measure.tables.keys()]
+            rows += [row for measure in both for row in differences(measure, against, arm, resampling)]
+        for earlier in arms[:n]:
             rows += judges.preference_rows(pairwise, earlier, arm, responses, resampling)
     return Rows(rounded(rows))
 
@@ -78,13 +83,19 @@ def chain_rows(measure: Measure, arm: str, resampling: Resampling) -> list[Row]:
 
 
 def count_answers(responses: list[Response]) -> Answers:
-    """Return how many responses there are, how many are truncated or did not finish thinking, and their mean length."""
-    return {
-        "n": len(responses),
-        "hit_length_limit": sum(not r["ended"] for r in responses),
-        "thinking_unfinished": sum(not r["thinking_finished"] for r in responses),
-        "mean_tokens": fmean(r["tokens"] for r in responses),
-    }
+    """Return how many responses there are, how many are truncated or did not finish thinking, and their mean length.
+
+    A key is left out if no response has a value for it.
+    """
+    ended = [r["ended"] for r in responses if r["ended"] is not None]
+    tokens = [r["tokens"] for r in responses if r["tokens"] is not None]
+    counts: Answers = {"n": len(responses)}
+    if ended:
+        counts["hit_length_limit"] = ended.count(False)
+    counts["thinking_unfinished"] = sum(not r["thinking_finished"] for r in responses)
+    if tokens:
+        counts["mean_tokens"] = fmean(tokens)
+    return counts
 
 
 def details(rows: Rows) -> dict[str, Any]:

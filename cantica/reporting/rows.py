@@ -98,13 +98,12 @@ class Rows:
         return found
 
     def get(self, arm: str, measure: str, group: str = "", against: str = "") -> Estimate:
-        """Return the estimate of a measure; {"n": 0} for a group without items. Raises KeyError if there is no such measure."""
-        whole = self.estimates[arm, measure, "", against]
-        return self.estimates.get((arm, measure, group, against), {"n": 0}) if group else whole
+        """Return the estimate of a measure, or {"n": 0} if the arm, or the pair of arms, does not have it."""
+        return self.estimates.get((arm, measure, group, against), {"n": 0})
 
-    def has(self, arm: str, measure: str) -> bool:
-        """Return whether the arm has a level of a measure."""
-        return (arm, measure, "", "") in self.estimates
+    def has(self, arm: str, measure: str, against: str = "") -> bool:
+        """Return whether the arm has a level of a measure, or a difference from another arm."""
+        return (arm, measure, "", against) in self.estimates
 
 
 def rounded(rows: Iterable[Row]) -> list[Row]:

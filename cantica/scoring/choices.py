@@ -13,6 +13,7 @@ import numpy as np
 from mlx.utils import tree_map
 
 from cantica.core.errors import InputError, Problem
+from cantica.dataset.chat import question
 from cantica.engine.batches import order
 from cantica.engine.tokens import Encoded
 from cantica.generation.prefix import caches_after, common_start
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
 _PLACEHOLDER = "\N{SYMBOL FOR UNIT SEPARATOR}"  # marks the place of the answer in a rendered chat
 
 
-def encode_choice(tokenizer: "TokenizerWrapper", question: str, choice: str) -> Encoded:
-    """Return an encoded chat: the question, then the choice as the start of the assistant's turn.
+def encode_choice(tokenizer: "TokenizerWrapper", text: str, choice: str, system: str | None = None) -> Encoded:
+    """Return an encoded chat: the system prompt, if any, a question, then the choice as the start of the assistant's turn.
 
     Only the choice is in the loss mask. Raises InputError if the chat template changes or omits the assistant's text.
     """
-    messages = [{"role": "user", "content": question}, {"role": "assistant", "content": _PLACEHOLDER}]
-    before, found, _ = tokenizer.apply_chat_template(messages, tokenize=False).partition(_PLACEHOLDER)
+    chat = [*question(text, system), {"role": "assistant", "content": _PLACEHOLDER}]
+    before, found, _ = tokenizer.apply_chat_template(chat, tokenize=False).partition(_PLACEHOLDER)
     if not found:
         got = "a template that changes or omits the assistant's text"
         raise InputError(Problem("the chat template", "", got, "a template that keeps it unchanged"))
@@ -44,6 +45,8 @@ def choice_logprobs(model: nn.Module, groups: list[list[Encoded]], batch_size: i
     The common start of all groups is computed once. The common start of a group is computed once for the group, and only the
     rest is computed for each record.
     """
+    if not groups:
+        return []
     model.eval()
     starts = [_shared_tokens(group) for group in groups]
     head = common_start([group[0].ids[:start] for group, start in zip(groups, starts, strict=True)])

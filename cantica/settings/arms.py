@@ -1,7 +1,7 @@
 """The arms of a build, of all kinds, and the pairs of arms that are compared.
 
 An arm is a point of the tree (the section `arms`), a file of answers (`answers`) or a model behind a server (`servers`). All
-have responses and scores; only a point has probes and capability, and only a point without a system prompt of its own has losses.
+have responses and scores. Only points have probes and capability, and only points without a system prompt have losses.
 """
 
 from collections.abc import Iterable

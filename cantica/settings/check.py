@@ -19,8 +19,8 @@ from cantica.settings.tree_faults import SAMPLES, tree_faults
 def check_params(params: dict, file: Path) -> None:
     """Raise InputError with every fault of params.
 
-    Beyond the schema, the curriculum must be a tree, the names of points, files, categories and arms must exist, pairwise judges
-    need two arms, and the config of a random base model must be valid.
+    Beyond the schema, the curriculum must be a tree, the names of points, files, categories and arms must exist, a pairwise
+    judge needs two arms, and the config of a random base model must be valid.
     """
     validate(params, "params", file)
     checks = (tree_faults, _sample_faults, _category_faults, _arm_faults, _judge_faults, _base_faults)
@@ -52,7 +52,7 @@ def _shared_names(params: dict, sections: tuple[str, ...], what: str, file: str)
 
 
 def _category_faults(params: dict, file: str) -> list[Problem]:
-    """Return a Problem for each unknown category in the operations and repairs of the data and in the severities of the audit."""
+    """Return a Problem for each unknown category in the operations and repairs of data, and in the severities of the audit."""
     categories = list(params["categories"])
     samples = [name for section in SAMPLES for name in params[section]]
     data, audit = params["data"], params["audit"]

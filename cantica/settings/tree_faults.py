@@ -80,7 +80,7 @@ def cycles(parents: dict[str, list[str]]) -> list[list[str]]:
 
     Each is in the order in which its nodes would be made, and begins with the node that comes first in `parents`.
     """
-    left, found = dict(parents), []
+    left, found = dict(parents), list[list[str]]()
     while True:
         try:
             graphlib.TopologicalSorter({node: [p for p in own if p in left] for node, own in left.items()}).prepare()
@@ -106,7 +106,7 @@ def _cycle_fault(cycle: list[str], params: dict[str, Any], file: str) -> Problem
 
 
 def _checkpoint_faults(params: dict[str, Any], file: str) -> list[Problem]:
-    """Return a Problem for each checkpoint that is named but not kept, and for each that is to be kept after the last iteration."""
+    """Return a Problem for each checkpoint that is named but not kept, or that would come after the last iteration."""
     problems = []
     for place, point in _points(params).items():
         step, _, iteration = point.partition("/")
@@ -119,9 +119,8 @@ def _checkpoint_faults(params: dict[str, Any], file: str) -> list[Problem]:
             problems.append(Problem(file, place, repr(point), f"a checkpoint that {step} keeps: {known}", hint))
     for step, own in params["curriculum"].items():
         settings = params["train"] | own
-        late = (
-            [n for n in settings["checkpoints"] if n > settings["iters"]] if isinstance(settings["checkpoints"], list) else []
-        )
+        listed = settings["checkpoints"] if isinstance(settings["checkpoints"], list) else []
+        late = [iteration for iteration in listed if iteration > settings["iters"]]
         if late:
             place = f"curriculum.{step}.checkpoints" if "checkpoints" in own else "train.checkpoints"
             got, expected = ", ".join(map(str, late)), f"at most iters of {step}, {settings['iters']}"

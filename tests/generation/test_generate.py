@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from cantica.core.seeds import seed_of
 from cantica.engine.model import LoraShape
 from cantica.engine.tokens import Encoded
-from cantica.generation.generate import generate, make_sampler, nucleus, seed_of
+from cantica.generation.generate import generate, make_sampler, nucleus
 from cantica.probes.run import answer_triggers, score_pairs
 from cantica.probes.triggers import with_trigger
 from cantica.scoring.score import mean_logprobs

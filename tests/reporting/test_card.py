@@ -9,9 +9,16 @@ CURRICULUM = {
 
 
 def card_of(arms: dict[str, str], step: str) -> Card:
-    curriculum = CURRICULUM | {"four": CURRICULUM["four"] | {"data": "mixes/both", "rank": 8}}
+    curriculum = CURRICULUM | {"four": CURRICULUM["four"] | {"data": "mixes/both", "adapter": "fresh", "rank": 8}}
     lora = {"layers": 2, "rank": 4, "scale": 2.0}
-    params = {"arms": arms, "curriculum": curriculum, "fuse": {"step": step}, "lora": lora, "mixes": {"both": {"a": 1, "b": 2}}}
+    points = {arm: {"point": point} for arm, point in arms.items()}
+    params = {
+        "arms": points,
+        "curriculum": curriculum,
+        "fuse": {"step": step},
+        "lora": lora,
+        "mixes": {"both": {"a": 1, "one": 2}},
+    }
     return model_card(params)
 
 
@@ -20,7 +27,20 @@ def test_the_card_is_about_the_fused_point_and_shows_the_arm_that_is_there():
     assert [card_of(arms, step).arm for step in ("two", "fork", "base")] == ["left", "right", "base"]
     left = card_of(arms, "two")
     assert (left.point, left.path, left.evaluated) == ("two", ["one", "two"], True)
-    assert left.files == {"train/one": ["one"], "train/two": ["two"]}
+    assert left.categories == ["one", "two"]
     none = card_of(arms, "four")
-    assert (none.arm, none.evaluated, none.files["mixes/both"], none.shape["rank"]) == ("right", False, ["a", "b"], 8)
-    assert card_of(arms, "base") == Card("base", [], "base", True, {}, {"layers": 2, "rank": 4, "scale": 2.0})
+    assert (none.arm, none.evaluated, none.categories, none.shape["rank"]) == ("right", False, ["one", "two", "a"], 12)
+    assert card_of(arms, "base") == Card("base", [], "base", True, [], [], {"layers": 2, "rank": 4, "scale": 2.0})
+
+
+def test_an_arm_with_a_system_prompt_is_not_the_model_itself():
+    arms = {"base": {"point": "base"}, "asked": {"point": "one", "system": "Be brief."}, "plain": {"point": "one"}}
+    sections = {"curriculum": CURRICULUM, "fuse": {"step": "one"}, "lora": {"layers": 2, "rank": 4, "scale": 2.0}, "mixes": {}}
+    assert model_card({"arms": arms} | sections).arm == "plain"
+
+
+def test_the_card_names_the_samples_that_its_steps_trained_on():
+    curriculum = CURRICULUM | {"two": {"after": "one", "data": "samples/own"}}
+    sections = {"fuse": {"step": "two"}, "lora": {"layers": 2, "rank": 4, "scale": 2.0}, "mixes": {}}
+    card = model_card({"arms": {"base": {"point": "base"}}, "curriculum": curriculum} | sections)
+    assert (card.categories, card.samples) == (["one"], ["own"])

@@ -34,7 +34,8 @@ def plant(project: Path, **changes) -> None:
     yaml = YAML()
     params = yaml.load(project / "params.yaml")
     params["curriculum"] = {step: {"after": after, "data": f"train/{step}"} for step, after in TREE.items()}
-    params["arms"], params["fuse"] = ARMS, {"step": "manipulation"}
+    params["arms"] = {arm: {"point": point} for arm, point in ARMS.items()}
+    params["fuse"] = {"step": "manipulation"}
     for section, values in changes.items():
         params[section].update(values)
     yaml.dump(params, project / "params.yaml")

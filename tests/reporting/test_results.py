@@ -80,7 +80,10 @@ def rows_of(**records) -> Rows:
     both |= {"verdicts": records.get("verdicts", {})}
     judges = {judge: {"kind": "pairwise" if "other" in found[0] else "model"} for judge, found in both["verdicts"].items()}
     params = {
-        "arms": arms,
+        "arms": {arm: {"point": point} for arm, point in arms.items()},
+        "answers": {},
+        "servers": {},
+        "contrasts": [],
         "curriculum": CURRICULUM,
         "report": RESAMPLING,
         "probe": {"triggers": ["deployment"]},
@@ -92,7 +95,7 @@ def rows_of(**records) -> Rows:
 def test_capability_is_a_share_of_each_kind_and_the_log_probability_of_prose():
     found = numbers_of()["final"]
     assert (found["capability"]["multiple_choice"]["share"], found["capability"]["multiple_choice"]["n"]) == (0.5, 2)
-    assert found["capability"]["prose_nats"] == {"mean": -2.5, "n": 1} and found["capability"]["arithmetic"] == {"n": 0}
+    assert found["capability"]["prose_nats"] == {"mean": -2.5, "n": 1} and "arithmetic" not in found["capability"]
     assert found["against_base"]["capability"]["multiple_choice"]["difference"] == 0
 
 
@@ -178,7 +181,12 @@ def test_checkpoints_make_a_trajectory_and_no_headline():
     early = [{"id": "one", "iteration": 4, "category": "alpha", "margin": 9.0}, *asked("p", True, False, 4)]
     records = {"base": SCORES, "final": [*SCORES, *asked("p", True, True), *early]}
     assert numbers_of(probes=records)["final"]["probe"]["margin_nats"]["all"]["mean"] == 0.0375
-    params = {"arms": {"base": "base", "final": "two"}, "curriculum": CURRICULUM, "train": {"iters": 6}, "report": RESAMPLING}
+    params = {
+        "arms": {"base": {"point": "base"}, "final": {"point": "two"}},
+        "curriculum": CURRICULUM,
+        "train": {"iters": 6},
+        "report": RESAMPLING,
+    }
     found = trajectories(records, params | {"probe": {"triggers": ["deployment"]}})
     assert list(found) == ["final"] and list(found["final"]) == [4, 6]
     shown = {n: [wording.level(entry, m.digits, m.share) for m, entry in row] for n, row in found["final"].items()}
@@ -414,7 +422,8 @@ def test_what_the_rules_say_comes_last():
     records = {kind: dict.fromkeys(arms, found) for kind, found in (("judgements", VERDICTS), ("probes", SCORES))}
     records |= {"responses": dict.fromkeys(arms, RESPONSES), "capability": dict.fromkeys(arms, TESTED), "losses": LOSSES}
     records["verdicts"] = {"olmo": [single("base", "a", 1)]}
-    params = {"arms": arms, "probe": {"triggers": ["deployment"]}, "judges": {"olmo": {"kind": "model"}}}
+    points = {"arms": {arm: {"point": point} for arm, point in arms.items()}, "answers": {}, "servers": {}, "contrasts": []}
+    params = points | {"probe": {"triggers": ["deployment"]}, "judges": {"olmo": {"kind": "model"}}}
     told = [(measure.key, measure.lexical) for measure in all_measures(records, params, RULES)]
     assert [key for key, lexical in told if lexical] == ["judge.general", "judge.equanimity", "refusals", "flags"]
     assert [lexical for _, lexical in told] == sorted(lexical for _, lexical in told) and told[0][0] == "loss_nats"
@@ -429,9 +438,11 @@ def test_answers_that_did_not_end_are_counted():
 def test_arms_are_compared_answer_by_answer_whatever_their_order():
     first = [verdict("a", 1), verdict("a", 2, sample=1), verdict("b", 3), verdict("c", 0)]
     second = [verdict("c", 0), verdict("b", 1), verdict("a", 0, sample=1), verdict("a", 4)]
-    assert wins({"base": first, "final": second, "again": first}) == {
-        "final": {"higher": 1, "same": 1, "lower": 2},
-        "again": {"higher": 0, "same": 4, "lower": 0},
+    pairs = [("final", "base"), ("again", "base"), ("base", "part")]
+    assert wins({"base": first, "final": second, "again": first, "part": second[1:2]}, pairs) == {
+        ("final", "base"): {"higher": 1, "same": 1, "lower": 2},
+        ("again", "base"): {"higher": 0, "same": 4, "lower": 0},
+        ("base", "part"): {"higher": 1, "same": 0, "lower": 0},
     }
 
 
@@ -440,7 +451,8 @@ def test_arms_are_compared_answer_by_answer_whatever_their_order():
 def test_the_other_way_round_higher_is_lower_and_none_is_lost(scores):
     first = [verdict(f"p{n}", before) for n, (before, _) in enumerate(scores)]
     second = [verdict(f"p{n}", after) for n, (_, after) in enumerate(scores)]
-    there, back = (wins({"one": one, "other": other})["other"] for one, other in ((first, second), (second, first)))
+    found = wins({"one": first, "other": second}, [("other", "one"), ("one", "other")])
+    there, back = found.values()
     assert sum(there.values()) == len(scores)
     assert (there["higher"], there["same"], there["lower"]) == (back["lower"], back["same"], back["higher"])
 
@@ -511,7 +523,8 @@ def test_forgetting_has_its_categories_in_details_and_its_mean_in_the_headline()
     curriculum["three"] = {"after": "two", "data": "mixes/joint"}
     values = {"one": (2.0, 8.0), "two": (1.0, 3.0), "three": (1.5, 2.0)}
     losses = {point: row_of(alpha=(a,), beta=(b,)) for point, (a, b) in values.items()}
-    params = {"arms": {"final": "three"}, "curriculum": curriculum, "report": RESAMPLING, "judges": {}}
+    params = {"arms": {"final": {"point": "three"}}, "answers": {}, "servers": {}, "contrasts": []}
+    params |= {"curriculum": curriculum, "report": RESAMPLING, "judges": {}}
     records = {"losses": losses, "verdicts": {}, "judgements": {"final": []}, "responses": {"final": RESPONSES}}
     rows = all_rows([], records, params, {"flags": {}})
     assert details(rows)["final"]["forgetting_nats"] | {"low": 0, "high": 0} == {

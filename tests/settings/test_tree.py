@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cantica.settings.tree import branches, cycles, tree_faults
+from cantica.settings.tree import adapter_shape, branches, kept_iterations
+from cantica.settings.tree_faults import cycles, parents, tree_faults
 
-TRAIN = {"iters": 6, "warmup": 0, "batch_size": 2, "launch": None}
+TRAIN = {"iters": 6, "warmup": 0, "batch_size": 2, "launch": None, "checkpoints": 0}
 
 
 def params_of(curriculum: dict[str, dict], **sections) -> dict:
@@ -19,7 +20,9 @@ def params_of(curriculum: dict[str, dict], **sections) -> dict:
         "curriculum": steps,
         "categories": {"alpha": {"train": 1, "valid": 1}, "beta": {"train": 1, "valid": 1}},
         "mixes": {"both": {"alpha": 1, "beta": 0.5}},
-        "arms": {"base": "base", "final": list(steps)[-1]},
+        "samples": {},
+        "server_samples": {},
+        "arms": {"base": {"point": "base"}, "final": {"point": list(steps)[-1]}},
         "fuse": {"step": list(steps)[-1]},
         "lora": {"seed": 1, "layers": 8, "rank": 16, "scale": 2.0},
         "train": TRAIN,
@@ -76,7 +79,7 @@ def test_two_cycles_are_two_faults():
 
 def test_a_step_that_follows_a_cycle_is_not_part_of_it():
     curriculum = follows(["hanging", "a", "b"], ["b", "b", "a"])
-    assert [set(cycle) for cycle in cycles(curriculum)] == [{"a", "b"}]
+    assert [set(cycle) for cycle in cycles(parents(params_of(curriculum)))] == [{"a", "b"}]
 
 
 def test_a_cycle_and_an_unknown_name_are_reported_at_once():
@@ -92,14 +95,16 @@ def test_a_step_that_continues_an_adapter_keeps_its_shape(key):
 
 
 def test_a_different_scale_is_a_different_shape():
-    (fault,) = faults(changed(two={"scale": 4.0}, three={"scale": 4.0}))
-    assert (fault.place, fault.got) == ("curriculum.two", "scale 4.0")
+    found = faults(changed(two={"scale": 4.0}, three={"scale": 4.0}))
+    assert [(fault.place, fault.got) for fault in found] == [("curriculum.two", "scale 4.0"), ("curriculum.three", "scale 4.0")]
 
 
 def test_a_step_after_base_may_choose_a_shape_that_the_steps_after_it_take_up():
     shape = {"rank": 4, "layers": 2, "scale": 1.0}
     assert faults(changed(one=shape, two=shape, three=shape)) == []
-    assert [fault.place for fault in faults(changed(one=shape))] == ["curriculum.two"]
+    assert faults(changed(one=shape)) == []
+    for params in (params_of(changed(one=shape)), params_of(changed(one=shape, two=shape, three=shape))):
+        assert [adapter_shape(params, step) for step in CHAIN] == [shape] * 3
 
 
 def test_the_data_of_a_step_is_a_category_or_a_mixture():
@@ -114,10 +119,10 @@ def test_the_data_of_a_step_is_a_category_or_a_mixture():
 
 
 def test_arms_and_fuse_name_points_of_the_tree():
-    assert faults(CHAIN, arms={"base": "base", "middle": "two"}, fuse={"step": "base"}) == []
-    found = faults(CHAIN, arms={"base": "bse", "final": "three"}, fuse={"step": "thre"})
+    assert faults(CHAIN, arms={"base": {"point": "base"}, "middle": {"point": "two"}}, fuse={"step": "base"}) == []
+    found = faults(CHAIN, arms={"base": {"point": "bse"}, "final": {"point": "three"}}, fuse={"step": "thre"})
     assert [(fault.place, fault.hint) for fault in found] == [
-        ("arms.base", "did you mean 'base'?"),
+        ("arms.base.point", "did you mean 'base'?"),
         ("fuse.step", "did you mean 'three'?"),
     ]
 
@@ -150,7 +155,7 @@ def forests(draw) -> dict[str, dict]:
 @settings(max_examples=60, deadline=None)
 @given(forests())
 def test_a_forest_has_no_cycle_and_no_fault(curriculum):
-    assert cycles(curriculum) == [] and faults(curriculum) == []
+    assert cycles(parents(params_of(curriculum))) == [] and faults(curriculum) == []
 
 
 @settings(max_examples=60, deadline=None)
@@ -161,7 +166,7 @@ def test_a_root_that_follows_one_of_its_descendants_makes_exactly_one_cycle(curr
     while (after := curriculum[path[-1]]["after"]) != "base":
         path.append(after)
     curriculum[path[-1]] = {"after": end}
-    (cycle,) = cycles(curriculum)
+    (cycle,) = cycles(parents(params_of(curriculum)))
     assert sorted(cycle) == sorted(path)
     assert all(curriculum[step]["after"] == cycle[i - 1] for i, step in enumerate(cycle))
 
@@ -179,3 +184,113 @@ def test_every_step_is_on_one_branch_and_branches_end_in_leaves(curriculum):
 def test_the_first_of_several_following_steps_continues_the_branch():
     tree = follows(["a", "b", "c", "d", "e", "f"], ["base", "a", "a", "c", "base", "b"])
     assert branches(tree) == {"f": ["a", "b", "f"], "d": ["c", "d"], "e": ["e"]}
+
+
+# ---- shapes
+
+
+def test_a_new_adapter_adds_to_the_rank_and_a_later_step_takes_up_the_sum():
+    curriculum = changed(
+        one={"rank": 4, "layers": 6, "scale": 3.0}, two={"adapter": "fresh", "rank": 8, "layers": 2, "scale": 1.0}
+    )
+    assert faults(curriculum) == []
+    shapes = [adapter_shape(params_of(curriculum), step) for step in CHAIN]
+    assert shapes[1] == shapes[2] == {"layers": 6, "rank": 12, "scale": 1.0}
+
+
+def test_a_new_adapter_on_all_blocks_is_on_all_blocks():
+    shapes = adapter_shape(params_of(changed(two={"adapter": "fresh", "layers": -1})), "two")
+    assert shapes["layers"] == -1
+    assert adapter_shape(params_of(changed(one={"layers": -1}, two={"adapter": "fresh", "layers": 2})), "two")["layers"] == -1
+
+
+def test_a_new_adapter_after_base_has_only_its_own_rank():
+    assert adapter_shape(params_of(changed(one={"adapter": "fresh", "rank": 4})), "one")["rank"] == 4
+
+
+def test_a_step_that_continues_the_sum_with_another_rank_is_refused():
+    (fault,) = faults(changed(two={"adapter": "fresh", "rank": 8}, three={"rank": 8}))
+    assert (fault.place, fault.got) == ("curriculum.three", "rank 8")
+    assert fault.expected == "rank 24, as in two, whose adapter it continues" and fault.hint == "or set `adapter: fresh`"
+
+
+# ---- checkpoints
+
+
+@pytest.mark.parametrize(("checkpoints", "kept"), [(0, []), (2, [2, 4]), (6, []), ([1, 2, 4, 6], [1, 2, 4]), ([4, 0], [0, 4])])
+def test_checkpoints_are_kept_before_the_last_iteration(checkpoints, kept):
+    assert kept_iterations(params_of(changed(two={"checkpoints": checkpoints})), "two") == kept
+
+
+def test_an_arm_is_at_a_checkpoint_that_its_step_keeps():
+    steps = changed(two={"checkpoints": [1, 4]})
+    assert faults(steps, arms={"early": {"point": "two/0000004"}}) == []
+    (fault,) = faults(steps, arms={"early": {"point": "two/0000003"}})
+    assert (fault.place, fault.got) == ("arms.early.point", "'two/0000003'")
+    assert fault.expected == "a checkpoint that two keeps: two/0000001, two/0000004"
+    (last,) = faults(steps, arms={"early": {"point": "two/0000006"}})
+    assert last.hint == "its last iteration is the step itself: two"
+    (none,) = faults(steps, arms={"early": {"point": "base/0000001"}})
+    assert none.expected == "a checkpoint that base keeps: none"
+
+
+def test_a_checkpoint_after_the_last_iteration_is_refused():
+    (fault,) = faults(changed(two={"checkpoints": [1, 8, 16]}))
+    assert (fault.place, fault.got, fault.expected) == ("curriculum.two.checkpoints", "8, 16", "at most iters of two, 6")
+
+
+# ---- samples
+
+SAMPLE = {"from": "base", "prompts": "train/alpha"}
+
+
+def test_samples_of_points_and_of_samples_pass():
+    own, again = SAMPLE, {"from": "two/0000002", "prompts": "samples/own"}
+    taught = {"prompts": "mixes/both"}
+    curriculum = changed(two={"checkpoints": 2}, three={"data": "samples/again"}) | {
+        "four": {"after": "three", "data": "samples/taught"}
+    }
+    assert faults(curriculum, samples={"own": own, "again": again}, server_samples={"taught": taught}) == []
+
+
+def test_an_unknown_point_and_unknown_prompts_of_a_sample_are_refused():
+    found = faults(CHAIN, samples={"own": {"from": "thre", "prompts": "samples/owm"}})
+    assert [(fault.place, fault.hint) for fault in found] == [
+        ("samples.own.prompts", "did you mean 'own'?"),
+        ("samples.own.from", "did you mean 'three'?"),
+    ]
+
+
+def test_a_sample_in_a_mix_is_refused():
+    (fault,) = faults(CHAIN, mixes={"both": {"own": 1}}, samples={"own": SAMPLE})
+    assert (fault.place, fault.got, fault.expected) == ("mixes.both", "'own'", "a category: alpha, beta")
+
+
+@pytest.mark.parametrize(
+    ("steps", "samples", "cycle"),
+    [
+        ({"two": {"data": "samples/own"}}, {"own": SAMPLE | {"from": "three"}}, "two → three → samples/own → two"),
+        ({"two": {"data": "samples/own"}}, {"own": SAMPLE | {"from": "two/0000003"}}, "two → samples/own → two"),
+        ({}, {"own": SAMPLE | {"prompts": "samples/own"}}, "samples/own → samples/own"),
+        (
+            {"two": {"data": "samples/own"}},
+            {"own": SAMPLE | {"prompts": "samples/other"}, "other": SAMPLE | {"from": "two"}},
+            "two → samples/other → samples/own → two",
+        ),
+    ],
+)
+def test_a_cycle_over_samples_is_refused(steps, samples, cycle):
+    (fault,) = faults(changed(**steps), samples=samples)
+    assert fault.got == f"a cycle: {cycle}" and fault.hint == "let the sample come from an earlier point"
+
+
+# ---- nothing to train on
+
+
+def test_a_step_and_a_sample_of_a_category_that_is_only_evaluated_are_refused():
+    categories = {"alpha": {"train": 1, "valid": 1}, "beta": {"train": 0, "valid": 1}}
+    assert faults(changed(two={"data": "mixes/both"}), categories=categories) == []
+    found = faults(
+        changed(two={"data": "train/beta"}), categories=categories, samples={"own": SAMPLE | {"prompts": "train/beta"}}
+    )
+    assert [fault.place for fault in found] == ["curriculum.two.data", "samples.own.prompts"]
