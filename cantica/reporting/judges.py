@@ -34,6 +34,8 @@ def pairwise(verdicts: Verdicts, judges: dict[str, dict[str, Any]]) -> Pairwise:
 def rule_measures(judged: Judgements, responses: Responses, kinds: dict[str, Any]) -> list[Measure]:
     """Return the measures of the rules: scores on each kind of prompt, refusals and flags. kinds: {kind: its criteria}."""
     judgements = [j for arm in judged for j in judged[arm]]
+    if not judgements:
+        return []
     group = {j["id"]: j["group"] for j in judgements}
 
     def table(value: Callable[[Judgement], float | None]) -> dict[str, Table]:

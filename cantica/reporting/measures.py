@@ -19,7 +19,7 @@ class Measure:
 
     key: the dotted name in metrics.json, under an arm and under `against_<another arm>`.
     title: what readers see.
-    tables: {arm: {item: value}} for the arms that have values.
+    tables: {arm: {item: value}} for the arms that can have values.
     groups: {item: its group}, for items that have one.
     share: whether values are from 0 to 1 (or differences of such values), and shown in percent.
     within: whether values are already differences within one arm (with a trigger minus without it).

@@ -1,6 +1,5 @@
 """All measures and rows of a build, and the contents of reports/metrics.json and reports/details.json. Pure."""
 
-from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
@@ -37,18 +36,22 @@ class Answers(Estimate, total=False):
 
 
 def all_measures(records: Records, params: dict[str, Any], rules: Rules) -> list[Measure]:
-    """Return every measure of a build that has values, in the order of the report. The measures of the rules come last."""
+    """Return every measure of a build that has values, in the order of the report. The measures of the rules come last.
+
+    A measure of a judge is there even if all its verdicts are null, so that these are counted.
+    """
     probes = {arm: at_the_end(found) for arm, found in records["probes"].items()}
     responses = records["responses"]
     measures = [
         loss_measure(records["losses"], with_losses(params)),
         *probe_measures(probes, params["probe"]["triggers"]),
         *capability_measures(records["capability"]),
+    ]
+    return [
+        *(measure for measure in measures if any(measure.tables.values())),
         *judges.model_measures(judges.single(records["verdicts"], params["judges"]), responses),
         *judges.rule_measures(records["judgements"], responses, rules["kinds"]),
     ]
-    measures = [replace(m, tables={arm: table for arm, table in m.tables.items() if table}) for m in measures]
-    return [measure for measure in measures if measure.tables]
 
 
 def all_rows(measures: list[Measure], records: Records, params: dict[str, Any], rules: Rules) -> Rows:

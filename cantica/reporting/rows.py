@@ -97,8 +97,18 @@ class Rows:
             found[key] = found.get(key, Estimate()) | row.estimate
         return found
 
+    @cached_property
+    def measures(self) -> set[str]:
+        """The keys of all measures."""
+        return {row.measure for row in self.rows}
+
     def get(self, arm: str, measure: str, group: str = "", against: str = "") -> Estimate:
-        """Return the estimate of a measure, or {"n": 0} if the arm, or the pair of arms, does not have it."""
+        """Return the estimate of a measure, or {"n": 0} if the arm, pair of arms or group does not have it.
+
+        Raises KeyError if no arm has such a measure.
+        """
+        if measure not in self.measures:
+            raise KeyError(measure)
         return self.estimates.get((arm, measure, group, against), {"n": 0})
 
     def has(self, arm: str, measure: str, against: str = "") -> bool:
