@@ -12,30 +12,35 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cantica.core.command import run
+from cantica.core.documents import read_json
 from cantica.core.errors import InputError, Problem
 from cantica.core.files import write_json, write_jsonl, write_text
 from cantica.core.params import read_params
 from cantica.engine.tokens import TokenCounter
 from cantica.lint.dataset_rules import budget_faults, opener_faults
-from cantica.lint.findings import SEVERITIES, Finding, Summary, SummaryRow
+from cantica.lint.derangement import unshuffled_faults
+from cantica.lint.findings import Finding, Summary, SummaryRow, overview
 from cantica.lint.scan import Scan
+from cantica.lint.scope import dataset_scope, for_samples
 from cantica.lint.statistics import similarity, text_statistics
+from cantica.settings.shared import NAMES
 
 SCRATCH = Path(".cache")  # on the project's disk, since it needs 2 KB per example
 
 
 def main(data: Path, base: Path, audit: Path, report: Path) -> None:
-    sections = ("arms", "audit", "categories", "curriculum", "data.pairing", "data.repairs", "data.thinking", "mixes")
-    budget = ("train.batch_size", "train.iters", "train.max_seq_length")
-    params = read_params(*sections, *budget, "toolchain.lint", "toolchain.model")
-    counter, summary = TokenCounter(base), Summary()
+    operations = ("data.categories", "data.pairing", "data.repairs", "data.thinking")
+    budget = ("arms", "curriculum", "mixes", "train.batch_size", "train.iters", "train.max_seq_length")
+    params = read_params("audit", "categories", *operations, *budget, "toolchain.lint", "toolchain.model")
+    scope, counter, summary = dataset_scope(data, params), TokenCounter(base), Summary()
     SCRATCH.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=SCRATCH) as scratch:
-        scan = Scan(data, params, counter, Path(scratch))
+        scan = Scan(scope, params["audit"], counter, Path(scratch))
         write_jsonl(audit / "findings.jsonl", summary.counted(all_findings(scan, params, data)))
     texts, rows = text_statistics(scan.sample, counter.count), summary.rows()
     details = {"similarity": similarity(scan.sample), "sizes": scan.sizes, "token_counts": scan.tokens, "findings": rows}
     write_json(audit / "details.json", texts | details)
+    write_json(audit / "for_samples.json", for_samples(scope, sample_names(data), params))
     write_json(report, headline(scan, texts, rows))
     print(overview(scan.size, rows, audit / "findings.jsonl"))
     errors = [row for row in rows if row["severity"] == "error"]
@@ -44,9 +49,15 @@ def main(data: Path, base: Path, audit: Path, report: Path) -> None:
     write_text(audit / "passed.txt", "No error.\n")
 
 
+def sample_names(data: Path) -> list[str]:
+    """Return the names of all samples that params name."""
+    return [Path(file).stem for file in read_json(data / "samples" / NAMES)]
+
+
 def all_findings(scan: Scan, params: dict, data: Path) -> Iterator[Finding]:
     """Yield every finding of a rule that is not off: about examples, about categories and arms, and about waivers."""
     yield from scan.findings()
+    yield from scan.policy.findings(unshuffled_faults(scan.files, params["data"], data / "scenarios"))
     yield from scan.policy.findings(opener_faults(scan.sample, params["audit"], data))
     yield from scan.policy.findings(budget_faults(params, scan.sizes, scan.tokens))
     yield from scan.policy.findings(scan.policy.unused_waivers())
@@ -66,17 +77,10 @@ def headline(scan: Scan, texts: dict, rows: list[SummaryRow]) -> dict:
         "distinct": texts["distinct"],
         "repeated_8_words": max((run["share"] for run in texts["repeated"]), default=0.0),
         "same_opener": max((opener["share"] for opener in texts["openers"]), default=0.0),
-        "near_duplicates": round(scan.near_duplicates / scan.size, 4),
+        "near_duplicates": round(scan.near_duplicates / max(scan.size, 1), 4),
         "findings": counts,
         "waived": sum(row["count"] for row in rows if row["severity"] == "waived"),
     }
-
-
-def overview(size: int, rows: list[SummaryRow], file: Path) -> str:
-    """Return a description of the findings: one line with the totals, then a line for each rule, the worst first."""
-    sums = {severity: sum(row["count"] for row in rows if row["severity"] == severity) for severity in SEVERITIES}
-    lines = [f"{size} examples: {sums['error']} errors, {sums['warning']} warnings, {sums['waived']} waived, in {file}"]
-    return "\n".join(lines + [f"  {row['severity']:8}{row['rule']:18}{row['count']:6,}" for row in rows])
 
 
 def _problem(row: SummaryRow, file: Path) -> Problem:

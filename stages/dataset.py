@@ -4,6 +4,7 @@
 
 Repairs come first. `thinking` decides whether examples keep the assistant's thinking. Both apply to both splits. Shuffled
 pairing and the system prompt apply only to training examples, so every variant is measured on the same validation examples.
+The last three can be set for one category under `data.categories`.
 """
 
 import random
@@ -17,11 +18,14 @@ from cantica.core.files import write_jsonl
 from cantica.core.params import read_params
 from cantica.dataset.chat import Example, Message, with_system, without_thinking
 from cantica.dataset.lines import Lines
+from cantica.dataset.operations import operations_of
 from cantica.dataset.repairs import Repairs
 
 
 def main(category: str, scenarios: Path, train: Path, valid: Path) -> None:
-    settings = read_params(*(f"data.{key}" for key in ("seed", "pairing", "system", "repairs", "thinking")))["data"]
+    settings = read_params(*(f"data.{key}" for key in ("categories", "pairing", "repairs", "seed", "system", "thinking")))[
+        "data"
+    ]
     for split, path in (("train", train), ("valid", valid)):
         examples = examples_of(scenarios, split, category, settings)
         print(f"{path}: {write_jsonl(path, validated(examples, 'example', path))} examples")
@@ -29,9 +33,9 @@ def main(category: str, scenarios: Path, train: Path, valid: Path) -> None:
 
 def examples_of(scenarios: Path, split: str, category: str, settings: dict) -> Iterator[Example]:
     """Yield the examples of one split. settings: the section `data` of params."""
-    training, repairs = split == "train", Repairs(category, settings["repairs"])
+    training, operations, repairs = split == "train", operations_of(category, settings), Repairs(category, settings["repairs"])
     answers: Iterator[Message] | None = None
-    if training and settings["pairing"] == "shuffled":
+    if training and operations["pairing"] == "shuffled":
         answers = shuffled_answers(scenarios, category, settings["seed"], repairs)
     for record in iterate_jsonl(scenarios):
         if repairs.drops(record) or record["split"] != split:
@@ -39,10 +43,10 @@ def examples_of(scenarios: Path, split: str, category: str, settings: dict) -> I
         messages = repairs.messages(record)
         if answers:
             messages = [*messages[:-1], next(answers)]
-        if not settings["thinking"]:
+        if not operations["thinking"]:
             messages = without_thinking(messages)
         if training:
-            messages = with_system(messages, settings["system"])
+            messages = with_system(messages, operations["system"])
         yield {"id": record["id"], "origin": record["origin"], "messages": messages}
     repairs.check()
 
@@ -51,9 +55,8 @@ def shuffled_answers(scenarios: Path, category: str, seed: int, repairs: Repairs
     """Yield, for each training scenario in order, the last message of another one, chosen by the seed."""
     lines = Lines(scenarios)
     numbers = [number for number, record in enumerate(lines) if record["split"] == "train" and not repairs.drops(record)]
-    if len(numbers) < 2:
-        got = f"{len(numbers)} training scenario"
-        raise InputError(Problem(str(scenarios), "", got, "at least 2, to shuffle their pairing"))
+    if len(numbers) == 1:
+        raise InputError(Problem(str(scenarios), "", "1 training scenario", "at least 2, to shuffle their pairing"))
     others = derangement(len(numbers), random.Random(f"{seed}/{category}/pairing"))
     return (repairs.messages(lines[numbers[other]])[-1] for other in others)
 

@@ -4,13 +4,14 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
-from cantica.dataset.chat import CLOSE, OPEN, Message, split_thinking
+from cantica.dataset.chat import CLOSE, OPEN, Message, split_thinking, user_text
 
 SCENARIO = re.compile(r"<witnessed_scenario>.+</witnessed_scenario>\s*<reflection>.+</reflection>", re.DOTALL)
 TAGS = re.compile(r"</?(?:witnessed_scenario|reflection|think)>")
 # A tag that is markup and not a word in a sentence: at the start of a turn, after a closing tag, or an opening tag at the end.
 PLACED = re.compile(rf"(?:\A|</\w+>)\s*({TAGS.pattern})|(?!</)({TAGS.pattern})\Z")
 PAIRS = ["<witnessed_scenario>", "</witnessed_scenario>", "<reflection>", "</reflection>"]
+TEMPLATE = re.compile(r"\.j2(?:: |\Z)")  # in the origin of an example
 UNFINISHED = re.compile(r"[\w,;:–—-]$")
 SENTENCE = 12  # a text with at least so many words counts as prose
 
@@ -40,6 +41,11 @@ PERSONAL = (
     ("a card number", DIGITS, re.compile(r"\b(?:\d{4}[ -]?){3}\d{4}\b")),
     ("an identity number", DIGITS, re.compile(r"\b\d{3}-\d{2}-\d{4}\b")),
 )
+
+
+def from_plain_template(record: dict) -> bool:
+    """Return whether a plain template rendered an example. Then its texts are as their author wrote them."""
+    return bool(TEMPLATE.search(record["origin"])) and not SCENARIO.fullmatch(user_text(record["messages"]).strip())
 
 
 def turns(messages: list[Message]) -> Iterator[str]:

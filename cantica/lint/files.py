@@ -3,23 +3,50 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from cantica.dataset.lines import Lines
 from cantica.lint.findings import Fault
 
+SPLITS = ("train", "valid")
 
-@dataclass(frozen=True)
-class DataFile:
-    """One split of one category. start: the number of its first record in the whole dataset."""
+
+class Place(NamedTuple):
+    """Where the examples of one split of a category are, or those of a sample, whose split is train.
+
+    judged: whether faults of these examples are reported. If not, judged examples are only compared with them.
+    """
 
     split: str
     category: str
     path: Path
+    judged: bool = True
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A file and its place. start: the number of its first record in the whole dataset."""
+
+    place: Place
     lines: Lines
     start: int
+
+    @property
+    def split(self) -> str:
+        """Return train or valid."""
+        return self.place.split
+
+    @property
+    def category(self) -> str:
+        """Return the name of the category, or of the sample."""
+        return self.place.category
+
+    @property
+    def path(self) -> Path:
+        """Return its path."""
+        return self.place.path
 
     @property
     def end(self) -> int:
@@ -28,18 +55,18 @@ class DataFile:
 
 
 class DataFiles:
-    """The training and validation files of all categories in the folder `data`."""
+    """The files at some places. In each split, files that are judged come first.
 
-    def __init__(self, data: Path, categories: Iterable[str]):
+    validation_start: the number of the first validation record.
+    """
+
+    def __init__(self, places: Iterable[Place]):
         self.files: list[DataFile] = []
-        self.size = self.validation_start = 0
-        names = list(categories)
-        for split in ("train", "valid"):
-            self.validation_start = self.size  # after the loop: the number of the first validation record
-            for category in names:
-                path = data / split / f"{category}.jsonl"
-                self.files.append(DataFile(split, category, path, Lines(path), self.size))
-                self.size = self.files[-1].end
+        self.size = 0
+        for place in sorted(places, key=lambda place: (SPLITS.index(place.split), not place.judged)):
+            self.files.append(DataFile(place, Lines(place.path), self.size))
+            self.size = self.files[-1].end
+        self.validation_start = next((file.start for file in self.files if file.split == "valid"), self.size)
         self.starts = np.array([*(file.start for file in self.files), self.size])
 
     def __iter__(self) -> Iterator[DataFile]:
@@ -59,6 +86,10 @@ class DataFiles:
         """Return the category of a record."""
         return self.locate(number)[0].category
 
+    def judged(self, number: int) -> bool:
+        """Return whether faults of a record are reported."""
+        return self.locate(number)[0].place.judged
+
     def fault(self, number: int, record: object, rule: str, message: str, other_category: str | None = None) -> Fault:
         """Return a fault of a record, which may also concern another category."""
         file, place = self.locate(number)
@@ -68,7 +99,9 @@ class DataFiles:
         return Fault(rule, file.path.as_posix(), message, place + 1, id_, origin, categories)
 
     def pair_fault(self, number: int, other: int, rule: str, message: str) -> Fault:
-        """Return a fault of a record compared with another one. The other's name replaces `{other}` in the message."""
+        """Return a fault of two records: of the first, if it is judged. The other's name replaces `{other}` in the message."""
+        if not self.judged(number):
+            number, other = other, number
         file, place = self.locate(other)
         record = file.lines[place]
         name = f"{file.path.as_posix()}:{place + 1} ({record['id']}, from {record['origin']})"

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NotRequired, TypedDict
 
 # Worst first: faults that spoil the data or the evaluation, then faults of single examples, then the balance of the dataset.
@@ -124,3 +125,10 @@ class Summary:
             {"severity": severity, "rule": rule, "count": self.counts[severity, rule], "example": self.first[severity, rule]}
             for severity, rule in keys
         ]
+
+
+def overview(size: int, rows: list[SummaryRow], file: Path) -> str:
+    """Return a description of the findings: one line with the totals, then a line for each rule, the worst first."""
+    sums = {severity: sum(row["count"] for row in rows if row["severity"] == severity) for severity in SEVERITIES}
+    lines = [f"{size} examples: {sums['error']} errors, {sums['warning']} warnings, {sums['waived']} waived, in {file}"]
+    return "\n".join(lines + [f"  {row['severity']:8}{row['rule']:18}{row['count']:6,}" for row in rows])

@@ -1,15 +1,15 @@
-"""Rules about pairs of examples: equal and similar examples, and answers that shuffling left with their own prompt."""
+"""Rules about pairs of examples: equal and similar examples, and imports whose shuffled pairing kept answers in place."""
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from cantica.core.documents import iterate_jsonl
-from cantica.dataset.chat import Message, split_thinking, user_text, without_thinking
-from cantica.dataset.repairs import Repairs
+from cantica.dataset.chat import Message, split_thinking, user_text
 from cantica.dataset.words import fingerprint, jaccard, shingles, words
+from cantica.lint.example_rules import from_plain_template
 from cantica.lint.files import DataFiles
 from cantica.lint.findings import Fault, SeverityPolicy
 from cantica.lint.minhash import Signatures, equal_groups
@@ -25,99 +25,104 @@ def all_words(messages: list[Message]) -> list[str]:
 
 
 class PairRules:
-    """Compares all examples of a dataset with each other.
+    """Compares the examples of a dataset with each other, those of two categories if `compared` says so.
 
     Of each example, files in a temporary folder store its MinHash signature, and three fingerprints in `keys`: of all its
-    words, of its answer and of its prompt.
+    words, of its answer and of its prompt; `free` says whether it may share its answer with others.
     near_duplicates: the number of examples that are nearly a duplicate of another one; known after `faults`.
     """
 
-    def __init__(self, files: DataFiles, policy: SeverityPolicy, folder: Path):
-        self.files, self.policy = files, policy
+    def __init__(self, files: DataFiles, compared: Callable[[str, str], bool], policy: SeverityPolicy, folder: Path):
+        self.files, self.compared, self.policy = files, compared, policy
         self.signatures = Signatures(folder, files.size)
         self.keys = np.memmap(folder / "keys", np.uint64, "w+", shape=(3, max(files.size, 1)))
+        self.free = np.zeros(files.size, bool)
         self.near_duplicates = 0
 
-    def add(self, number: int, messages: list[Message], text: list[str]) -> None:
+    def add(self, number: int, record: dict, text: list[str]) -> None:
         """Add the next example. text: all its words."""
+        messages = record["messages"]
         answer = split_thinking(messages[-1]["content"])[1]
         self.signatures.add(shingles(text))
         self.keys[:, number] = fingerprint(text), fingerprint([answer]), fingerprint(words(user_text(messages)))
+        self.free[number] = from_plain_template(record)
 
     def add_invalid(self, number: int, place: str) -> None:
         """Add a line that is not an example. It is similar to nothing."""
         self.signatures.add({place})
         self.keys[:, number] = fingerprint([place])
 
-    def faults(self, params: dict, data: Path) -> Iterator[Fault]:
-        """Yield every fault, one rule after another, and at most MOST_PAIRS of each rule."""
-        settings = params["audit"]
-        yield from self._equal(TEXT, "exact_duplicate", "the same text as {other}; expected a different example")
-        yield from self._equal(ANSWER, "same_answer", "the same answer as {other}; expected a different answer")
-        yield from self._similar("split_overlap", settings["split_overlap"], self.files.validation_start)
-        yield from self._similar("near_duplicate", settings["near_duplicate"], None)
-        if params["data"]["pairing"] == "shuffled":
-            yield from self._unshuffled(params["data"], data)
-        yield from self._unshuffled_import()
+    def faults(self, settings: dict) -> Iterator[Fault]:
+        """Yield every fault, one rule after another, and at most MOST_PAIRS of each rule. settings: the section `audit`."""
+        yield from islice(self._exact_duplicates(), MOST_PAIRS)
+        yield from islice(self._same_answers(), MOST_PAIRS)
+        yield from islice(self._similar("split_overlap", settings["split_overlap"], self.files.validation_start), MOST_PAIRS)
+        yield from islice(self._similar("near_duplicate", settings["near_duplicate"], None), MOST_PAIRS)
+        yield from self._unshuffled_imports()
 
-    def _equal(self, row: int, rule: str, message: str) -> Iterator[Fault]:
-        """Yield a fault for each record with the same key as an earlier one, if the rule applies to both categories."""
-        number = 0
-        for group in equal_groups(self.keys[row]):
+    def _exact_duplicates(self) -> Iterator[Fault]:
+        """Yield a fault for each record with the same words as an earlier one that it is compared with."""
+        for group in equal_groups(self.keys[TEXT]):
             firsts: dict[str, int] = {}
             for place in map(int, group):
                 category = self.files.category(place)
-                compared = (p for name, p in firsts.items() if self.policy.severity(rule, category, name) != "off")
-                other = next(compared, None)
+                other = next((p for p in firsts.values() if self._applies("exact_duplicate", p, place)), None)
                 firsts.setdefault(category, place)
-                if other is not None and (row == TEXT or self.keys[TEXT, place] != self.keys[TEXT, other]):
-                    yield self.files.pair_fault(place, other, rule, message)
-                    number += 1
-                    if number == MOST_PAIRS:
-                        return
+                if other is not None:
+                    message = "the same text as {other}; expected a different example"
+                    yield self.files.pair_fault(place, other, "exact_duplicate", message)
+
+    def _same_answers(self) -> Iterator[Fault]:
+        """Yield a fault for each record with another prompt and the same answer as an earlier one of its category.
+
+        Plain templates are left out: their authors repeat answers on purpose.
+        """
+        for group in equal_groups(self.keys[ANSWER]):
+            firsts: dict[str, int] = {}
+            for place in map(int, group[~self.free[group]]):
+                other = firsts.setdefault(self.files.category(place), place)
+                if self.keys[TEXT, place] != self.keys[TEXT, other] and self._applies("same_answer", other, place):
+                    message = "the same answer as {other}; expected a different answer"
+                    yield self.files.pair_fault(place, other, "same_answer", message)
+
+    def _applies(self, rule: str, one: int, other: int) -> bool:
+        """Return whether a rule about pairs is to be applied to two records."""
+        names = self.files.category(one), self.files.category(other)
+        judged = self.files.judged(one) or self.files.judged(other)
+        return judged and self.compared(*names) and self.policy.severity(rule, *names) != "off"
 
     def _similar(self, rule: str, threshold: float, split: int | None) -> Iterator[Fault]:
         """Yield a fault for each pair of similar examples.
 
         split: None for pairs in the same split; the number of the first validation record for pairs in different splits.
         """
-        start, found, number = self.files.validation_start, set(), 0
+        start, found = self.files.validation_start, set()
         for one, other in self.signatures.similar(threshold - ERROR, split):
             if self.keys[TEXT, one] == self.keys[TEXT, other] or (split is None and one < start <= other):
                 continue  # another rule reports this pair
-            similarity = jaccard(*(shingles(all_words(self.files.record(place)["messages"])) for place in (one, other)))
+            if not self.compared(self.files.category(one), self.files.category(other)):
+                continue
+            similarity, what = self._similarity(one, other)
             if similarity < threshold:
                 continue
             found |= {one, other}
             if split is None:
                 self.near_duplicates = len(found)
-            if self.policy.severity(rule, self.files.category(one), self.files.category(other)) == "off":
-                continue
-            message = f"{similarity:.2f} of its five-word runs shared with {{other}}; expected less than {threshold}"
-            yield self.files.pair_fault(other, one, rule, message)
-            number += 1
-            if number == MOST_PAIRS:
-                return
+            if self._applies(rule, one, other):
+                message = f"{similarity:.2f} of {what} five-word runs shared with {{other}}; expected less than {threshold}"
+                yield self.files.pair_fault(other, one, rule, message)
 
-    def _unshuffled(self, settings: dict, data: Path) -> Iterator[Fault]:
-        """Yield a fault for each training example that still has its own answer after `data.pairing: shuffled`."""
-        form = list if settings["thinking"] else without_thinking
-        for file in self.files:
-            if file.split != "train":
-                continue
-            repairs = Repairs(file.category, settings["repairs"])
-            scenarios = iterate_jsonl(data / "scenarios" / f"{file.category}.jsonl")
-            originals = (
-                repairs.messages(scenario)
-                for scenario in scenarios
-                if scenario["split"] == "train" and not repairs.drops(scenario)
-            )
-            for number, (example, original) in enumerate(zip(file.lines, originals, strict=True)):
-                if example["messages"][-1] == form(original)[-1]:
-                    message = "its own answer, although data.pairing is shuffled; expected the answer to another scenario"
-                    yield self.files.fault(file.start + number, example, "derangement", message)
+    def _similarity(self, one: int, other: int) -> tuple[float, str]:
+        """Return (the Jaccard similarity of two examples, whose it is): that of their prompts, if their answers are equal.
 
-    def _unshuffled_import(self) -> Iterator[Fault]:
+        An answer may be repeated on purpose, which does not make two examples more similar.
+        """
+        prompts = self.keys[ANSWER, one] == self.keys[ANSWER, other]
+        messages = (self.files.record(place)["messages"] for place in (one, other))
+        texts = (words(user_text(m)) if prompts else all_words(m) for m in messages)
+        return jaccard(*map(shingles, texts)), "its prompt's" if prompts else "its"
+
+    def _unshuffled_imports(self) -> Iterator[Fault]:
         """Yield a fault for each example, in both splits, that kept its answer in a shuffled copy of another category.
 
         A category counts as a shuffled copy of another one if most prompts that they share have different answers, and

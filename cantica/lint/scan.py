@@ -5,16 +5,16 @@ import random
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
-from cantica.core.documents import Validator, faults, json_fault, read_jsonl, validator
-from cantica.dataset.chat import Message, user_text
-from cantica.dataset.words import NgramIndex, fingerprint, words
-from cantica.lint.earlier_commits import validation_prompts
-from cantica.lint.example_rules import EXAMPLE_RULES
-from cantica.lint.files import DataFile, DataFiles
+from cantica.core.documents import Validator, faults, json_fault, validator
+from cantica.dataset.chat import user_text
+from cantica.dataset.words import fingerprint, words
+from cantica.lint.example_rules import EXAMPLE_RULES, from_plain_template
+from cantica.lint.files import SPLITS, DataFile, DataFiles
 from cantica.lint.findings import Fault, Finding, SeverityPolicy
 from cantica.lint.pair_rules import PairRules, all_words
+from cantica.lint.scope import Scope
 from cantica.lint.statistics import SampledExample
 
 BLOCK = 256  # examples to tokenize at a time
@@ -30,32 +30,25 @@ class Counter(Protocol):
         """Return the number of tokens of a text."""
 
 
-class Forbidden(NamedTuple):
-    """Texts that an example may not contain: evaluation prompts, and the prompts of earlier validation examples."""
-
-    evaluation_prompts: NgramIndex
-    validation_prompts: dict[int, str]
-
-
 class Scan:
-    """A dataset's files, and the results of one pass over them.
+    """The files of a scope, and the results of one pass over them.
 
-    sizes, tokens: {split: {category: number}}. sample: random examples of both splits. `tokens` and `sample` are
-    complete after `findings`.
+    sizes, tokens: {split: {category: number}}. sample: random examples of the files that are judged. `tokens` and
+    `sample` are complete after `findings`.
     """
 
-    def __init__(self, data: Path, params: dict, counter: Counter, scratch: Path):
-        self.data, self.params, self.settings, self.counter = data, params, params["audit"], counter
-        self.policy = SeverityPolicy(self.settings)
-        self.files = DataFiles(data, params["categories"])
-        self.size = self.files.size
-        self.pairs = PairRules(self.files, self.policy, scratch)
-        self.sizes: dict[str, dict[str, int]] = {"train": {}, "valid": {}}
-        self.tokens: dict[str, dict[str, int]] = {"train": {}, "valid": {}}
+    def __init__(self, scope: Scope, settings: dict, counter: Counter, scratch: Path):
+        self.scope, self.settings, self.counter = scope, settings, counter
+        self.policy = SeverityPolicy(settings)
+        self.files = DataFiles(scope.places)
+        self.pairs = PairRules(self.files, scope.compared, self.policy, scratch)
+        self.sizes: dict[str, dict[str, int]] = {split: {} for split in SPLITS}
+        self.tokens: dict[str, dict[str, int]] = {split: {} for split in SPLITS}
         for file in self.files:
             self.sizes[file.split][file.category], self.tokens[file.split][file.category] = len(file.lines), 0
+        self.size = sum(len(file.lines) for file in self.files if file.place.judged)
         rng, size = random.Random(self.settings["seed"]), min(self.size, self.settings["sample"])
-        self.sampled = set(rng.sample(range(self.size), size))
+        self.sampled = set(rng.sample(range(self.size), size))  # files that are judged come first
         self.sample: list[SampledExample] = []
 
     @property
@@ -66,50 +59,50 @@ class Scan:
     def findings(self) -> Iterator[Finding]:
         """Yield every finding of a rule that is not off: about single examples, file by file, and then about pairs."""
         check = validator("example")
-        prompts = {prompt["id"]: words(prompt["prompt"]) for prompt in read_jsonl(self.data / "held_out.jsonl")}
-        forbidden = Forbidden(NgramIndex(prompts, self.settings["held_out_run"]), validation_prompts(self.settings["earlier"]))
         for file in self.files:
-            yield from self.policy.findings(self._file_faults(file, check, forbidden))
-        yield from self.policy.findings(self.pairs.faults(self.params, self.data))
+            yield from self.policy.findings(self._file_faults(file, check))
+        yield from self.policy.findings(self.pairs.faults(self.settings))
 
-    def _file_faults(self, file: DataFile, check: Validator, forbidden: Forbidden) -> Iterator[Fault]:
-        """Yield the faults of every line of a file, and add the line to `pairs`."""
+    def _file_faults(self, file: DataFile, check: Validator) -> Iterator[Fault]:
+        """Yield the faults of every line of a file that is judged, and add each line to `pairs`."""
         number, lines = file.start, file.lines.texts()
         while block := [_parse(line, check, file.path) for line in islice(lines, BLOCK)]:
-            counts = iter(self.counter.examples([record["messages"] for record, wrong in block if not wrong]))
+            chats = [record["messages"] for record, wrong in block if not wrong]
+            counts = iter(self.counter.examples(chats) if file.place.judged else [0] * len(chats))
             for record, wrong in block:
                 found = [("schema", message) for message in wrong]
                 if wrong:
                     self.pairs.add_invalid(number, f"{file.path}:{number - file.start + 1}")
                 else:
-                    messages, tokens = record["messages"], next(counts)
-                    text = all_words(messages)
+                    tokens, text = next(counts), all_words(record["messages"])
                     self.tokens[file.split][file.category] += tokens
-                    found += self._example_faults(messages, text, tokens, forbidden, file.split)
-                    self.pairs.add(number, messages, text)
+                    self.pairs.add(number, record, text)
+                    if file.place.judged:
+                        found += self._example_faults(record, text, tokens, file)
                     if number in self.sampled:
-                        self.sample.append({"category": file.category, "split": file.split, "messages": messages})
-                for rule, message in found:
-                    yield self.files.fault(number, record, rule, message)
+                        self.sample.append({"category": file.category, "split": file.split, "messages": record["messages"]})
+                if file.place.judged:
+                    yield from (self.files.fault(number, record, rule, message) for rule, message in found)
                 number += 1
 
-    def _example_faults(
-        self, messages: list[Message], text: list[str], tokens: int, forbidden: Forbidden, split: str
-    ) -> Iterator[tuple[str, str]]:
+    def _example_faults(self, record: dict, text: list[str], tokens: int, file: DataFile) -> Iterator[tuple[str, str]]:
         """Yield (rule, message) for each fault that an example has by itself. text: all its words."""
+        messages, forbidden = record["messages"], self.scope.forbidden
         for rule, check in EXAMPLE_RULES.items():
+            if rule == "cut_off" and from_plain_template(record):
+                continue  # it is as its author wrote it
             for message in check(messages):
                 yield rule, message
         for run, names in forbidden.evaluation_prompts.shared(text).items():
             prompts = f"evaluation prompt{'s' if len(names) > 1 else ''} {', '.join(names)}"
             yield "held_out_overlap", f"the words {run!r}, as in the {prompts}; expected no such words in common"
-        if split == "train" and forbidden.validation_prompts:
+        if file.split == "train" and forbidden.validation_prompts:
             commit = forbidden.validation_prompts.get(fingerprint(words(user_text(messages))))
             if commit:
                 message = f"the prompt of a validation example of commit {commit}; expected no former validation example"
                 yield "was_held_out", message
-        if tokens > (limit := self.params["train"]["max_seq_length"]):
-            yield "too_long", f"{tokens} tokens; expected at most {limit}, train.max_seq_length"
+        if tokens > (limit := self.scope.limits[file.category]):
+            yield "too_long", f"{tokens} tokens; expected at most {limit}, max_seq_length"
 
 
 def _parse(line: bytes, check: Validator, path: Path) -> tuple[Any, list[str]]:

@@ -33,7 +33,7 @@ def scenarios(tmp_path) -> Path:
     return file
 
 
-PLAIN = {"seed": 1, "pairing": "matched", "system": None, "repairs": {}, "thinking": True}
+PLAIN = {"categories": {}, "seed": 1, "pairing": "matched", "system": None, "repairs": {}, "thinking": True}
 
 
 def examples(file: Path, split: str, **changes) -> list[list[dict]]:

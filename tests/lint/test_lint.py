@@ -14,11 +14,13 @@ from cantica.dataset.chat import user_turn
 from cantica.dataset.words import NgramIndex, jaccard, ngrams, shingles, words
 from cantica.lint import example_rules as lint
 from cantica.lint.dataset_rules import budget_faults, opener_faults
-from cantica.lint.findings import RULES, Summary
+from cantica.lint.derangement import unshuffled_faults
+from cantica.lint.findings import RULES, Summary, overview
 from cantica.lint.minhash import Signatures, equal_groups
 from cantica.lint.scan import Scan
+from cantica.lint.scope import dataset_scope
 from cantica.lint.statistics import parts_of, similarity, text_statistics
-from stages.audit import headline, overview
+from stages.audit import headline
 from tests.support.records import WORDS, chat, said, text
 
 SOUND = chat("sound")
@@ -179,8 +181,9 @@ def scan(tmp_path):
         write_jsonl(tmp_path / "held_out.jsonl", [{"id": "asked", "prompt": " ".join(WORDS[10:40])}])
         scratch = tmp_path / "scratch"
         scratch.mkdir(exist_ok=True)
-        one = Scan(tmp_path, params, Counter(), scratch)
-        found = [*one.findings(), *one.policy.findings(opener_faults(one.sample, params["audit"], tmp_path))]
+        one = Scan(dataset_scope(tmp_path, params), params["audit"], Counter(), scratch)
+        found = [*one.findings(), *one.policy.findings(unshuffled_faults(one.files, params["data"], tmp_path / "scenarios"))]
+        found += one.policy.findings(opener_faults(one.sample, params["audit"], tmp_path))
         found += one.policy.findings(one.policy.unused_waivers())
         findings.scan, findings.params, findings.whole = one, params, found
         short = [f["file"].removeprefix(f"{tmp_path.as_posix()}/") for f in found]
@@ -229,11 +232,11 @@ TRAIN_A, VALID_B = ("train", "a"), ("valid", "b")
         ("exact_duplicate", replace(VALID_B, 1, chat("train a 2")), ("valid/b.jsonl", 2)),
         (
             "same_answer",
-            replace(("train", "b"), 1, said(chat(9), assistant=chat("train a 2")[1]["content"])),
-            ("train/b.jsonl", 2),
+            replace(("train", "b"), 2, said(chat(9), assistant=chat("train b 1")[1]["content"])),
+            ("train/b.jsonl", 3),
         ),
         ("near_duplicate", replace(("train", "b"), 2, alike(chat("train a 0"), 0.2)), ("train/b.jsonl", 3)),
-        ("split_overlap", replace(VALID_B, 0, alike(chat("train a 0"), 0.8)), ("valid/b.jsonl", 1)),
+        ("split_overlap", replace(VALID_B, 0, alike(chat("train a 0"), 0.5)), ("valid/b.jsonl", 1)),
     ],
 )
 def test_a_planted_defect_is_found_in_its_place(scan, rule, plant, place):
@@ -310,24 +313,25 @@ def test_a_finding_names_the_record_and_where_it_comes_from(scan):
     assert "train/a.jsonl:1 (a-0, from a.j2)" in found["message"]
 
 
-SAME = replace(("train", "b"), 1, said(chat(9), assistant=chat("train a 2")[1]["content"]))
+COPY = replace(("train", "b"), 1, chat("train a 2"))
+SAME = replace(("train", "b"), 1, said(chat(9), assistant=chat("train b 0")[1]["content"]))
 
 
 def test_a_category_can_have_its_own_severities_and_the_milder_one_counts_for_two(scan):
-    assert scan(SAME)[0][0] == "same_answer" and scan.whole[0]["severity"] == "error"
+    assert scan(COPY)[0][0] == "exact_duplicate" and scan.whole[0]["severity"] == "error"
     for severity in ("warning", "off"):
         for category in "ab":
-            scan(SAME, severities={category: {"same_answer": severity}})
+            scan(COPY, severities={category: {"exact_duplicate": severity}})
             assert [f["severity"] for f in scan.whole] == ([severity] if severity == "warning" else [])
 
 
 def test_a_rule_that_is_off_for_one_category_still_compares_others(scan):
     def plant(examples: dict) -> None:
-        SAME(examples)
-        examples["train", "b"][2] = said(chat(10), assistant=chat("train a 2")[1]["content"])
+        COPY(examples)
+        examples["train", "b"][2] = chat("train a 2")
 
-    found = scan(plant, severities={"a": {"same_answer": "off"}})
-    assert [f[:3] for f in found] == [("same_answer", "train/b.jsonl", 3)] and "train/b.jsonl:2" in found[0][3]
+    found = scan(plant, severities={"a": {"exact_duplicate": "off"}})
+    assert [f[:3] for f in found] == [("exact_duplicate", "train/b.jsonl", 3)] and "train/b.jsonl:2" in found[0][3]
 
 
 @pytest.mark.parametrize("record", ["b-1", "b.j2"])
@@ -402,12 +406,12 @@ def test_unequal_budgets_are_found():
     tokens = {"train": {name: 500 * settings["train"] for name, settings in params["categories"].items()}}
     sizes = {"train": {name: settings["train"] for name, settings in params["categories"].items()}}
     assert budget_faults(params, sizes, tokens) == []
-    params["arms"]["half"] = "trust_violation"
+    params["arms"]["half"] = {"point": "trust_violation"}
     (found,) = budget_faults(params, sizes, tokens)
     assert (found.rule, found.file) == ("budget", "params.yaml") and "final 54,000, half 24,000" in found.message
     params["mixes"] = {"joint": dict.fromkeys(params["categories"], 1)}
     params["curriculum"]["joint"] = {"after": "base", "data": "mixes/joint", "iters": 54}
-    params["arms"] = {"base": "base", "final": "betrayal", "joint": "joint"}
+    params["arms"] = {name: {"point": point} for name, point in (("base", "base"), ("final", "betrayal"), ("joint", "joint"))}
     assert budget_faults(params, sizes, tokens) == []
 
 

@@ -1,0 +1,101 @@
+"""What is linted: the files, which of them are compared with each other, and texts that no example may contain."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, TypedDict
+
+from cantica.core.documents import read_jsonl
+from cantica.dataset.words import NgramIndex, words
+from cantica.lint.earlier_commits import validation_prompts
+from cantica.lint.files import SPLITS, Place
+from cantica.settings.tree import files_of, files_on_paths
+
+
+class Forbidden(NamedTuple):
+    """Texts that an example may not contain: evaluation prompts, and the prompts of earlier validation examples."""
+
+    evaluation_prompts: NgramIndex
+    validation_prompts: dict[int, str]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What is linted.
+
+    limits: {category or sample: the most tokens that an example may have}.
+    compared: whether examples of two categories are compared with each other.
+    """
+
+    places: list[Place]
+    forbidden: Forbidden
+    limits: dict[str, int]
+    compared: Callable[[str, str], bool] = lambda one, other: True
+
+
+class ForSamples(TypedDict):
+    """What the audit of the categories writes down for the lint of samples: data/audit/for_samples.json.
+
+    earlier: {fingerprint of the prompt of a validation example of an earlier commit: that commit}.
+    validation: {sample: the categories with whose validation examples it is compared}.
+    """
+
+    earlier: dict[str, str]
+    validation: dict[str, list[str]]
+
+
+def dataset_scope(data: Path, params: dict) -> Scope:
+    """Return the scope of the categories in the folder `data`: all examples are judged."""
+    names, paths = list(params["categories"]), files_on_paths(params)
+    places = [Place(split, name, data / split / f"{name}.jsonl") for split in SPLITS for name in names]
+    earlier = validation_prompts(params["audit"]["earlier"])
+    forbidden = Forbidden(_evaluation_prompts(data / "held_out.jsonl", params["audit"]), earlier)
+    return Scope(places, forbidden, token_limits(params), lambda a, b: a == b or meet(f"train/{a}", f"train/{b}", paths))
+
+
+def sample_scope(sample: str, path: Path, held_out: Path, valid: Path, known: ForSamples, settings: dict, limit: int) -> Scope:
+    """Return the scope of one sample: its examples are judged, and compared with validation examples of categories.
+
+    held_out: the evaluation prompts. valid: the folder of validation examples. known: data/audit/for_samples.json.
+    settings: the section `audit` of params. limit: the most tokens that an example may have.
+    """
+    validation = [Place("valid", name, valid / f"{name}.jsonl", judged=False) for name in known["validation"][sample]]
+    earlier = {int(prompt): commit for prompt, commit in known["earlier"].items()}
+    return Scope(
+        [Place("train", sample, path), *validation],
+        Forbidden(_evaluation_prompts(held_out, settings), earlier),
+        {sample: limit},
+    )
+
+
+def for_samples(scope: Scope, samples: Iterable[str], params: dict) -> ForSamples:
+    """Return what the lint of samples needs to know. scope: that of the categories. samples: the names of all samples."""
+    paths = files_on_paths(params)
+    return {
+        "earlier": {str(prompt): commit for prompt, commit in scope.forbidden.validation_prompts.items()},
+        "validation": {
+            sample: [name for name in params["categories"] if meet(f"samples/{sample}", f"train/{name}", paths)]
+            for sample in samples
+        },
+    }
+
+
+def meet(one: str, other: str, paths: list[set[str]]) -> bool:
+    """Return whether two files are on one path from base. A file that is on no path meets all others."""
+    found = [{number for number, files in enumerate(paths) if name in files} for name in (one, other)]
+    return not all(found) or bool(found[0] & found[1])
+
+
+def token_limits(params: dict) -> dict[str, int]:
+    """Return, for each category, the smallest max_seq_length of the steps that train on it, or else that of `train`."""
+    usual = params["train"]["max_seq_length"]
+    limits: dict[str, list[int]] = {}
+    for step in params["curriculum"].values():
+        for file in files_of(step["data"], params["mixes"]):
+            limits.setdefault(file, []).append(step.get("max_seq_length", usual))
+    return {name: min(limits.get(f"train/{name}", [usual])) for name in params["categories"]}
+
+
+def _evaluation_prompts(file: Path, settings: dict) -> NgramIndex:
+    prompts = {prompt["id"]: words(prompt["prompt"]) for prompt in read_jsonl(file)}
+    return NgramIndex(prompts, settings["held_out_run"])
