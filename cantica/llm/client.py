@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from cantica.core.files import write_json
 from cantica.dataset.chat import Message
@@ -36,16 +36,16 @@ class Client(ABC):
     def ask(self, messages: list[Message]) -> str:
         """Return the model's reply to a chat."""
 
-    def keep(self, request: dict, send: Callable[[], str]) -> str:
+    def keep(self, request: dict, send: Callable[[], Any]) -> Any:
         """Return the reply to a request: the one on disk, or a new one, which is then kept.
 
-        request: everything that the reply depends on.
+        request: everything that the reply depends on. send: returns a new reply, as a value that JSON can hold.
         """
         path = FOLDER / f"{hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()}.json"
         reply = _kept_reply(path)
         if reply is None:
             self.count("sent")
-            reply = send().encode(errors="replace").decode()  # half a surrogate pair cannot be written to a file
+            reply = send()
             write_json(path, {"request": request, "reply": reply}, shared=True)
         self.count("replies")
         return reply
@@ -61,7 +61,7 @@ class Client(ABC):
         return f"{replies} replies, {replies - sent} of them already on disk; {invalid} invalid"
 
 
-def _kept_reply(path: Path) -> str | None:
+def _kept_reply(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))["reply"]
     except (FileNotFoundError, ValueError, KeyError, TypeError):
