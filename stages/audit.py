@@ -12,18 +12,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cantica.core.command import run
-from cantica.core.documents import read_json
-from cantica.core.errors import InputError, Problem
+from cantica.core.errors import InputError
 from cantica.core.files import write_json, write_jsonl, write_text
 from cantica.core.params import read_params
 from cantica.engine.tokens import TokenCounter
 from cantica.lint.dataset_rules import budget_faults, opener_faults
 from cantica.lint.derangement import unshuffled_faults
-from cantica.lint.findings import Finding, Summary, SummaryRow, overview
+from cantica.lint.findings import Finding, Summary, SummaryRow, error_problem, overview
 from cantica.lint.scan import Scan
 from cantica.lint.scope import dataset_scope, for_samples
 from cantica.lint.statistics import similarity, text_statistics
-from cantica.settings.shared import NAMES
 
 SCRATCH = Path(".cache")  # on the project's disk, since it needs 2 KB per example
 
@@ -40,18 +38,13 @@ def main(data: Path, base: Path, audit: Path, report: Path) -> None:
     texts, rows = text_statistics(scan.sample, counter.count), summary.rows()
     details = {"similarity": similarity(scan.sample), "sizes": scan.sizes, "token_counts": scan.tokens, "findings": rows}
     write_json(audit / "details.json", texts | details)
-    write_json(audit / "for_samples.json", for_samples(scope, sample_names(data), params))
+    write_json(audit / "for_samples.json", for_samples(scope, params))
     write_json(report, headline(scan, texts, rows))
     print(overview(scan.size, rows, audit / "findings.jsonl"))
     errors = [row for row in rows if row["severity"] == "error"]
     if errors:
-        raise InputError(*(_problem(row, audit / "findings.jsonl") for row in errors))
+        raise InputError(*(error_problem(row, audit / "findings.jsonl") for row in errors))
     write_text(audit / "passed.txt", "No error.\n")
-
-
-def sample_names(data: Path) -> list[str]:
-    """Return the names of all samples that params name."""
-    return [Path(file).stem for file in read_json(data / "samples" / NAMES)]
 
 
 def all_findings(scan: Scan, params: dict, data: Path) -> Iterator[Finding]:
@@ -81,17 +74,6 @@ def headline(scan: Scan, texts: dict, rows: list[SummaryRow]) -> dict:
         "findings": counts,
         "waived": sum(row["count"] for row in rows if row["severity"] == "waived"),
     }
-
-
-def _problem(row: SummaryRow, file: Path) -> Problem:
-    """Return the first error of a rule as a Problem that says how many there are."""
-    first = row["example"]
-    place = f"line {first['line']} [{row['rule']}]" if first["line"] else f"[{row['rule']}]"
-    origin = f", from {first['origin']}" if first["origin"] else ""
-    got, _, expected = first["message"].partition("; expected ")
-    count = f"the first of {row['count']:,} errors of {row['rule']}" if row["count"] > 1 else f"the only error of {row['rule']}"
-    hint = f"{count} in {file}; audit.rules, audit.categories and audit.waivers in params.yaml set what counts as an error"
-    return Problem(first["file"], f"{place} {first['id'] or ''}".strip() + origin, got, expected or "none", hint)
 
 
 if __name__ == "__main__":

@@ -217,6 +217,23 @@ class TrainingRecord(TypedDict):
     curve: list[CurveRow]
 
 
+class Sampling(TypedDict):
+    """The content of data/sampling/<name>.json: how a sample of training data was written.
+
+    author: the point, or the model behind a server. dropped: {reason: number of answers}. truncated: the number of answers that
+    reached the token limit. tokens: of all answers; None if the server sent no numbers. findings: {"warning" or "waived": {rule
+    of the audit: number of findings in the examples}}.
+    """
+
+    author: str
+    asked: int
+    kept: int
+    dropped: dict[str, int]
+    truncated: int
+    tokens: int | None
+    findings: dict[str, dict[str, int]]
+
+
 def sample_key(record: Response) -> SampleKey:
     """Return the SampleKey of a response."""
     return {"id": record["id"], "kind": record["kind"], "group": record["group"], "sample": record["sample"]}

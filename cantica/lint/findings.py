@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
+from cantica.core.errors import Problem
+
 # Worst first: faults that spoil the data or the evaluation, then faults of single examples, then the balance of the dataset.
 RULES = (
     *("schema", "personal_data", "was_held_out", "held_out_overlap", "split_overlap", "derangement", "turns", "cut_off"),
@@ -132,3 +134,14 @@ def overview(size: int, rows: list[SummaryRow], file: Path) -> str:
     sums = {severity: sum(row["count"] for row in rows if row["severity"] == severity) for severity in SEVERITIES}
     lines = [f"{size} examples: {sums['error']} errors, {sums['warning']} warnings, {sums['waived']} waived, in {file}"]
     return "\n".join(lines + [f"  {row['severity']:8}{row['rule']:18}{row['count']:6,}" for row in rows])
+
+
+def error_problem(row: SummaryRow, file: Path) -> Problem:
+    """Return the first error of a rule as a Problem that says how many there are. file: where all findings are."""
+    first = row["example"]
+    place = f"line {first['line']} [{row['rule']}]" if first["line"] else f"[{row['rule']}]"
+    origin = f", from {first['origin']}" if first["origin"] else ""
+    got, _, expected = first["message"].partition("; expected ")
+    count = f"the first of {row['count']:,} errors of {row['rule']}" if row["count"] > 1 else f"the only error of {row['rule']}"
+    hint = f"{count} in {file}; audit.rules, audit.categories and audit.waivers in params.yaml set what counts as an error"
+    return Problem(first["file"], f"{place} {first['id'] or ''}".strip() + origin, got, expected or "none", hint)

@@ -37,11 +37,11 @@ class ForSamples(TypedDict):
     """What the audit of the categories writes down for the lint of samples: data/audit/for_samples.json.
 
     earlier: {fingerprint of the prompt of a validation example of an earlier commit: that commit}.
-    validation: {sample: the categories with whose validation examples it is compared}.
+    apart: {sample that a step trains on: categories with whose validation examples it is not compared}.
     """
 
     earlier: dict[str, str]
-    validation: dict[str, list[str]]
+    apart: dict[str, list[str]]
 
 
 def dataset_scope(data: Path, params: dict) -> Scope:
@@ -59,7 +59,10 @@ def sample_scope(sample: str, path: Path, held_out: Path, valid: Path, known: Fo
     held_out: the evaluation prompts. valid: the folder of validation examples. known: data/audit/for_samples.json.
     settings: the section `audit` of params. limit: the most tokens that an example may have.
     """
-    validation = [Place("valid", name, valid / f"{name}.jsonl", judged=False) for name in known["validation"][sample]]
+    apart = known["apart"].get(sample, [])
+    validation = [
+        Place("valid", file.stem, file, judged=False) for file in sorted(valid.glob("*.jsonl")) if file.stem not in apart
+    ]
     earlier = {int(prompt): commit for prompt, commit in known["earlier"].items()}
     return Scope(
         [Place("train", sample, path), *validation],
@@ -68,13 +71,14 @@ def sample_scope(sample: str, path: Path, held_out: Path, valid: Path, known: Fo
     )
 
 
-def for_samples(scope: Scope, samples: Iterable[str], params: dict) -> ForSamples:
-    """Return what the lint of samples needs to know. scope: that of the categories. samples: the names of all samples."""
+def for_samples(scope: Scope, params: dict) -> ForSamples:
+    """Return what the lint of samples needs to know. scope: that of the categories."""
     paths = files_on_paths(params)
+    samples = sorted({file for files in paths for file in files if file.startswith("samples/")})
     return {
         "earlier": {str(prompt): commit for prompt, commit in scope.forbidden.validation_prompts.items()},
-        "validation": {
-            sample: [name for name in params["categories"] if meet(f"samples/{sample}", f"train/{name}", paths)]
+        "apart": {
+            sample.removeprefix("samples/"): [name for name in params["categories"] if not meet(sample, f"train/{name}", paths)]
             for sample in samples
         },
     }

@@ -24,6 +24,7 @@ from mlx.utils import tree_flatten, tree_unflatten
 
 from cantica.core.files import whole_file, whole_folder
 from cantica.core.fingerprint import fingerprint
+from cantica.engine.backend.device import device_names
 from cantica.engine.model import CONFIG, WEIGHTS, checkpoint_name, save_weights
 from cantica.training.curve import CurveRow
 
@@ -47,8 +48,7 @@ class Checkpoint:
     @cached_property
     def path(self) -> Path:
         """The checkpoint's file. Its name is computed at first use, when every module of the step is loaded."""
-        device = [str(mx.default_device()), mx.device_info().get("device_name")]
-        return FOLDER / f"{self.step}.{fingerprint([self.settings, device], self.inputs)}"
+        return FOLDER / f"{self.step}.{fingerprint([self.settings, device_names()], self.inputs)}"
 
     def load(self, model: nn.Module, optimizer: optimizers.Optimizer) -> list[CurveRow]:
         """Restore the model, its optimizer and MLX's random state from the checkpoint; return its loss curve.

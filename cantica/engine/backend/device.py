@@ -18,6 +18,11 @@ def on_cpu() -> bool:
     return mx.default_device() == mx.cpu
 
 
+def device_names() -> list[str | int | None]:
+    """Return the names of MLX's default device, for hashes of results that another device may round in another way."""
+    return [str(mx.default_device()), mx.device_info().get("device_name")]
+
+
 def prepare() -> None:
     """Prepare MLX for the device. On a CPU, apply the patches of MLX and mlx-lm. Raises InputError if OpenBLAS is missing."""
     mx.set_cache_limit(CACHE)

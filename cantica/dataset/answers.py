@@ -1,0 +1,112 @@
+"""Training examples from answers: the chats that an author is asked, which of its answers are kept, and why others are not."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple, TypedDict
+
+from cantica.core.errors import InputError, Problem
+from cantica.core.records import Sampling
+from cantica.core.seeds import seed_of
+from cantica.dataset.chat import Example, Message, assistant_turn, with_system
+
+# Why an answer is dropped. The first reason that applies is counted.
+REASONS = ("no answer", "not ended", "pattern", "without", "repeated")
+
+
+class Asked(NamedTuple):
+    """A chat that the author of a sample is asked. prompt: its messages without the author's system prompt."""
+
+    id: str
+    origin: str
+    prompt: list[Message]
+    chat: list[Message]
+    seed: int
+
+
+class Answer(TypedDict):
+    """An author's answer to a chat.
+
+    answer: "" if the thinking did not finish. tokens: of thinking and answer together; None if a server sends no number.
+    ended: whether the author stopped by itself, before the token limit.
+    """
+
+    thinking: str
+    answer: str
+    thinking_finished: bool
+    tokens: int | None
+    ended: bool
+
+
+def asked_of(sample: str, records: Sequence[Example], author: str, settings: dict) -> list[Asked]:
+    """Return the chats of a sample: `settings["samples"]` for each record, which is its messages without the last answer.
+
+    A record that occurs again, as in a mix, continues the numbers of its answers, so that each answer has a seed of its own.
+    """
+    asked: list[Asked] = []
+    numbers: Counter[str] = Counter()
+    for place, record in enumerate(records, 1):
+        prompt = record["messages"][:-1]
+        chat = with_system(prompt, settings.get("system"))
+        for sample_number in range(1, settings["samples"] + 1):
+            numbers[record["id"]] += 1
+            number = numbers[record["id"]]
+            origin = f"answer {number} of {author} to {record['id']}"
+            seed = seed_of(settings["seed"], record["id"], number)
+            asked.append(Asked(f"{sample}-{place:03d}-{sample_number}", origin, prompt, chat, seed))
+    return asked
+
+
+def examples_of(
+    asked: Sequence[Asked], answers: Sequence[Answer], keep: dict, place: str
+) -> tuple[list[Example], dict[str, int]]:
+    """Return (the examples of the answers that are kept, {reason: number of answers that are dropped for it}).
+
+    keep: the filters of the sample. place: of the sample in params, for errors. Raises InputError if no answer is kept.
+    """
+    dropped = dict.fromkeys(REASONS, 0)
+    examples: list[Example] = []
+    seen: set[str] = set()
+    for one, answer in zip(asked, answers, strict=True):
+        text = assistant_turn(answer["thinking"], answer["answer"]) if answer["thinking"] else answer["answer"]
+        messages: list[Message] = [*one.prompt, {"role": "assistant", "content": text}]
+        reason = _reason(answer, keep) or ("repeated" if repr(messages) in seen else None)
+        if reason:
+            dropped[reason] += 1
+        else:
+            seen.add(repr(messages))
+            examples.append({"id": one.id, "origin": one.origin, "messages": messages})
+    if not examples:
+        reasons = ", ".join(f"{number} {reason}" for reason, number in dropped.items() if number)
+        got = f"{len(asked)} answers, all of them dropped: {reasons}" if asked else "no prompts"
+        raise InputError(Problem("params.yaml", place, got, "at least one answer that is kept"))
+    return examples, dropped
+
+
+def _reason(answer: Answer, keep: dict) -> str | None:
+    """Return why an answer by itself is dropped, or None. Patterns are searched in the answer, not in its thinking."""
+    if not answer["answer"]:
+        return "no answer"
+    if keep.get("ended") and not answer["ended"]:
+        return "not ended"
+    if "pattern" in keep and not re.search(keep["pattern"], answer["answer"]):
+        return "pattern"
+    if "without" in keep and re.search(keep["without"], answer["answer"]):
+        return "without"
+    return None
+
+
+def sampling_record(
+    author: str, answers: Sequence[Answer], dropped: dict[str, int], findings: dict[str, dict[str, int]]
+) -> Sampling:
+    """Return the counts of a sample. findings: {"warning" or "waived": {rule of the audit: number}}."""
+    tokens = [answer["tokens"] for answer in answers if answer["tokens"] is not None]
+    return {
+        "author": author,
+        "asked": len(answers),
+        "kept": len(answers) - sum(dropped.values()),
+        "dropped": dropped,
+        "truncated": sum(not answer["ended"] for answer in answers),
+        "tokens": sum(tokens) if len(tokens) == len(answers) else None,
+        "findings": findings,
+    }

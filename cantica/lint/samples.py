@@ -1,0 +1,44 @@
+"""Check a sample by the rules of the audit, before anything trains on it."""
+
+import tempfile
+from pathlib import Path
+
+from cantica.core.documents import read_json
+from cantica.core.errors import InputError
+from cantica.core.files import write_jsonl
+from cantica.dataset.chat import Example
+from cantica.lint.findings import Summary, error_problem, overview
+from cantica.lint.scan import Counter, Scan
+from cantica.lint.scope import sample_scope
+
+FOLDER = Path(".cache/samples")
+# An author may give the same answer to two prompts, and nothing is shuffled.
+NOT_FOR_SAMPLES = ("same_answer", "derangement")
+
+
+def lint_sample(
+    sample: str, examples: list[Example], held_out: Path, valid: Path, audited: Path, params: dict, counter: Counter
+) -> dict[str, dict[str, int]]:
+    """Return {severity: {rule: number of findings}}: warnings and waived findings. Raises InputError if there are errors.
+
+    held_out: the evaluation prompts. valid: the folder of validation examples. audited: data/audit/for_samples.json. params:
+    `audit` and `train.max_seq_length`. The examples and all findings stay in FOLDER, so that errors can be looked up.
+    """
+    file, findings = FOLDER / sample / "examples.jsonl", FOLDER / sample / "findings.jsonl"
+    write_jsonl(file, examples)
+    audit, limit, summary = params["audit"], params["train"]["max_seq_length"], Summary()
+    rules = audit["categories"].get(sample, {}) | dict.fromkeys(NOT_FOR_SAMPLES, "off")
+    settings = audit | {"categories": audit["categories"] | {sample: rules}}
+    scope = sample_scope(sample, file, held_out, valid, read_json(audited), settings, limit)
+    with tempfile.TemporaryDirectory(dir=FOLDER / sample) as scratch:
+        scan = Scan(scope, settings, counter, Path(scratch))
+        write_jsonl(findings, summary.counted(scan.findings()))
+    rows = summary.rows()
+    print(overview(len(examples), rows, findings))
+    errors = [error_problem(row, findings) for row in rows if row["severity"] == "error"]
+    if errors:
+        raise InputError(*errors)
+    return {
+        severity: {row["rule"]: row["count"] for row in rows if row["severity"] == severity}
+        for severity in ("warning", "waived")
+    }
