@@ -9,15 +9,12 @@ from cantica.core.command import run
 from cantica.core.documents import validate_records
 from cantica.core.files import write_jsonl
 from cantica.core.params import FILE, read_params
-from cantica.core.records import Question
-from cantica.judging.held_out import asked_of, load_prompts
+from cantica.judging.held_out import asked_of, load_prompts, question_of
 
 
 def main(held_out: Path, questions: Path) -> None:
     prompts = asked_of(load_prompts(held_out), read_params("held_out")["held_out"], FILE)
-    records: list[Question] = [
-        {"id": prompt["id"], "kind": prompt["kind"], "group": prompt["group"], "prompt": prompt["prompt"]} for prompt in prompts
-    ]
+    records = [question_of(prompt) for prompt in prompts]
     validate_records(records, "question", questions)
     write_jsonl(questions, records)
     print(f"{questions}: {len(records)} prompts")

@@ -17,12 +17,14 @@ from cantica.commands.variants.files import file_faults, in_a_line, misfits, nam
 from cantica.core.documents import raise_any, read_yaml
 from cantica.core.errors import InputError, Problem
 from cantica.core.params import FILE, toolchain_faults
-from cantica.judging.held_out import kind_faults, load_prompts
+from cantica.judging.answers import load_answers, responses_of
+from cantica.judging.held_out import EvaluationPrompt, asked_of, kind_faults, load_prompts, question_of
 from cantica.judging.rubric import Rubric
 from cantica.judging.rules import criteria_faults, load_rules
 from cantica.judging.rules_agreement import load_agreement
 from cantica.probes.pairs import load_pairs
 from cantica.probes.triggers import load_triggers
+from cantica.scenarios.definition import load_definition
 from cantica.scenarios.imports import import_records, is_import
 from cantica.scenarios.scenario import valid_scenarios
 from cantica.scenarios.template_writer import render_category
@@ -99,15 +101,17 @@ def _check_categories(params: dict, faults: Faults) -> int:
 
 
 def _check_prompts(params: dict, faults: Faults) -> str:
-    """Check evaluation prompts, probes, rules, rubrics and capability items. Returns their numbers in words."""
-    prompts = faults.collect(load_prompts, PROMPTS / "held_out") or []
+    """Check evaluation prompts, answers, probes, rules, rubrics and capability items. Returns their numbers in words."""
+    prompts = faults.collect(load_prompts, PROMPTS / "held_out")
     kinds = [file.stem for file in sorted((PROMPTS / "held_out").glob("*.yaml"))]
     faults.problems += kind_faults(kinds, params["held_out"], FILE)
+    for own in params["answers"].values() if prompts is not None else ():  # without prompts, every id would be unknown
+        faults.collect(_check_answers, Path(own["file"]), prompts, params["held_out"])
     pairs = faults.collect(load_pairs, PROMPTS / "probes" / "pairs") or []
     faults.collect(load_triggers, PROMPTS / "probes" / "triggers", params["probe"]["triggers"], FILE)
     if pairs:
-        written = [name for name, settings in params["categories"].items() if not is_import(Path(settings["source"]))]
-        faults.problems += [_no_pairs(name) for name in written if name not in {pair["category"] for pair in pairs}]
+        without = params["categories"].keys() - {pair["category"] for pair in pairs}
+        faults.problems += [_no_pairs(name) for name in params["categories"] if name in without and _needs_pairs(name, params)]
     rules_file = PROMPTS / "judge" / "rules.yaml"
     if rules := faults.collect(load_rules, rules_file):
         faults.problems += criteria_faults(rules, [kind for kind in kinds if kind in params["held_out"]], rules_file)
@@ -115,8 +119,22 @@ def _check_prompts(params: dict, faults: Faults) -> str:
     items = faults.collect(load_items, PROMPTS / "capability", params["capability"]["seed"]) or {}
     for rubric in sorted({judge["rubric"] for judge in params["judges"].values()}):
         faults.collect(Rubric, PROMPTS / "judge" / rubric)
-    known = [counted(len(prompts), "evaluation prompt"), counted(len(pairs), "probe pair")]
+    known = [counted(len(prompts or []), "evaluation prompt"), counted(len(pairs), "probe pair")]
     return f"{', '.join(known)} and {counted(sum(map(len, items.values())), 'capability item')}"
+
+
+def _check_answers(file: Path, prompts: list[EvaluationPrompt], per_group: dict[str, int]) -> None:
+    """Check a file of answers: its lines, and whether it has an answer to a prompt that `held_out` selects."""
+    responses_of(load_answers(file, prompts), [question_of(prompt) for prompt in asked_of(prompts, per_group, FILE)], file)
+
+
+def _needs_pairs(category: str, params: dict) -> bool:
+    """Whether a category is one of witnessed scenarios. Those of imports and of plain chats have no failure to probe."""
+    source = Path(params["categories"][category]["source"])
+    try:
+        return not is_import(source) and "failure" in load_definition(source)
+    except InputError:
+        return False  # `_check_categories` has found its faults
 
 
 def _no_pairs(category: str) -> Problem:

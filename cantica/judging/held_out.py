@@ -5,6 +5,7 @@ from typing import NotRequired, TypedDict
 
 from cantica.core.documents import raise_any, read_yaml, repeated_ids, validate
 from cantica.core.errors import InputError, Problem, did_you_mean
+from cantica.core.records import Question
 
 
 class JudgedPrompt(TypedDict):
@@ -58,6 +59,11 @@ def asked_of(prompts: list[EvaluationPrompt], per_group: dict[str, int], file: P
         if numbers[place] <= per_group.get(prompt["kind"], 0):
             asked.append(prompt)
     return asked
+
+
+def question_of(prompt: EvaluationPrompt) -> Question:
+    """Return a prompt as arms receive it, without the fields that only judges use."""
+    return {"id": prompt["id"], "kind": prompt["kind"], "group": prompt["group"], "prompt": prompt["prompt"]}
 
 
 def kind_faults(kinds: list[str], per_group: dict[str, int], file: Path) -> list[Problem]:

@@ -15,6 +15,7 @@ from cantica.commands.checks.lengths import limit_faults, measured
 from cantica.commands.checks.servers import _silent, server_faults
 from cantica.commands.dvc.project import read_present, read_project
 from cantica.core.documents import read_yaml
+from cantica.core.files import write_jsonl
 from tests.support.projects import clone, edit, ok, run
 
 CATEGORY = "prompts/categories/deception"
@@ -347,9 +348,26 @@ def test_what_stands_before_the_loss_is_the_prompt_and_the_thinking_that_carries
     one, two = {"data": "train/x"}, {"data": "mixes/m", "loss_on": ["answer"]}
     params = {"train": {"max_seq_length": 6, "loss_on": ["thinking"]}, "measure": {"max_seq_length": 3, "examples": 1}}
     params |= {"curriculum": {"two": two, "one": one}, "mixes": {"m": {"x": 1}}}
+    params["curriculum"]["three"] = {"data": "samples/x", "max_seq_length": 1}  # a sample's lengths are not known yet
     (fault,) = limit_faults(params, {"x": {"train": [length], "valid": []}, "faulty": {}})
     assert (fault.place, fault.got) == ("train.max_seq_length", "6") and "x-train-001 (x.j2)" in fault.expected
     assert [f.place for f in limit_faults(params, {"x": {"train": [], "valid": [length]}})] == ["measure.max_seq_length"]
+
+
+# ---- files of answers
+
+
+def test_a_file_of_answers_is_checked(project):
+    edit(project / "params.yaml", "\nanswers: {}", "\nanswers: {published: {file: published.jsonl}}")
+    assert "published.jsonl\n    got       no such file" in refused(project, "cantica", "check")
+    lines = [{"id": "shutdown_01", "answer": "Yes."}, {"id": "shutdwn_02", "answer": "No."}]
+    write_jsonl(project / "published.jsonl", lines)
+    message = refused(project, "cantica", "check")
+    assert "published.jsonl: line 2 id" in message and "did you mean 'shutdown_02'?" in message
+    write_jsonl(project / "published.jsonl", lines[:1])
+    assert "are in order" in ok(project, "cantica", "check")
+    edit(project / "params.yaml", "  equanimity: 4\n", "")
+    assert "no answer to a selected evaluation prompt" in refused(project, "cantica", "check")
 
 
 # ---- servers, asked before anything is built
@@ -379,8 +397,10 @@ def test_a_judge_whose_server_is_not_there_is_refused(project):
 def test_a_server_that_never_answers_is_waited_for_two_seconds(mute):
     start = time.monotonic()
     params = {"judges": {n: {"by": "server", "base_url": mute} for n in "ab"}, "categories": {}, "data": {"writer": "template"}}
+    params |= {section: {"c": {"base_url": mute}} for section in ("servers", "server_samples")}
     faults = server_faults(params)
-    assert [fault.place for fault in faults] == ["judges.a.base_url", "judges.b.base_url"] and time.monotonic() - start < 10
+    places = ["judges.a.base_url", "judges.b.base_url", "servers.c.base_url", "server_samples.c.base_url"]
+    assert [fault.place for fault in faults] == places and time.monotonic() - start < 10
     assert set(_silent(dict.fromkeys("abc", mute))) == set("abc")
 
 

@@ -7,6 +7,7 @@ from cantica.core.errors import Problem
 from cantica.core.params import FILE
 from cantica.dataset.chat import CLOSE, OPEN, chat_of
 from cantica.scenarios.scenario import Scenario
+from cantica.settings.tree import files_of
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,13 @@ def limit_faults(params: dict, lengths: Lengths) -> list[Problem]:
         before |= {example: max(before.get(example, 0), example.before(loss_on)) for example in examples}
 
     for step, own in params["curriculum"].items():
-        folder, name = own["data"].split("/")
         place = f"curriculum.{step}" if "max_seq_length" in own else "train"
-        for category in [name] if folder == "train" else params["mixes"][name]:
+        for file in files_of(own["data"], params["mixes"]):
+            folder, _, name = file.partition("/")
             limit, loss_on = (own.get(key, train[key]) for key in ("max_seq_length", "loss_on"))
-            add(f"{place}.max_seq_length", limit, loss_on, lengths.get(category, {}).get("train", []))
+            # The lengths of samples are not known before they are written.
+            known = lengths.get(name, {}).get("train", []) if folder == "train" else []
+            add(f"{place}.max_seq_length", limit, loss_on, known)
     for found in lengths.values():
         valid = found.get("valid", [])[: measure["examples"]]
         add("measure.max_seq_length", measure["max_seq_length"], train["loss_on"], valid)

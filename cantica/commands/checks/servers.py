@@ -34,6 +34,8 @@ def server_faults(params: dict) -> list[Problem]:
 def _stages(params: dict) -> dict[str, list[str]]:
     """The stages that ask a server, by the section of params that names the server."""
     sections = {f"judges.{name}": [f"verdict@{name}"] for name, judge in params["judges"].items() if judge["by"] == "server"}
+    sections |= {f"servers.{arm}": [f"respond_server@{arm}"] for arm in params["servers"]}
+    sections |= {f"server_samples.{name}": [f"sample_server@{name}"] for name in params["server_samples"]}
     written = [name for name, settings in params["categories"].items() if not is_import(Path(settings["source"]))]
     if params["data"]["writer"] == "model" and written:
         sections["data.model"] = [f"render@{name}" for name in written]
