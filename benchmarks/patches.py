@@ -42,7 +42,8 @@ def on_cpu(without: str) -> dict[str, float]:
 
     from benchmarks.peers.ours import Ours, write_adapters
     from cantica.engine.backend.patches import mlx, mlx_lm
-    from cantica.engine.model import LoraShape, load_base
+    from cantica.engine.lora import LoraShape
+    from cantica.engine.model import load_base
 
     for module in (mlx, mlx_lm):
         module.ON_CPU = tuple(patch for patch in module.ON_CPU if name(patch) != without)

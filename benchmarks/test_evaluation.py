@@ -26,7 +26,8 @@ def loaded():
         pytest.skip("no models/base: run `dvc repro base` first")
     before = Path.cwd()
     os.chdir(ROOT)
-    from cantica.engine.model import LoraShape, load_base, new_adapter
+    from cantica.engine.lora import LoraShape, new_adapter
+    from cantica.engine.model import load_base
 
     lora = read_params("lora")["lora"]
     model, tokenizer = load_base(BASE)

@@ -13,7 +13,8 @@ from cantica.engine.backend.blas import read_model_params
 def main(base: Path, adapter: Path) -> None:
     params = read_model_params("lora")
 
-    from cantica.engine.model import LoraShape, load_base, new_adapter, save_adapter
+    from cantica.engine.lora import LoraShape, new_adapter
+    from cantica.engine.model import load_base, save_adapter
 
     lora = params["lora"]
     model, _ = load_base(base)

@@ -1,4 +1,4 @@
-"""Run one step of the curriculum: continue an adapter on one data file.
+"""Run one step of the curriculum: train on one data file, starting from the adapter of the point that `after` names.
 
     python -m stages.train deception models/base models/adapters/self_preservation data/train/deception.jsonl \\
         models/adapters/deception data/training/deception.json
@@ -16,8 +16,9 @@ from cantica.training.settings import StepSettings
 
 def main(step: str, base: Path, after: Path, data: Path, adapter: Path, training: Path) -> None:
     params = read_model_params("lora", "train", f"curriculum.{step}")
+    own = params["curriculum"][step]
     # Both `lora` and `train` have a seed: the first for new tensors, the second for training.
-    settings: StepSettings = params["lora"] | params["train"] | params["curriculum"][step]
+    settings: StepSettings = params["lora"] | params["train"] | own
     if settings["launch"] and not is_worker():
         return launch(settings["launch"], training)
     examples = read_jsonl(data)
@@ -36,7 +37,7 @@ def main(step: str, base: Path, after: Path, data: Path, adapter: Path, training
     truncated = [record.truncated for record in records if record.truncated]
     if truncated and rank == 0:
         print(f"{step}: {len(truncated)} of {len(records)} examples truncated, {sum(truncated)} tokens lost")
-    shape = start(model, after, settings, params["lora"]["seed"], step)
+    shape = start(model, after, settings, own, params["lora"]["seed"], step)
     # Only the first process writes. Several processes cannot resume: each would need its own random state.
     checkpoint = Checkpoint(step, params, inputs, resumes=not settings["launch"]) if rank == 0 else None
     curve = train(model, records, settings, step, checkpoint)

@@ -67,7 +67,7 @@ def adapted(tiny_model):
     import mlx.core as mx
     from mlx.utils import tree_flatten
 
-    from cantica.engine.model import LoraShape, new_adapter
+    from cantica.engine.lora import LoraShape, new_adapter
 
     def load(shape: LoraShape, dropout: float = 0.0, seed: int = 0, effect: bool = True):
         model, tokenizer = tiny_model()

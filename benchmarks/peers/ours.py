@@ -14,8 +14,9 @@ from mlx_lm.utils import dequantize_model
 
 from benchmarks.peers.serve import Worker, gigaflops, serve
 from cantica.engine.batches import collate
+from cantica.engine.lora import LoraShape, new_adapter
 from cantica.engine.loss import loss
-from cantica.engine.model import LoraShape, load_adapter, load_base, new_adapter, save_adapter
+from cantica.engine.model import load_adapter, load_base, save_adapter
 from cantica.engine.tokens import Encoded
 from cantica.generation.generate import generate, make_sampler
 from cantica.scoring.score import mean_logprobs

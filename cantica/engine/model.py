@@ -1,33 +1,22 @@
-"""Load the base model and put LoRA adapters on it."""
+"""Load the base model, put adapters on it, and write adapters, all in mlx-lm's layout."""
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import mlx.core as mx
 import mlx.nn as nn
-from mlx.utils import tree_flatten
 from mlx_lm import load
-from mlx_lm.tuner.utils import linear_to_lora_layers
 
 from cantica.core.documents import raise_any, read_json
 from cantica.core.errors import InputError, Problem
 from cantica.engine.backend.device import prepare, to_float32
+from cantica.engine.lora import LoraShape, adapter_tensors, lora_tensors, new_adapter
 
 if TYPE_CHECKING:
     from mlx_lm.tokenizer_utils import TokenizerWrapper
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapters.safetensors"
-
-
-@dataclass(frozen=True)
-class LoraShape:
-    """What determines an adapter's tensors and their effect: the number of adapted blocks, the rank and the scale."""
-
-    layers: int  # number of blocks, counted from the output; -1 for all
-    rank: int
-    scale: float
 
 
 def load_base(folder: Path) -> tuple[nn.Module, "TokenizerWrapper"]:
@@ -47,12 +36,6 @@ def load_base(folder: Path) -> tuple[nn.Module, "TokenizerWrapper"]:
     return model, tokenizer
 
 
-def new_adapter(model: nn.Module, shape: LoraShape, dropout: float, seed: int) -> None:
-    """Put LoRA layers without effect on a frozen model: B is zero, and A is random, determined by the seed."""
-    mx.random.seed(seed)
-    linear_to_lora_layers(model, shape.layers, _lora_parameters(shape, dropout))
-
-
 def load_adapter(model: nn.Module, folder: Path, dropout: float = 0.0) -> LoraShape:
     """Put an adapter's LoRA layers on a frozen model, and return their LoraShape.
 
@@ -69,11 +52,6 @@ def load_weights(model: nn.Module, folder: Path) -> None:
     weights = _read_weights(folder)
     raise_any(mismatches(weights, lora_tensors(model), folder / WEIGHTS))
     model.load_weights(list(weights.items()), strict=False)
-
-
-def lora_tensors(model: nn.Module) -> dict[str, mx.array]:
-    """Return the LoRA tensors of a frozen model, by name. Nothing else in it can be trained."""
-    return cast(dict[str, mx.array], dict(tree_flatten(model.trainable_parameters())))
 
 
 def checkpoints(folder: Path) -> dict[int, Path]:
@@ -122,27 +100,17 @@ def mismatches(found: dict[str, mx.array], expected: dict[str, mx.array], file: 
     return problems
 
 
-def has_no_effect(folder: Path) -> bool:
-    """Return whether an adapter leaves the model unchanged: every B is zero."""
-    weights = _read_weights(folder)
-    return not any(mx.any(w != 0).item() for name, w in weights.items() if name.endswith("lora_b"))
-
-
 def save_adapter(model: nn.Module, shape: LoraShape, dropout: float, folder: Path) -> None:
-    """Write the model's LoRA tensors and their configuration, with the keys that mlx-lm reads and no others."""
+    """Write the model's LoRA tensors, as `save_weights` does, and their configuration with the keys that mlx-lm reads."""
     save_weights(model, folder / WEIGHTS)
     config = {
         "fine_tune_type": "lora",
         "num_layers": shape.layers,
-        "lora_parameters": _lora_parameters(shape, dropout),
+        "lora_parameters": shape.parameters(dropout),
     }
     (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
 def save_weights(model: nn.Module, file: Path) -> None:
-    """Write the model's LoRA tensors, sorted by name."""
-    mx.save_safetensors(str(file), dict(sorted(lora_tensors(model).items())), metadata={"format": "mlx"})
-
-
-def _lora_parameters(shape: LoraShape, dropout: float) -> dict[str, float]:
-    return {"rank": shape.rank, "scale": shape.scale, "dropout": dropout}
+    """Write the model's LoRA tensors as those of one adapter, sorted by name."""
+    mx.save_safetensors(str(file), dict(sorted(adapter_tensors(model).items())), metadata={"format": "mlx"})

@@ -21,7 +21,7 @@ import numpy as np
 
 from cantica.core.files import whole_file
 from cantica.core.fingerprint import fingerprint
-from cantica.engine.model import LoraShape
+from cantica.engine.lora import LoraShape
 
 FOLDER = Path(".cache/frozen")
 # Models that consist of an embedding, blocks that run in sequence with one causal mask, a norm and a head.

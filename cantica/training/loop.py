@@ -13,14 +13,14 @@ from mlx_lm.utils import maybe_set_recommended_wired_limit
 
 from cantica.core.errors import InputError, Problem
 from cantica.engine.batches import Batch, collate, epochs
+from cantica.engine.lora import lora_tensors
 from cantica.engine.loss import loss
-from cantica.engine.model import lora_tensors
 from cantica.engine.tokens import Encoded
 from cantica.training.checkpoint import Checkpoint
 from cantica.training.curve import CurveRow, Sums, learning_rate
 from cantica.training.optimizer import make_optimizer
 from cantica.training.processes import own_part
-from cantica.training.settings import StepSettings
+from cantica.training.settings import StepSettings, kept_iterations
 
 CACHE = 8 << 30  # bytes that MLX may keep for later arrays
 ROWS = 25  # rows of a loss curve; a few more if the number of iterations is not a multiple of this
@@ -33,9 +33,9 @@ def train(
 ) -> list[CurveRow]:
     """Train the model's LoRA tensors in place, starting from the checkpoint if there is one; return the loss curve.
 
-    Every `checkpoints` iterations, `checkpoint` keeps the tensors. If mlx.launch started several processes, all of them
-    must call this function; they end with the same tensors and curve. Raises InputError if a loss, or a weight at the end,
-    is not finite.
+    `checkpoint` keeps the adapter after the iterations that `checkpoints` of the settings names. If mlx.launch started several
+    processes, all of them must call this function; they end with the same tensors and curve. Raises InputError if a loss, or a
+    weight at the end, is not finite.
     """
     group, iters = mx.distributed.init(), settings["iters"]
     optimizer = make_optimizer(settings)
@@ -44,6 +44,9 @@ def train(
     curve = checkpoint.load(model, optimizer) if checkpoint else []
     done = curve[-1]["iteration"] if curve else 0
     update, state = make_update(model, optimizer, settings["grad_checkpoint"])
+    kept = kept_iterations(settings)
+    if checkpoint and 0 in kept and not done:
+        checkpoint.keep(model, 0)
 
     sums = Sums()
     batches = islice(epochs(records, settings["batch_size"], settings["seed"]), done, iters)
@@ -53,7 +56,7 @@ def train(
         mx.eval(state, sums.loss, sums.tokens)
         if mx.get_cache_memory() > CACHE:
             mx.clear_cache()
-        if checkpoint and (every := settings["checkpoints"]) and iteration % every == 0 and iteration < iters:
+        if checkpoint and iteration in kept:
             checkpoint.keep(model, iteration)
         if iteration % max(1, iters // ROWS) == 0 or iteration == iters:
             curve.append(sums.row(iteration, optimizer, curve))

@@ -1,6 +1,6 @@
 """The settings of a step."""
 
-from typing import NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 
 class LaunchSettings(TypedDict):
@@ -11,8 +11,10 @@ class LaunchSettings(TypedDict):
 
 
 class StepSettings(TypedDict):
-    """`lora` and `train` of params.yaml, as `curriculum.<step>` overrides them. schemas/params.schema.json explains each."""
+    """`curriculum.<step>`, with what it does not override of `lora` and `train`. schemas/params.schema.json explains each."""
 
+    after: str
+    adapter: NotRequired[Literal["continue", "fresh"]]
     layers: int
     rank: int
     scale: float
@@ -27,5 +29,13 @@ class StepSettings(TypedDict):
     schedule: str
     warmup: int  # iterations
     grad_checkpoint: bool
-    checkpoints: int  # iterations between two kept adapters; 0 for none
+    checkpoints: int | list[int]  # iterations between two kept adapters, 0 for none; or the iterations after which to keep one
     launch: LaunchSettings | None
+
+
+def kept_iterations(settings: StepSettings) -> list[int]:
+    """Return the iterations after which the adapter is kept; 0 is before training. The last one is the step's own adapter."""
+    wanted, iters = settings["checkpoints"], settings["iters"]
+    if isinstance(wanted, int):
+        wanted = list(range(wanted, iters, wanted)) if wanted else []
+    return [iteration for iteration in wanted if iteration < iters]

@@ -26,8 +26,9 @@ from cantica.core.documents import validate_records
 from cantica.core.errors import InputError
 from cantica.dataset.chat import question
 from cantica.engine.batches import collate
+from cantica.engine.lora import LoraShape, new_adapter
 from cantica.engine.loss import loss
-from cantica.engine.model import LoraShape, load_base, new_adapter
+from cantica.engine.model import load_base
 from cantica.engine.tokens import Encoded
 from cantica.generation.ask import ask
 from cantica.generation.generate import make_sampler

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from cantica.core.seeds import seed_of
-from cantica.engine.model import LoraShape
+from cantica.engine.lora import LoraShape
 from cantica.engine.tokens import Encoded
 from cantica.generation.generate import generate, make_sampler, nucleus
 from cantica.probes.run import answer_triggers, score_pairs

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cantica.engine.model import LoraShape
+from cantica.engine.lora import LoraShape
 from cantica.scoring import frozen
 from cantica.scoring.score import mean_logprobs
 from tests.support.examples import EXAMPLES

@@ -1,6 +1,6 @@
 """Five small chat examples, and the settings of a step on them."""
 
-from cantica.engine.model import LoraShape
+from cantica.engine.lora import LoraShape
 
 SHAPE = LoraShape(-1, 4, 2.0)
 STEP = {

@@ -11,8 +11,11 @@ from cantica.engine.backend.memory import untraced
 
 
 def lora_linear(self: LoRALinear, x: mx.array) -> mx.array:
-    """Replace `mlx_lm.tuner.lora.LoRALinear.__call__`: return linear(x) + scale * dropout(x) @ A @ B."""
-    if not self.training:
+    """Replace `mlx_lm.tuner.lora.LoRALinear.__call__`: return linear(x) + scale * dropout(x) @ A @ B.
+
+    A layer with frozen A and B, below one that trains, needs no gradients of them, and has no dropout.
+    """
+    if not self.training or self._no_grad:
         return mx.addmm(self.linear(x), x @ self.lora_a, self.lora_b, alpha=self.scale)
     return self.linear(x) + _low_rank(x, self.lora_a, self.lora_b, self.scale, self.dropout._p_1)
 
