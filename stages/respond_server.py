@@ -6,8 +6,6 @@ The arm is one of `servers` in params.yaml. It gives `respond.samples` responses
 Replies are kept, so that a stage that was interrupted does not ask for them again.
 """
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cantica.core.command import run
@@ -16,39 +14,27 @@ from cantica.core.files import write_jsonl
 from cantica.core.params import read_params
 from cantica.core.records import Question, Response
 from cantica.core.seeds import seed_of
-from cantica.dataset.chat import Message, question, split_thinking
-from cantica.llm.server import Server, ServerReply
+from cantica.dataset.chat import question, split_thinking
+from cantica.generation.counter import counter
+from cantica.llm.server import Reply, Server
 
 
 def main(arm: str, questions: Path, responses: Path) -> None:
     params = read_params("respond.samples", f"servers.{arm}")
-    options = params["servers"][arm]
+    options, samples = params["servers"][arm], range(params["respond"]["samples"])
     prompts: list[Question] = read_jsonl(questions)
     validate_records(prompts, "question", questions)
-    with Server(options, f"servers.{arm}") as server:
-        records = respond(prompts, options, params["respond"]["samples"], server.complete)
+    asked = [(prompt, sample, seed_of(options["seed"], prompt["id"], sample)) for prompt in prompts for sample in samples]
+    chats = [(question(prompt["prompt"], options.get("system")), seed) for prompt, _, seed in asked]
+    with Server(options, f"servers.{arm}") as server, counter("responses", len(chats)) as on_reply:
+        replies = server.complete_all(chats, on_reply)
         print(f"{responses}: {server.summary()}")
+    records = [_response(*one, reply) for one, reply in zip(asked, replies, strict=True)]
     validate_records(records, "response", responses)
     write_jsonl(responses, records)
 
 
-def respond(
-    prompts: list[Question], options: dict, samples: int, complete: Callable[[list[Message], int], ServerReply]
-) -> list[Response]:
-    """Return the responses to each prompt, in order. complete: asks for a reply to a chat, with a seed."""
-    asked = [(prompt, sample) for prompt in prompts for sample in range(samples)]
-    seeds = [seed_of(options["seed"], prompt["id"], sample) for prompt, sample in asked]
-    chats = [question(prompt["prompt"], options.get("system")) for prompt, _ in asked]
-    with ThreadPoolExecutor(options["concurrency"]) as pool:
-        futures = [pool.submit(complete, chat, seed) for chat, seed in zip(chats, seeds, strict=True)]
-        try:
-            replies = [future.result() for future in futures]
-        finally:
-            pool.shutdown(cancel_futures=True)  # after an error, no more requests are sent
-    return [_response(*one, seed, reply) for one, seed, reply in zip(asked, seeds, replies, strict=True)]
-
-
-def _response(prompt: Question, sample: int, seed: int, reply: ServerReply) -> Response:
+def _response(prompt: Question, sample: int, seed: int, reply: Reply) -> Response:
     thinking, answer, finished = split_thinking(reply.text)
     return {
         "id": prompt["id"],

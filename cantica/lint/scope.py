@@ -1,6 +1,6 @@
 """What is linted: the files, which of them are compared with each other, and texts that no example may contain."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypedDict
