@@ -75,11 +75,16 @@ def commit(project: Path, message: str) -> None:
 
 
 def overlay(project: Path, *variants: str) -> None:
-    """Lay variants over a project's params, from its own folder or from `tests/support/variants/`."""
+    """Lay variants over a project's params, from its own folder or from `tests/support/variants/`.
+
+    A folder there with the name of the variant has files that it needs, which are copied into the project.
+    """
     for name in variants:
         own = ROOT / "tests/support/variants" / f"{name}.yaml"
         if own.exists():
             shutil.copy(own, project / "variants")
+        if own.with_suffix("").is_dir():
+            shutil.copytree(own.with_suffix(""), project, dirs_exist_ok=True)
         ok(project, "cantica", "variant", "apply", name)
 
 
