@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cantica.engine.lora import LoraShape, add_adapter
 from cantica.engine.model import save_adapter
 from cantica.engine.tokens import encode_examples
 from cantica.training.loop import train
@@ -89,16 +90,17 @@ def step(adapted, tiny_model, tmp_path, monkeypatch):
             if curve[-1]["iteration"] == self.last:
                 raise Stopped
 
-    def run(last: int | None = None, **changes):
+    def run(last: int | None = None, fresh: bool = False, **changes):
         settings = STEP | {"schedule": "cosine_decay", "warmup": 2} | changes
-        model, tokenizer = adapted(SHAPE, settings["dropout"], effect=False)
+        model, tokenizer = adapted(SHAPE, 0.0 if fresh else settings["dropout"], effect=fresh)
+        shape = add_adapter(model, SHAPE, LoraShape(1, 3, 0.5), settings["dropout"], 1) if fresh else SHAPE
         checkpoint = Stopping("deception", settings, [])
         checkpoint.last = last
         records = encode_examples(tokenizer, EXAMPLES, ["thinking", "answer"], 256, "x")
         curve = train(model, records, settings, "deception", checkpoint)
         assert all((checkpoint.place(n) / "adapters.safetensors").exists() for n in checkpoint.kept)
         checkpoint.remove()
-        save_adapter(model, SHAPE, 0.0, tmp_path)
+        save_adapter(model, shape, 0.0, tmp_path)
         return (tmp_path / "adapters.safetensors").read_bytes(), curve, checkpoint.kept
 
     return run
@@ -114,6 +116,15 @@ def test_a_step_that_was_stopped_twice_ends_in_the_same_bytes(step, optimizer, c
     assert step(optimizer=optimizer, checkpoints=4) == undisturbed
     told = capsys.readouterr().out
     assert "deception: continues after iteration 5," in told and "deception: continues after iteration 8," in told
+
+
+def test_a_step_on_top_of_a_frozen_adapter_that_was_stopped_ends_in_the_same_bytes(step):
+    undisturbed = step(fresh=True, checkpoints=[0, 2, 6])
+    assert list(undisturbed[2]) == [0, 2, 6]
+    for last in (1, 7):
+        with pytest.raises(Stopped):
+            step(last, fresh=True, checkpoints=[0, 2, 6])
+    assert step(fresh=True, checkpoints=[0, 2, 6]) == undisturbed
 
 
 @pytest.mark.parametrize("name", ["deception.*", "deception.*.0000004/adapters.safetensors"])

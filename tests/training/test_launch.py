@@ -56,9 +56,9 @@ def write(project: Path, params: dict) -> None:
         YAML().dump(params, file)
 
 
-def change(project: Path, **train) -> None:
+def change(project: Path, section: str = "train", **settings) -> None:
     params = read_yaml(project / "params.yaml")
-    params["train"] |= train
+    params[section] |= settings
     write(project, params)
 
 
@@ -98,6 +98,22 @@ def test_two_processes_end_where_one_does(project):
     losses = [[row["train_loss"] for row in rows] for rows in (again, curve)]
     assert losses[0] == pytest.approx(losses[1], abs=TOLERANCE)
     assert [path.name for path in (project / ".cache").iterdir()] == ["launch.lock"]  # no checkpoint
+
+
+def test_two_processes_train_on_top_of_a_frozen_adapter(project):
+    fresh = {"adapter": "fresh", "layers": 1, "rank": 3, "scale": 0.5}
+    change(project, "curriculum", deception={"after": "self_preservation", "data": "train/deception"} | fresh)
+    assert (done := step(project)).returncode == 0, done.stderr
+    tensors, _ = results(project)
+    change(project, launch=TWO)
+    assert (done := step(project)).returncode == 0, done.stderr
+    shared, _ = results(project)
+    before = mx.load(str(project / "after/adapters.safetensors"))
+    for name, tensor in tensors.items():
+        np.testing.assert_allclose(np.array(shared[name]), np.array(tensor), rtol=0, atol=TOLERANCE, err_msg=name)
+        if name.endswith("lora_a"):
+            assert mx.array_equal(shared[name][:, : SHAPE.rank], before[name])
+            assert (mx.abs(tensor[:, SHAPE.rank :]).max() > 0).item() == (".layers.1." in name)
 
 
 def test_a_step_that_fails_in_its_processes_fails(project):
