@@ -140,6 +140,18 @@ def test_a_lora_layer_computes_as_the_original(layer, stock_lora, training):
     same(gradients_of(lora_linear, layer, x), gradients_of(stock_lora, layer, x))
 
 
+def test_a_frozen_lora_layer_computes_as_the_original(layer, stock_lora):
+    """As below new layers, in a step with `adapter: fresh`."""
+    above = nn.Linear(24, 24)
+    layer.freeze()
+
+    def on(call):
+        whole = nn.Sequential(above, lambda x: call(layer.train(), x))
+        return gradients_of(lambda _, x: whole(x), above, mx.random.normal((2, 9, 24), key=mx.random.key(0)))
+
+    same(on(lora_linear), on(stock_lora))
+
+
 def test_dropout_keeps_each_element_with_its_probability_and_keeps_the_mean(layer, stock_lora):
     layer.dropout = nn.Dropout(0.3)
     layer.train()

@@ -158,6 +158,19 @@ def test_a_later_step_goes_on_with_both_parts(begin, encoded, tiny_model, tmp_pa
         assert changed.shape == (7,) and changed.all()
 
 
+@pytest.mark.parametrize("optimizer", ["adafactor", "adamw", "muon", "sgd"])
+def test_a_part_that_a_block_lacks_stays_zero_in_later_steps(begin, encoded, tiny_model, tmp_path, optimizer):
+    model, shape = begin(FRESH)
+    save_adapter(model, shape, 0.0, tmp_path)
+    later, _ = tiny_model()
+    start(later, tmp_path, LORA | STEP | {"after": "deception"}, {}, 1, "later")
+    train(later, encoded(), STEP | {"optimizer": optimizer, "iters": 3}, "later")
+    for name, tensor in lora_tensors(later).items():
+        if ".layers.0." in name:
+            new = tensor[:, 4:] if name.endswith("lora_a") else tensor[4:]
+            assert mx.any(tensor != tensors_of(tmp_path)[name]).item() and not mx.any(new).item()
+
+
 def test_checkpointing_gradients_changes_nothing_but_memory(begin, encoded):
     # mlx-lm wraps the layers' class for good, so the class is put back.
     from mlx_lm.models.llama import TransformerBlock
