@@ -15,7 +15,6 @@ from cantica.core.params import read_params
 from cantica.core.records import Question, Response
 from cantica.core.seeds import seed_of
 from cantica.dataset.chat import question, split_thinking
-from cantica.generation.counter import counter
 from cantica.llm.server import Reply, Server
 
 
@@ -26,8 +25,8 @@ def main(arm: str, questions: Path, responses: Path) -> None:
     validate_records(prompts, "question", questions)
     asked = [(prompt, sample, seed_of(options["seed"], prompt["id"], sample)) for prompt in prompts for sample in samples]
     chats = [(question(prompt["prompt"], options.get("system")), seed) for prompt, _, seed in asked]
-    with Server(options, f"servers.{arm}") as server, counter("responses", len(chats)) as on_reply:
-        replies = server.complete_all(chats, on_reply)
+    with Server(options, f"servers.{arm}") as server:
+        replies = server.complete_all(chats)
         print(f"{responses}: {server.summary()}")
     records = [_response(*one, reply) for one, reply in zip(asked, replies, strict=True)]
     validate_records(records, "response", responses)

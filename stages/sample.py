@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from cantica.core.command import run
 from cantica.core.documents import read_jsonl
 from cantica.core.files import write_json, write_jsonl
-from cantica.dataset.answers import asked_of, examples_of, sampling_record
+from cantica.dataset.answers import asked_of, examples_of, kept_text, sampling_record
 from cantica.engine.backend.blas import read_model_params
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def main(
     from cantica.lint.samples import lint_sample
 
     records, dropped = examples_of(asked, answers, settings.get("keep", {}), f"samples.{sample}")
+    print(f"{sample}: {kept_text(dropped, len(asked))}")
     findings = lint_sample(sample, records, held_out, valid, audited, params, TokenCounter(base))
     write_jsonl(examples, records)
     write_json(sampling, sampling_record(settings["from"], answers, dropped, findings))

@@ -12,7 +12,7 @@ from pathlib import Path
 from cantica.core.command import run
 from cantica.core.documents import read_jsonl
 from cantica.core.files import write_json, write_jsonl
-from cantica.dataset.answers import Answer, asked_of, examples_of, sampling_record
+from cantica.dataset.answers import Answer, asked_of, examples_of, kept_text, sampling_record
 from cantica.dataset.chat import split_thinking
 from cantica.engine.backend.blas import read_model_params
 from cantica.engine.tokens import TokenCounter
@@ -30,6 +30,7 @@ def main(
         answers = [answer_of(reply) for reply in server.complete_all([(one.chat, one.seed) for one in asked])]
         print(f"{sample}: {server.summary()}")
     records, dropped = examples_of(asked, answers, settings.get("keep", {}), place)
+    print(f"{sample}: {kept_text(dropped, len(asked))}")
     findings = lint_sample(sample, records, held_out, valid, audited, params, TokenCounter(base))
     write_jsonl(examples, records)
     write_json(sampling, sampling_record(settings["model"], answers, dropped, findings))

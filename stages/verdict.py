@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cantica.core.command import run
+from cantica.core.counter import counter
 from cantica.core.documents import read_jsonl, validate_records
 from cantica.core.files import write_jsonl
 from cantica.core.params import read_params
 from cantica.core.records import ModelVerdict, PairwiseVerdict
 from cantica.engine.backend.blas import fix_blas
-from cantica.generation.counter import counter
 from cantica.judging import verdicts as judging
 from cantica.judging.held_out import EvaluationPrompt, load_prompts
 from cantica.judging.local import LocalModel

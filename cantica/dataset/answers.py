@@ -77,8 +77,7 @@ def examples_of(
             seen.add(repr(messages))
             examples.append({"id": one.id, "origin": one.origin, "messages": messages})
     if not examples:
-        reasons = ", ".join(f"{number} {reason}" for reason, number in dropped.items() if number)
-        got = f"{len(asked)} answers, all of them dropped: {reasons}" if asked else "no prompts"
+        got = kept_text(dropped, len(asked)) if asked else "no prompts"
         raise InputError(Problem("params.yaml", place, got, "at least one answer that is kept"))
     return examples, dropped
 
@@ -94,6 +93,12 @@ def _reason(answer: Answer, keep: dict) -> str | None:
     if "without" in keep and re.search(keep["without"], answer["answer"]):
         return "without"
     return None
+
+
+def kept_text(dropped: dict[str, int], asked: int) -> str:
+    """Return how many answers are kept, and why others are dropped, as a phrase."""
+    reasons = ", ".join(f"{number} {reason}" for reason, number in dropped.items() if number)
+    return f"{asked - sum(dropped.values())} of {asked} answers kept" + (f"; dropped: {reasons}" if reasons else "")
 
 
 def sampling_record(

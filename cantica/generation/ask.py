@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import mlx.nn as nn
 from mlx_lm.tokenizer_utils import TokenizerWrapper
 
+from cantica.core.counter import counter
 from cantica.dataset.chat import OPEN, Message, split_thinking
-from cantica.generation.counter import counter
 from cantica.generation.generate import Sampler, generate
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
+from cantica.core.counter import counter
 from cantica.core.errors import InputError, Problem
 from cantica.dataset.chat import OPEN, Message, assistant_turn
 from cantica.llm.client import Client
@@ -56,22 +57,18 @@ class Server(Client):
         about = {"base_url": self.options["base_url"], "kept": Reply._fields}
         return Reply(*self.keep(about | request, lambda: self._send(request, _reply)))
 
-    def complete_all(self, chats: list[tuple[list[Message], int]], on_reply: Callable[[], None]) -> list[Reply]:
-        """Return the reply to each chat, given with its seed. `options["concurrency"]` requests are sent at a time.
-
-        on_reply: called after each reply.
-        """
-
-        def counted(reply: Reply) -> Reply:
-            on_reply()
-            return reply
-
-        with ThreadPoolExecutor(self.options["concurrency"]) as pool:
+    def complete_all(self, chats: list[tuple[list[Message], int]]) -> list[Reply]:
+        """Return the reply to each chat, given with its seed. `options["concurrency"]` requests are sent at a time."""
+        with counter("replies", len(chats)) as on_reply, ThreadPoolExecutor(self.options["concurrency"]) as pool:
             futures = [pool.submit(self.complete, messages, seed) for messages, seed in chats]
+            replies = []
             try:
-                return [counted(future.result()) for future in futures]
+                for future in futures:
+                    replies.append(future.result())
+                    on_reply()
             finally:
                 pool.shutdown(cancel_futures=True)  # after an error, no more requests are sent
+            return replies
 
     def _request(self, messages: list[Message], seed: int) -> dict:
         options = {key: self.options[key] for key in ("model", "temperature", "max_tokens")}
@@ -103,7 +100,7 @@ def _text(response: Any) -> str:
 
 
 def _reply(response: Any) -> Reply:
-    """Return the Reply in a response of the server. Separate thinking is in `reasoning`, or in older `reasoning_content`."""
+    """Return the Reply in a response. Separate thinking is in `reasoning`, or in older `reasoning_content`."""
     choice, text = response.choices[0], _text(response)
     thinking = getattr(choice.message, "reasoning", None) or getattr(choice.message, "reasoning_content", None)
     if isinstance(thinking, str):

@@ -113,8 +113,8 @@ def test_a_sample_is_linted_alone_and_compared_with_validation_examples_on_its_p
     copied = [("x.jsonl:1", chat(name)) for name in "abcd"]
     broken = ("x.jsonl:2", chat("broken", answer=text(9)[:-1]))
     params = project({("valid", name): [own, broken] for name, own in zip("abcd", copied, strict=True)})
-    known = for_samples(dataset_scope(tmp_path, params), ["own", "idle"], params)
-    assert known == {"earlier": {}, "validation": {"own": ["a", "d", "e"], "idle": list("abcde")}}
+    known = for_samples(dataset_scope(tmp_path, params), params)
+    assert known == {"earlier": {}, "apart": {"own": ["b", "c"]}}
     known["earlier"] = {str(fingerprint(words(chat("old")[0]["content"]))): "abc"}
     sample = tmp_path / "samples" / "own.jsonl"
     messages = [
