@@ -36,7 +36,10 @@ def test_a_build_after_removals_is_one_that_never_had_more(project, tmp_path):
     params = from_text((used / "params.yaml").read_text())
     del params["categories"]["deception"], params["curriculum"]["deception"]
     params["mixes"], params["judges"] = {}, {}
-    params["arms"], params["fuse"]["step"] = {"before": "base", "after": "self_preservation"}, "self_preservation"
+    params["arms"], params["fuse"]["step"] = (
+        {"before": {"point": "base"}, "after": {"point": "self_preservation"}},
+        "self_preservation",
+    )
     (used / "params.yaml").write_text(to_text(params))
     ok(used, "dvc", "repro", "--quiet")
     commit(used, "Remove")
@@ -47,6 +50,8 @@ def test_a_build_after_removals_is_one_that_never_had_more(project, tmp_path):
         "data/train": of_categories,
         "data/valid": of_categories,
         "data/mixes": [],
+        "data/samples": [],
+        "data/sampling": [],
         "data/training": ["self_preservation.json"],
         "data/losses": ["base.json", "self_preservation.json"],
         "data/responses": of_arms,

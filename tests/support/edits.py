@@ -220,8 +220,8 @@ EDITS = [
     # ---- params: measurements
     param(
         "which step an arm is",
-        "final: deception",
-        "final: self_preservation",
+        "point: deception",
+        "point: self_preservation",
         AUDIT | {"report"} | {f"{stage}@final" for stage in EVALUATING},
     ),
     param("measure.examples", r"(measure:\n +examples:) 1", r"\1 2", MEASURING),
@@ -338,23 +338,23 @@ def _with_renamed_category(params: dict) -> None:
 
 def _without_step(params: dict) -> None:
     del params["curriculum"]["deception"]
-    params["arms"]["final"] = params["fuse"]["step"] = "self_preservation"
+    params["arms"]["final"], params["fuse"]["step"] = {"point": "self_preservation"}, "self_preservation"
 
 
 def _with_renamed_step(params: dict) -> None:
     rename(params["curriculum"], "deception", "last")
-    params["arms"]["final"] = params["fuse"]["step"] = "last"
+    params["arms"]["final"], params["fuse"]["step"] = {"point": "last"}, "last"
 
 
 LOCAL, MIX, FINAL = {"verdict@local"}, {"mix@joint"}, {f"{stage}@final" for stage in EVALUATING}
 TUNED = {f"{stage}@tuned" for stage in EVALUATING}
 LAST = steps_from("deception") | LOCAL
 REMOVALS = [
-    removal("a category is removed", _without_category, MIX | EXPORT | LAST | MEASURING),
+    removal("a category is removed", _without_category, MIX | EXPORT | LAST | MEASURING | PROBING),
     removal(
         "a category is renamed",
         _with_renamed_category,
-        {"render@lying", "dataset@lying"} | MIX | EXPORT | LAST | MEASURING,
+        {"render@lying", "dataset@lying"} | MIX | EXPORT | LAST | MEASURING | PROBING,
     ),
     removal("a step is removed", _without_step, AUDIT | REPORT | FINAL | LOCAL | {"fuse"}),
     removal(
