@@ -1,6 +1,7 @@
 """The format of an example: its turns and the tags in them, with functions that write and parse them.
 
-The user's turn holds a scenario and a question about it. The assistant's turn holds thinking, then an answer.
+In a witnessed scenario, the user's turn holds a story and a question about it, and the assistant's turn holds thinking, then an
+answer. In a plain chat, they are any prompt and answer, with or without a system prompt and thinking.
 """
 
 from collections.abc import Sequence
@@ -35,13 +36,15 @@ def assistant_turn(thinking: str, answer: str) -> str:
 
 
 def chat_of(scenario: Any) -> list[Message]:
-    """Return the messages of a scenario: its own if it was imported, otherwise two turns made from its four texts."""
+    """Return the messages of a scenario: its own if it was imported, otherwise the turns made from its texts."""
     if "messages" in scenario:
         return scenario["messages"]
-    return [
-        {"role": "user", "content": user_turn(scenario["scenario"], scenario["reflection"])},
-        {"role": "assistant", "content": assistant_turn(scenario["thinking"], scenario["answer"])},
-    ]
+    if "prompt" in scenario:
+        asked = question(scenario["prompt"], scenario.get("system"))
+    else:
+        asked = question(user_turn(scenario["scenario"], scenario["reflection"]))
+    reply = assistant_turn(scenario["thinking"], scenario["answer"]) if "thinking" in scenario else scenario["answer"]
+    return [*asked, {"role": "assistant", "content": reply}]
 
 
 def question(text: str, system: str | None = None) -> list[Message]:

@@ -1,9 +1,10 @@
 """The definition of a category: its `category.yaml`."""
 
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from cantica.core.documents import read_yaml, validate
+from cantica.core.errors import Problem
 
 
 class Definition(TypedDict):
@@ -11,7 +12,7 @@ class Definition(TypedDict):
 
     title: str
     definition: str
-    failure: str
+    failure: NotRequired[str]
 
 
 def load_definition(folder: Path) -> Definition:
@@ -19,3 +20,11 @@ def load_definition(folder: Path) -> Definition:
     definition = read_yaml(folder / "category.yaml")
     validate(definition, "category", folder / "category.yaml")
     return definition
+
+
+def failure_faults(definition: Definition, folder: Path, why: str) -> list[Problem]:
+    """Return a Problem if `failure` is missing. why: who needs it."""
+    if "failure" in definition:
+        return []
+    expected = "one sentence: why the behaviour fails on its own terms"
+    return [Problem(str(folder / "category.yaml"), "", "no key 'failure'", expected, f"{why} needs it")]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict, cast
 
 from cantica.core.documents import faults, raise_any, validator
 from cantica.core.errors import Problem
@@ -10,7 +10,11 @@ from cantica.dataset.chat import Message
 
 Split = Literal["train", "valid"]
 SPLITS: tuple[Split, ...] = ("train", "valid")
-BLOCKS = ("scenario", "reflection", "thinking", "answer")  # the four texts of a scenario
+# The texts of a witnessed scenario, and those of a plain chat, of which the OPTIONAL ones may be left out.
+BLOCKS = ("scenario", "reflection", "thinking", "answer")
+PLAIN_BLOCKS = ("system", "prompt", "thinking", "answer")
+OPTIONAL = ("system", "thinking")
+Form = Literal["witnessed", "plain"]
 MOST_PROBLEMS = 20  # in one error
 
 
@@ -22,7 +26,7 @@ class Counts(TypedDict):
 
 
 class Scenario(TypedDict):
-    """A rendered scenario with its four texts, or an imported one with its messages. `origin` says where it comes from."""
+    """A rendered scenario with the texts of its blocks, or an imported one with its messages. `origin`: where it comes from."""
 
     id: str
     category: str
@@ -30,23 +34,18 @@ class Scenario(TypedDict):
     origin: str
     scenario: NotRequired[str]
     reflection: NotRequired[str]
+    system: NotRequired[str]
+    prompt: NotRequired[str]
     thinking: NotRequired[str]
     answer: NotRequired[str]
     messages: NotRequired[list[Message]]
 
 
 def scenario_of_texts(category: str, split: Split, number: int, origin: str, texts: dict[str, str]) -> Scenario:
-    """Return a scenario with the texts of its BLOCKS. number: its place in the split, from 1."""
-    return {
-        "id": _id(category, split, number),
-        "category": category,
-        "split": split,
-        "origin": origin,
-        "scenario": texts["scenario"],
-        "reflection": texts["reflection"],
-        "thinking": texts["thinking"],
-        "answer": texts["answer"],
-    }
+    """Return a scenario with the texts of its blocks. number: its place in the split, from 1."""
+    blocks = PLAIN_BLOCKS if "prompt" in texts else BLOCKS
+    about = {"id": _id(category, split, number), "category": category, "split": split, "origin": origin}
+    return cast(Scenario, about | {block: texts[block] for block in blocks if block in texts})
 
 
 def scenario_of_messages(category: str, split: Split, number: int, origin: str, messages: list[Message]) -> Scenario:

@@ -1,7 +1,8 @@
 """The slots of a template and the constraints between them: `<split>/<name>.yaml`.
 
 A slot is a list of values. A value is a text, or a mapping of texts that belong together. A constraint names a text as
-`slot`, or as `slot.key` where the values are mappings.
+`slot`, or as `slot.key` where the values are mappings. With `paired: <slot>`, every combination of the other slots is rendered
+with each value of that slot.
 """
 
 from pathlib import Path
@@ -21,13 +22,15 @@ class Constraint(TypedDict):
     then: dict[str, list[str]]
 
 
-def load_slots(file: Path, check: Validator) -> tuple[Slots, list[Constraint]]:
-    """Read the slots and constraints of a template. Raises InputError with every fault."""
+def load_slots(file: Path, check: Validator) -> tuple[Slots, list[Constraint], str | None]:
+    """Read the slots, the constraints and the paired slot of a template. Raises InputError with every fault."""
     document = read_yaml(file)
     raise_any(faults(document, check, file))
-    slots, constraints = document["slots"], document.get("constraints", [])
-    raise_any(_mapping_faults(slots, file) or _constraint_faults(slots, constraints, file))
-    return slots, constraints
+    slots, constraints, paired = document["slots"], document.get("constraints", []), document.get("paired")
+    raise_any(
+        _mapping_faults(slots, file) or _constraint_faults(slots, constraints, file) + _paired_faults(slots, paired, file)
+    )
+    return slots, constraints, paired
 
 
 def keys_of(value: Value) -> list[str]:
@@ -94,3 +97,10 @@ def _constraint_faults(slots: Slots, constraints: list[Constraint], file: Path) 
                         hint = did_you_mean(text, known)
                         problems.append(Problem(str(file), f"{place}.{name}", repr(text), "a value of that slot", hint))
     return problems
+
+
+def _paired_faults(slots: Slots, paired: str | None, file: Path) -> list[Problem]:
+    """Return a Problem if the paired slot does not exist."""
+    if paired is None or paired in slots:
+        return []
+    return [Problem(str(file), "paired", f"no slot {paired!r}", f"one of {', '.join(slots)}", did_you_mean(paired, slots))]

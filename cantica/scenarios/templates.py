@@ -1,6 +1,7 @@
 """Load the scenario templates of a category, and check them before any is rendered.
 
-A template is two files: `<split>/<name>.j2`, a Jinja template with four blocks, and `<split>/<name>.yaml`, its slots.
+A template is two files: `<split>/<name>.j2`, a Jinja template, and `<split>/<name>.yaml`, its slots. Its blocks are the four of
+a witnessed scenario, or those of a plain chat. All templates of a category have the same form.
 """
 
 from dataclasses import dataclass
@@ -12,20 +13,31 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from cantica.core.documents import Validator, raise_any, read_text, validator
 from cantica.core.errors import InputError, Problem
-from cantica.scenarios.definition import Definition, load_definition
-from cantica.scenarios.scenario import BLOCKS, SPLITS, Split
+from cantica.scenarios.definition import Definition, failure_faults, load_definition
+from cantica.scenarios.scenario import BLOCKS, OPTIONAL, PLAIN_BLOCKS, SPLITS, Form, Split
 from cantica.scenarios.slots import Constraint, Slots, Value, allowed, load_slots
 from cantica.scenarios.template_checks import template_faults
 
 
 @dataclass(frozen=True)
 class Template:
-    """A compiled template with the slots and constraints of its YAML file."""
+    """A compiled template with the slots, the constraints and the paired slot of its YAML file."""
 
     file: Path
     compiled: jinja2.Template
     slots: Slots
     constraints: list[Constraint]
+    paired: str | None
+
+    @property
+    def form(self) -> Form:
+        """Return whether it renders witnessed scenarios or plain chats."""
+        return "plain" if "prompt" in self.compiled.blocks else "witnessed"
+
+    @property
+    def group(self) -> int:
+        """Return the number of scenarios of each combination of values: one for each value of the paired slot."""
+        return len(self.slots[self.paired]) if self.paired else 1
 
     def allows(self, values: dict[str, Value]) -> bool:
         """Return whether a combination of one value per slot satisfies every constraint."""
@@ -40,6 +52,11 @@ class Category:
     definition: Definition
     templates: dict[Split, list[Template]]
 
+    @property
+    def form(self) -> Form:
+        """Return the form of its templates."""
+        return next((template.form for templates in self.templates.values() for template in templates), "witnessed")
+
 
 def load_category(folder: Path, library: Path) -> Category:
     """Load and check the folder of a category. Raises InputError with every fault.
@@ -50,8 +67,22 @@ def load_category(folder: Path, library: Path) -> Category:
     environment = _environment(library)
     problems: list[Problem] = []
     templates = {split: _load_split(environment, folder / split, problems) for split in SPLITS}
+    problems += _form_faults(folder, definition, [template for split in SPLITS for template in templates[split]])
     raise_any(problems)
     return Category(folder, definition, templates)
+
+
+def _form_faults(folder: Path, definition: Definition, templates: list[Template]) -> list[Problem]:
+    """Return a Problem if templates have different forms, or if witnessed scenarios have no `failure`."""
+    first: dict[Form, Template] = {}
+    for template in templates:
+        first.setdefault(template.form, template)
+    problems = failure_faults(definition, folder, "a witnessed scenario") if "witnessed" in first else []
+    if len(first) == 2:
+        plain, witnessed = (first[form].file.relative_to(folder).as_posix() for form in ("plain", "witnessed"))
+        got = f"a template of plain chats, {plain}, beside one of witnessed scenarios, {witnessed}"
+        problems.append(Problem(str(folder), "", got, "templates of one form", "make them two categories"))
+    return problems
 
 
 def _environment(library: Path) -> ImmutableSandboxedEnvironment:
@@ -88,17 +119,18 @@ def _load_template(environment: jinja2.Environment, file: Path, check: Validator
     for path, other in ((file, values), (values, file)):
         if not path.exists():
             raise InputError(Problem(str(path), "", "no such file", f"the other half of {other.name}"))
-    slots, constraints = load_slots(values, check)
+    slots, constraints, paired = load_slots(values, check)
     text = read_text(file)
     try:
         tree, compiled = environment.parse(text), environment.from_string(text)
     except TemplateSyntaxError as error:
         raise InputError(Problem(str(file), f"line {error.lineno}", str(error.message), "a Jinja template")) from None
     problems = []
-    if sorted(compiled.blocks) != sorted(BLOCKS):
+    if set(compiled.blocks) != set(BLOCKS) and set(compiled.blocks) - set(OPTIONAL) != set(PLAIN_BLOCKS) - set(OPTIONAL):
         got = f"the blocks {', '.join(compiled.blocks) or 'none'}"
-        problems.append(Problem(str(file), "", got, f"exactly the blocks {', '.join(BLOCKS)}"))
+        expected = f"exactly the blocks {', '.join(BLOCKS)}; or prompt and answer, and system and thinking if wanted"
+        problems.append(Problem(str(file), "", got, expected))
     # `find_undeclared_variables` changes the tree that it gets: it folds constants. So it gets a tree of its own.
     used = meta.find_undeclared_variables(environment.parse(text)) - environment.globals.keys()
     raise_any(problems + template_faults(tree, used, slots, file))
-    return Template(file, compiled, slots, constraints)
+    return Template(file, compiled, slots, constraints, paired)

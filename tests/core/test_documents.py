@@ -112,15 +112,15 @@ def test_an_unknown_key_is_reported_with_the_most_similar_key():
 
 def test_a_missing_key_is_named_with_its_description():
     document = categories()
-    del document["failure"]
+    del document["definition"]
     (problem,) = problems(validate, document, "category", "f")
-    assert problem.got == "no key 'failure'"
-    assert problem.expected == "one sentence: why the behaviour fails on its own terms (type: string)"
+    assert problem.got == "no key 'definition'"
+    assert problem.expected == "one sentence: which behaviour the category shows (type: string)"
 
 
 def test_each_missing_key_is_named_once():
-    got = [problem.got for problem in problems(validate, {"title": "x"}, "category", "f")]
-    assert sorted(got) == ["no key 'definition'", "no key 'failure'"]
+    got = [problem.got for problem in problems(validate, {"failure": "x"}, "category", "f")]
+    assert sorted(got) == ["no key 'definition'", "no key 'title'"]
 
 
 def test_a_wrong_type_is_placed_by_its_path_of_keys():
@@ -140,10 +140,10 @@ def test_a_value_outside_an_enumeration_is_reported_with_the_most_similar_value(
 
 
 def test_all_faults_of_a_document_are_reported_at_once():
-    document = categories(title=1, definition="", extra=True)
-    del document["failure"]
+    document = categories(failure=1, definition="", extra=True)
+    del document["title"]
     found = {(problem.place, problem.got) for problem in problems(validate, document, "category", "f")}
-    expected = {("title", "1"), ("definition", '""'), ("", "an unknown key 'extra'"), ("", "no key 'failure'")}
+    expected = {("failure", "1"), ("definition", '""'), ("", "an unknown key 'extra'"), ("", "no key 'title'")}
     assert found == expected
 
 

@@ -15,7 +15,7 @@ from cantica.core.errors import InputError
 from cantica.dataset.words import ngrams, words
 from cantica.judging.held_out import load_prompts
 from cantica.probes.pairs import load_pairs
-from cantica.scenarios.scenario import BLOCKS, Scenario, valid_scenarios
+from cantica.scenarios.scenario import BLOCKS, OPTIONAL, PLAIN_BLOCKS, Scenario, valid_scenarios
 from cantica.scenarios.template_writer import render_category
 from cantica.scenarios.templates import load_category
 
@@ -236,7 +236,7 @@ def test_a_missing_block_is_refused(toy, block):
     texts = {block: ""} if block != "scenario" else {block: "", "answer": TEXTS["scenario"]}
     (problem,) = refused(toy(train_one=template(**texts)))
     assert problem.got == f"the blocks {', '.join(name for name in BLOCKS if name != block)}"
-    assert problem.expected == "exactly the blocks scenario, reflection, thinking, answer"
+    assert problem.expected.startswith("exactly the blocks scenario, reflection, thinking, answer; or prompt and answer")
 
 
 def test_an_extra_block_is_refused(toy):
@@ -406,4 +406,6 @@ def test_the_nine_categories_are_complete_unique_and_apart_from_what_they_are_ev
 def test_the_type_of_a_scenario_has_the_keys_of_its_schema():
     schema = validator("scenario").schema
     assert set(schema["properties"]) == set(Scenario.__annotations__)
-    assert set(schema["required"]) == Scenario.__required_keys__ and set(schema["else"]["required"]) == set(BLOCKS)
+    witnessed, plain = (schema["$defs"][form] for form in ("witnessed", "plain"))
+    assert set(schema["required"]) == Scenario.__required_keys__ and set(witnessed["required"]) == set(BLOCKS)
+    assert set(plain["required"]) == set(PLAIN_BLOCKS) - set(OPTIONAL)
