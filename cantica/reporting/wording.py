@@ -28,7 +28,9 @@ def difference(estimate: Estimate, digits: int, share: bool) -> str:
 
 
 def interval(estimate: Estimate, digits: int, share: bool) -> str:
-    """Return the interval in brackets, or the reason why there is none."""
+    """Return the interval in brackets, or the reason why there is none; "" for no items at all."""
+    if estimate["n"] == 0:
+        return ""
     if "low" not in estimate:
         return f"n = {estimate['n']}"
     if estimate["low"] == estimate["high"]:
