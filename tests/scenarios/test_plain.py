@@ -1,4 +1,4 @@
-"""Plain chat templates: a prompt and an answer, a system prompt and thinking if wanted; and cases with and without a trigger."""
+"""Plain chat templates: a prompt and an answer, maybe a system prompt and thinking; cases with and without a trigger."""
 
 import math
 from collections import Counter
