@@ -8,7 +8,7 @@ from pathlib import Path
 
 import mlx.core as mx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mlx.utils import tree_unflatten
 from ruamel.yaml import YAML
@@ -44,8 +44,7 @@ def begin(tiny_model, trained):
 
     def begin(own: dict, dropout: float = 0.0, seed: int = 1):
         model, _ = tiny_model()
-        settings = LORA | STEP | {"dropout": dropout} | own
-        return model, start(model, trained, settings, own, seed, "deception")
+        return model, start(model, trained, LORA | STEP | {"dropout": dropout} | own, own, seed, "deception")
 
     return begin
 
@@ -113,6 +112,7 @@ SETTINGS = {"layers": st.sampled_from([-1, 1, 2, 3]), "rank": st.integers(1, 9),
 OWN = st.fixed_dictionaries({}, optional=SETTINGS)
 
 
+@settings(max_examples=25, deadline=None)
 @given(first=OWN, second=OWN)
 def test_params_alone_tell_the_shape_of_a_step(tiny_base, tmp_path_factory, first, second):
     """The shape that `cantica check` and the report show is the one that training gives."""
