@@ -19,7 +19,7 @@ from mlx_lm.tokenizer_utils import TokenizerWrapper
 from cantica.core.files import whole_file
 from cantica.core.fingerprint import fingerprint
 from cantica.dataset.answers import Answer, Asked
-from cantica.engine.backend.device import device_names
+from cantica.engine.backend.device import device_names, prepare
 from cantica.generation.ask import ask
 from cantica.generation.generate import make_sampler
 
@@ -38,6 +38,7 @@ def kept_answers(
     settings: of the sample, in params. versions: of the libraries. inputs: the folders of the base model and the adapter.
     load: returns the author and its tokenizer; not called if all answers are on disk.
     """
+    prepare()  # which imports the kernels for this device: the hash is over all code that is loaded
     generating = {key: settings.get(key) for key in ("temperature", "top_p", "repetition_penalty", "max_tokens", "batch_size")}
     chats = [(one.chat, one.seed) for one in asked]
     folder = FOLDER / f"{sample}.{fingerprint([generating, chats, versions, device_names()], inputs)}"
