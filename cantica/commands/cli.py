@@ -83,6 +83,8 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("revs", metavar="REV", nargs="+", help=revision)
     baseline = "the revision or group that the others are compared with; default: the first REV"
     command.add_argument("--baseline", metavar="NAME", help=baseline)
+    arm = "the arm that is compared between revisions; default: the last of `arms` of each"
+    command.add_argument("--arm", metavar="NAME", help=arm)
     command = _add(commands, "history", _history, "the headline metrics over commits and experiments")
     command.add_argument("revs", metavar="REV", nargs="*", help="commits or ranges; default: HEAD")
     command = _add(commands, "transcripts", _transcripts, "every prompt, response and verdict, as logs for `inspect view`")
@@ -170,7 +172,7 @@ def _explain(arguments: argparse.Namespace) -> str:
 def _compare(arguments: argparse.Namespace) -> str:
     from cantica.commands.compare import compare
 
-    return compare(arguments.revs, arguments.baseline, REPORTS)
+    return compare(arguments.revs, arguments.baseline, arguments.arm, REPORTS)
 
 
 def _history(arguments: argparse.Namespace) -> str:

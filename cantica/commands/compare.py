@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cantica.commands.comparison.conditions import Budget, budget, differing, notes, unequal
-from cantica.commands.comparison.contrasts import Row, every_measure, measured, row
+from cantica.commands.comparison.contrasts import Contrast, Sides, contrasts
 from cantica.commands.comparison.moved import Moved, moved
-from cantica.commands.comparison.revisions import Group, Revision, grouped, read_revisions
+from cantica.commands.comparison.revisions import Group, Revision, grouped, read_revisions, with_arm
+from cantica.commands.comparison.rows import Row, every_measure, measured, row
 from cantica.commands.table import aligned
 from cantica.core.documents import read_yaml
 from cantica.core.files import write_text
@@ -19,7 +20,13 @@ from cantica.reporting.pages import render
 
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_MOVED = 3  # prompts that are shown of each group
+SIGNS = "↑ higher, ↓ lower, no arrow: inconclusive"
 ARROWS = {"higher": "↑", "lower": "↓"}
+# Of a Comparison, as the pages name them.
+FIELDS = (
+    *("groups", "first", "others", "context", "params", "budgets", "unequal", "unlike", "gap", "rows", "contrasts", "moved"),
+    "notes",
+)
 
 
 @dataclass(frozen=True)
@@ -27,7 +34,8 @@ class Comparison:
     """Everything that the pages show. Mappings have the name of a group as key, or of a run in `notes`.
 
     groups: the baseline first. params: {key: {group: its values}} of those that differ. unequal: the kinds of budget in which
-    a group differs from the baseline by more than `gap`, as a share.
+    a group differs from the baseline by more than `gap`, as a share. rows: the measures of the arm that is compared.
+    contrasts: pairs of arms within the runs of each group.
     """
 
     groups: list[Group]
@@ -36,6 +44,7 @@ class Comparison:
     unequal: dict[str, list[str]]
     gap: float
     rows: list[Row]
+    contrasts: list[Contrast]
     moved: dict[str, list[Moved]]
     notes: dict[str, list[str]]
 
@@ -59,16 +68,17 @@ class Comparison:
         return {name: [kind for kind in kinds if kind != "steps"] for name, kinds in self.unequal.items()}
 
 
-def compare(names: list[str], baseline: str | None, reports: Path) -> str:
+def compare(names: list[str], baseline: str | None, arm: str | None, reports: Path) -> str:
     """Write `compare.html` and `compare.md` into a folder and return a summary for the terminal.
 
-    Raises InputError for unknown names, and for a baseline that is none of the groups.
+    arm: the one that is compared between revisions; None for the last of `arms` of each. Raises InputError for unknown names,
+    for a baseline that is none of the groups, and for an arm that no revision has.
     """
-    settings = read_yaml(FILE)
-    found = compared(read_revisions(names), baseline, settings["report"], settings["audit"]["budget_gap"])
+    settings, revisions = read_yaml(FILE), read_revisions(names)
+    revisions = with_arm(revisions, arm) if arm else revisions
+    found = compared(revisions, baseline, settings["report"], settings["audit"]["budget_gap"])
     filters = (*wording.FILTERS, reach, across)
-    fields = ("groups", "first", "others", "context", "params", "budgets", "unequal", "unlike", "gap", "rows", "moved", "notes")
-    facts = {"tolerance": TOLERANCE} | {name: getattr(found, name) for name in fields}
+    facts = {"tolerance": TOLERANCE, "arm": arm} | {name: getattr(found, name) for name in FIELDS}
     for name in ("compare.html", "compare.md"):
         write_text(reports / name, render(f"{name}.j2", facts, filters, TEMPLATES))
     return "\n".join([*summary(found), "", f"full comparison: {reports / 'compare.html'} and compare.md"])
@@ -81,14 +91,15 @@ def compared(revisions: list[Revision], baseline: str | None, resampling: Resamp
     known = {run.name: {m.key: m for m in measures} for run, measures in read}
     first, *others = groups
     runs = [run for group in groups for run in group.runs]
-    budgets = {group.name: budget(group) for group in groups}
+    budgets, every = {group.name: budget(group) for group in groups}, every_measure(known, runs)
     return Comparison(
         groups,
         params=differing([(group.name, run.params) for group in groups for run in group.runs if run.params]),
         budgets=budgets,
         unequal={name: unequal(budgets[first.name], spent, gap) for name, spent in budgets.items()},
         gap=gap,
-        rows=[row(m, groups, known, resampling) for m in every_measure(known, runs)],
+        rows=[row(m, groups, known, resampling) for m in every],
+        contrasts=contrasts(every, groups, known, resampling),
         moved={group.name: moved(first, group, MOST_MOVED) for group in others},
         notes={run.name: notes(run, group, first) for group in groups for run in group.runs},
     )
@@ -108,27 +119,50 @@ def measures_of(revision: Revision) -> tuple[Revision, list[Measure]]:
 
 
 def summary(found: Comparison) -> list[str]:
-    """A table of differences, a table of levels where there are no differences, and the notes on runs."""
+    """A table of differences, a table of levels where there are no differences, the contrasts, and the notes on runs."""
     first, others = found.first, found.others
     differences = [("", first.name, *(group.name for group in others))]
     for one in found.rows:
-        m = one.measure
-        cells = (
-            f"{wording.difference(entry, m.digits, m.share)} {arrow(entry)}" if entry else "– "
-            for entry in one.differences.values()
-        )
-        differences.append((m.title, level_of(one, first), *cells))
+        cells = (changed(one.measure, entry) for entry in one.differences.values())
+        differences.append((one.measure.title, level_of(one, first), *cells))
     text = aligned(differences)
     if others:
-        text += ["", f"differences from {first.name}; ↑ higher, ↓ lower, no arrow: inconclusive"]
+        text += ["", f"differences from {first.name}; {SIGNS}"]
     # Without its records a run has the levels of its metrics.json, and no differences.
     if alone := [group for group in others if not (first.built and group.built) and _has_levels(found, group)]:
         levels = [("", first.name, *(group.name for group in alone))]
         levels += [(one.measure.title, *(level_of(one, group) for group in (first, *alone))) for one in found.rows]
         text += ["", *aligned(levels), "", "levels only: without the records there are no differences"]
+    text += contrasts_text(found)
     remarks = [(name, f"trained on another budget: {', '.join(kinds)}") for name, kinds in found.unlike.items() if kinds]
     remarks += [(name, note) for name, notes in found.notes.items() for note in notes]
     return [*text, *([""] if remarks else []), *(f"{name}: {remark}" for name, remark in remarks)]
+
+
+def contrasts_text(found: Comparison) -> list[str]:
+    """A table for each contrast: of each group, the level of both arms and their difference."""
+    text = []
+    for contrast in found.contrasts:
+        names = list(dict.fromkeys(name for _, of_groups in contrast.rows for name in of_groups))
+        table = [("", *names)]
+        for m, of_groups in contrast.rows:
+            cells = (
+                f"{levels_of(m, own)}  {changed(m, own.difference)}" if (own := of_groups.get(name)) else "–  "
+                for name in names
+            )
+            table.append((m.title, *cells))
+        text += ["", f"{contrast.arm} compared with {contrast.against}", *aligned(table)]
+    return [*text, "", f"differences between two arms of the same runs; {SIGNS}"] if text else []
+
+
+def levels_of(m: Measure, sides: Sides) -> str:
+    """The levels of a contrast, before and after: 97% → 15%."""
+    return " → ".join(wording.level(entry, m.digits, m.share) for entry in (sides.against, sides.arm))
+
+
+def changed(m: Measure, entry: Estimate) -> str:
+    """A difference with an arrow as text, or a dash."""
+    return f"{wording.difference(entry, m.digits, m.share)} {arrow(entry)}" if entry else "– "
 
 
 def _has_levels(found: Comparison, group: Group) -> bool:

@@ -10,15 +10,18 @@ from random import Random
 import pytest
 from ruamel.yaml import YAML
 
-from cantica.commands.comparison import conditions, contrasts
-from cantica.commands.comparison.conditions import Budget
-from cantica.commands.comparison.revisions import Group, Revision, grouped
+from cantica.commands.comparison import conditions, differences, rows
+from cantica.commands.comparison.conditions import Budget, budget
+from cantica.commands.comparison.contrasts import contrasts
+from cantica.commands.comparison.revisions import Group, Revision, grouped, in_present_form, with_arm
 from cantica.core.documents import read_yaml
+from cantica.core.errors import InputError
 from cantica.reporting import wording
 from cantica.reporting.endings import Ending
 from cantica.reporting.measures import Measure
 from cantica.reporting.records import read_records
 from cantica.reporting.results import all_measures, all_rows, headline
+from cantica.reporting.rows import adjusted
 from tests.support.projects import commit, ok, run
 
 NAMES = [f"{variant}-s{seed}" for seed in (1, 2) for variant in ("sequential", "reversed", "joint", "shuffled")]
@@ -95,7 +98,7 @@ def variant(name: str):
             before, steps = "base", list(params["curriculum"])
             for step in reversed(steps):
                 params["curriculum"][step]["after"], before = before, step
-            params["arms"]["final"] = before
+            params["arms"]["final"] = {"point": before}
             rows = [records["losses"][step] for step in steps]
             records["losses"] |= dict(zip(reversed(steps), rows, strict=True))
         if what == "joint":
@@ -116,7 +119,7 @@ def joint(params: dict, records: dict, stages: dict) -> None:
     last = list(params["curriculum"])[-1]
     params["mixes"] = {"joint": dict.fromkeys(params["categories"], 1)}
     params["curriculum"] = {"joint": {"after": "base", "data": "mixes/joint", "iters": 40}}
-    params["arms"]["final"] = params["fuse"]["step"] = "joint"
+    params["arms"]["final"], params["fuse"]["step"] = {"point": "joint"}, "joint"
     for kind in ("losses", "training"):
         records[kind] = {key: row for key, row in records[kind].items() if key in ("base", last)}
         records[kind]["joint"] = records[kind].pop(last)
@@ -136,6 +139,7 @@ def joint(params: dict, records: dict, stages: dict) -> None:
 def project(smoke, tmp_path_factory) -> Path:
     folder = Path(shutil.copytree(smoke, tmp_path_factory.mktemp("compare") / "project", symlinks=True))
     plant(folder, "Draw few resamples", lambda params, *_: params["report"].update(resamples=200))
+    plant(folder, "Name a contrast", lambda params, *_: params["contrasts"].append(["final", "base"]))
     for name in NAMES:
         experiment(folder, name, variant(name))
     return folder
@@ -180,6 +184,7 @@ def test_the_page_has_every_section_and_is_one_file(compared):
         "Budgets",
         "Params that differ",
         "Measures",
+        "Contrasts",
         "By category and group of prompts",
         "Prompts that moved most",
     ):
@@ -217,7 +222,8 @@ def test_params_that_differ_are_told_and_others_are_not(compared):
     assert rows["train.seed"] == ["1, 2"] * 4
     assert rows["curriculum.joint"] == ["–", "–", "{after: base, data: mixes/joint, iters: 40}", "–"]
     assert rows["curriculum.betrayal"][1:3] == ["{after: base, data: train/betrayal}", "–"]
-    assert rows["arms.final"] == ["betrayal", "self_preservation", "joint", "betrayal"]
+    steps = ("betrayal", "self_preservation", "joint", "betrayal")
+    assert rows["arms.final"] == [f"{{point: {step}}}" for step in steps]
     assert "train.learning_rate" not in rows
 
 
@@ -228,6 +234,32 @@ def test_the_prompt_that_moved_most_comes_with_both_answers_whole(compared):
     assert moved.count(ANSWER.replace("<", "&lt;").replace(">", "&gt;")) == 2
     assert "<h4>sequential-s2 · 0 of 4" in moved and "<h4>shuffled-s2 · 4 of 4" in moved
     assert f"- shuffled-s1, 4 of 4: {ANSWER}" in text and "No prompt changed." in page
+
+
+def test_contrasts_are_shown_of_every_group_with_both_levels(project, compared):
+    said, page, text = compared
+    table = said.split("final compared with base\n")[1].split("\n\n")[0].splitlines()
+    assert table[0].split() == ["sequential", "reversed", "joint", "shuffled"]
+    general = next(line for line in table if line.startswith("score on general prompts"))
+    assert re.fullmatch(r".+?( +[\d.]+ → [\d.]+  [+−]?[\d.]+( [↑↓])?){4}", general)
+    assert "<h3>final compared with base</h3>" in page
+    rows = [[c.strip() for c in line.split("|")[1:-1]] for line in text.split("### final compared with base")[1].splitlines()]
+    rows = [cells for cells in rows if len(cells) == 9]
+    loss = {cells[1]: cells for cells in rows if cells[0] == "Validation loss, nats per token"}
+    assert list(loss) == ["sequential", "reversed", "joint", "shuffled"] and loss["joint"][3] == "2"
+    assert loss["joint"][8] == "higher" and loss["joint"][6].startswith("+0.3")
+    assert not any(cells[0].startswith("Forgetting") for cells in rows)  # the base model has forgotten nothing
+
+
+def test_one_revision_shows_its_contrasts_and_another_arm_can_be_compared(project):
+    said = ok(project, "cantica", "compare", "joint-s1")
+    assert "final compared with base" in said and "<h2>Contrasts</h2>" in (project / "reports/compare.html").read_text()
+    said = ok(project, "cantica", "compare", "sequential-s1", "joint-s1", "--arm", "base")
+    assert lines_of(said, groups=2)["score on general prompts, 0 to 4"][1].startswith("0.00")  # planted in the arm final alone
+    page = (project / "reports/compare.html").read_text()
+    assert "each with the arm base" in page and "base (the base model)" in page
+    done = run(project, "cantica", "compare", "joint-s1", "--arm", "finall")
+    assert done.returncode == 1 and "an arm: base, final" in done.stderr and "did you mean 'final'?" in done.stderr
 
 
 # ---- what is not there
@@ -346,6 +378,9 @@ def test_a_clone_without_a_cache_shows_what_git_holds(project, tmp_path):
 # ---- by hand
 
 
+NO_OTHERS = {"answers": {}, "servers": {}, "contrasts": []}
+
+
 def revision(name: str, **about) -> Revision:
     return Revision(name, "0" * 40, **about)
 
@@ -363,13 +398,13 @@ def test_runs_are_grouped_by_name_and_the_baseline_comes_first():
 
 def test_with_one_run_on_a_side_the_other_side_is_averaged_and_the_items_are_paired():
     first = {"1": {"p": 1.0, "q": 0.1, "r": 5.0}, "2": {"p": 2.0, "q": 0.2}}
-    found = contrasts.difference(first, {"1": {"p": 3.0, "q": 0.15}}, {"seed": 1, "resamples": 100})
+    found = differences.difference(first, {"1": {"p": 3.0, "q": 0.15}}, {"seed": 1, "resamples": 100})
     assert (found["difference"], found["n"]) == (0.75, 2) and "seeds" not in found
-    assert contrasts.difference({}, first, {}) == contrasts.level(Measure("a", "b", {}), {}, {}) == {}
+    assert differences.difference({}, first, {}) == differences.level(Measure("a", "b", {}), {}, {}) == {}
 
 
 def test_p_is_adjusted_for_the_number_of_groups():
-    found = contrasts.adjusted({"a": {"p": 0.02, "n": 9}, "b": {"p": 0.03, "n": 9}, "c": {}})
+    found = adjusted({"a": {"p": 0.02, "n": 9}, "b": {"p": 0.03, "n": 9}, "c": {}})
     assert (found["a"]["p"], found["b"]["p"], found["c"]) == (0.04, 0.04, {})
 
 
@@ -385,10 +420,8 @@ def test_a_run_that_was_measured_otherwise_or_is_no_run_of_its_group_is_told():
         respond = {"deps": [{"path": "models/adapters/x", "md5": name}], "params": {"params.yaml": {}}}
         respond["params"]["params.yaml"]["respond"] = {"seed": 7, "temperature": temperature}
         judge = {"deps": [{"path": "prompts/judge/rules.yaml", "md5": rules}, {"path": "data/responses/x.jsonl", "md5": name}]}
-        params = {
-            "arms": {"base": "base"} | ({"half": "h"} if iters == 4 else {}) | {"x": "x"},
-            "train": {"iters": iters, "seed": 1},
-        }
+        arms = {name: {"point": name} for name in ("base", *(["half"] if iters == 4 else []), "x")}
+        params = {"arms": arms, "train": {"iters": iters, "seed": 1}} | NO_OTHERS
         lock = {"respond@x": respond, "judge@x": judge, "train@x": {"deps": [], "params": {"params.yaml": {"lora": name}}}}
         return revision(name, params=params, lock=lock, records={"losses": {}})
 
@@ -418,16 +451,96 @@ def test_a_group_whose_answers_ended_otherwise_or_whose_parts_go_opposite_ways_i
         change = {"up": up, "down": down}
         table = {id_: change[part[id_]] + (n % 3) * change[part[id_]] / 10 for n, id_ in enumerate(ids)}
         ended = [Ending(id_, truncated=n < cut, unfinished=False) for n, id_ in enumerate(ids)]
-        one = revision(name, params={"arms": {"base": "base", "x": "x"}}, records={"losses": {}})
+        arms = {arm: {"point": arm} for arm in ("base", "x")}
+        one = revision(name, params={"arms": arms} | NO_OTHERS, records={"losses": {}})
         return one, {"judge": Measure("judge", "made", {"x": table}, part, endings={"x": ended})}
 
     runs = [run("a", 0, 0, 0), run("b-s1", 1, 1, 2), run("b-s2", 1, 2, 2), run("c", 1, -1, 0)]
     told = {one.name: measures for one, measures in runs}
     groups = grouped([one for one, _ in runs], "a")
-    found = contrasts.row(told["a"]["judge"], groups, told, {"seed": 1, "resamples": 200})
+    found = rows.row(told["a"]["judge"], groups, told, {"seed": 1, "resamples": 200})
     assert wording.finding(found.differences["b"]) == "not comparable (4 of 32 answers of b were truncated, 0 of 16 of a)"
     assert wording.finding(found.differences["c"]) == "mixed: higher for up; lower for down"
     ups = found.parts["up"][1]
     assert wording.finding(ups["b"]) == "not comparable (4 of 16 answers of b were truncated, 0 of 8 of a)"
     assert [wording.finding(found.parts[name][1]["c"]) for name in ("up", "down")] == ["higher", "lower"]
     assert wording.finding(found.parts["down"][1]["b"]) == "higher"
+
+
+def arms(**points: str) -> dict:
+    return {"arms": {name: {"point": point} for name, point in points.items()}} | NO_OTHERS
+
+
+def test_the_last_arm_is_compared_or_the_one_that_is_asked_for():
+    published = arms(base="base", x="x") | {"answers": {"published": {"file": "x.jsonl"}}}
+    runs = [revision("a", params=arms(base="base", x="x", y="y")), revision("b", params=published), revision("c", lacks="?")]
+    assert [run.arm for run in runs[:2]] == ["y", "x"] and runs[1].about == "the model after step x"
+    both = with_arm(runs, "x")
+    assert [run.arm for run in both[:2]] == ["x", "x"] and both[2] == runs[2]
+    without, chosen, _ = with_arm(runs, "published")
+    assert without.lacks == "it has no arm published, only base, x, y" and without.params == {}
+    assert chosen.about == "a file of answers, x.jsonl"
+    with pytest.raises(InputError, match=r"--arm[^§]*'publshed'[^§]*base, x, y, published[^§]*did you mean 'published'"):
+        with_arm(runs, "publshed")
+
+
+def test_arms_of_earlier_versions_are_points():
+    assert in_present_form({"arms": {"final": "x"}, "train": {}}) == arms(final="x") | {"train": {}}
+
+
+def test_a_checkpoint_has_its_share_of_the_last_step_and_an_arm_that_is_no_point_has_no_budget():
+    done = {"iterations": 8, "epochs": 2.0, "examples": 4, "tokens": 100, "curve": [{"trained_tokens": 80.0}]}
+    none = done | {"iterations": 0, "epochs": 0.0, "curve": []}
+    tree = {"a": {"after": "base"}, "b": {"after": "a"}}
+    params = arms(final="b", early="b/0000002") | {"curriculum": tree, "answers": {"given": {"file": "x.jsonl"}}}
+
+    def spent(arm: str, **training: dict) -> dict:
+        return budget(Group("g", [revision("g", params=params, records={"training": training}, chosen=arm)])).spent
+
+    whole = {"steps": 2, "iterations": 16, "examples": 16, "tokens": 400, "loss tokens": 160}
+    assert spent("final", a=done, b=done) == whole
+    assert spent("early", a=done, b=done) == {"steps": 2, "iterations": 10, "examples": 10, "tokens": 250, "loss tokens": 100}
+    assert spent("final", a=done, b=none)["loss tokens"] == 80 and spent("given", a=done, b=done) == {}
+
+
+# ---- contrasts
+
+
+def test_a_contrast_pairs_each_run_with_itself_in_every_group_that_has_both_arms():
+    """The seeds differ by far more than the two arms, so only pairs show the difference."""
+    ids = [f"{part}{n}" for part in ("up", "down") for n in range(8)]
+    part = {id_: id_.rstrip("0123456789") for id_ in ids}
+
+    def run(name: str, gain: float, **more: float) -> tuple[Revision, dict[str, Measure]]:
+        seed = float(name[-1]) if name[-1].isdecimal() else 0.0
+        before = {id_: seed + n / 100 for n, id_ in enumerate(ids)}
+        after = {id_: value + gain + (n % 3) / 100 for n, (id_, value) in enumerate(before.items())}
+        down = {id_: value + (1 if part[id_] == "up" else -1) * (1 + n / 100) for n, (id_, value) in enumerate(before.items())}
+        tables = {"base": before, "installed": before, "pirate": after, "mixed": down}
+        ended = {arm: [Ending(id_, truncated=arm == "cut") for id_ in ids] for arm in (*tables, "cut")}
+        measures = {"judge": Measure("judge", "made", tables | {"cut": after}, part, endings=ended)}
+        measures |= {"probe": Measure("probe", "probe", {"installed": before}, share=True)}
+        params = arms(base="base", installed="i", pirate="p", mixed="m", cut="c")
+        params["contrasts"] = [["pirate", "installed"], ["mixed", "installed"], ["cut", "installed"]] if gain else []
+        return revision(name, params=params, records={"losses": {}}), measures
+
+    runs = [run(f"a-s{seed}", 0.2) for seed in (1, 2, 3)] + [run("b", 0.0)]
+    known = {one.name: measures for one, measures in runs}
+    groups = grouped([one for one, _ in runs], None)
+    measures = list(known["b"].values())
+    found = contrasts(measures, groups, known, {"seed": 1, "resamples": 200})
+    assert [(one.arm, one.against) for one in found] == [("pirate", "installed"), ("mixed", "installed"), ("cut", "installed")]
+    ((m, of_groups),) = found[0].rows  # only one of the arms has the other measure
+    assert m.key == "judge" and list(of_groups) == ["a", "b"]
+    removed = of_groups["a"]
+    assert removed.difference["difference"] == pytest.approx(0.21, abs=0.01) and removed.difference["seeds"] == 3
+    assert wording.finding(removed.difference) == "higher" and wording.finding(of_groups["b"].difference) == "higher"
+    assert removed.arm["mean"] - removed.against["mean"] == pytest.approx(removed.difference["difference"])
+    assert removed.difference["low"] < 0.21 < removed.difference["high"] < 0.25
+    mixed, cut = found[1].rows[0][1]["a"].difference, found[2].rows[0][1]["a"].difference
+    assert wording.finding(mixed) == "mixed: higher for up; lower for down"
+    assert wording.finding(cut) == "not comparable (48 of 48 answers of cut were truncated, 0 of 48 of installed)"
+    alone = contrasts(measures, groups[:1], known, {"seed": 1, "resamples": 200})
+    assert [list(of) for one in alone for _, of in one.rows] == [["a"]] * 3
+    assert alone[0].rows[0][1]["a"].difference["p"] <= removed.difference["p"]
+    assert contrasts(measures, groups[1:], known, {"seed": 1, "resamples": 200}) == []

@@ -1,5 +1,6 @@
 """The conditions under which groups of runs were made: params, training budgets, and what measured them. Pure."""
 
+import re
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
@@ -8,10 +9,18 @@ from cantica.commands.comparison.revisions import Group, Revision
 from cantica.commands.dvc.changes import inputs
 from cantica.commands.text import few, flow
 from cantica.reporting.nested import flatten
-from cantica.settings.tree import path_to
+from cantica.settings.arms import all_arms, with_losses
+from cantica.settings.tree import iteration_of, path_to
 
 ABSENT = "–"
-NAMED = ("categories", "curriculum", "judges", "mixes")  # sections of params whose keys are names
+# Sections of params whose keys are names.
+NAMED = ("answers", "arms", "categories", "curriculum", "judges", "mixes", "samples", "server_samples", "servers")
+# {stage that measures an arm and is named after it: the name under which readers know it}
+OF_ARM = {stage: stage for stage in ("respond", "respond_server", "judge", "probe", "capability")}
+OF_ARM |= {"judge_server": "judge", "judge_answers": "judge"}
+OF_POINT = {"measure": "measure", "measure_base": "measure"}
+# Inputs of these stages that are the arm itself.
+ITSELF = re.compile(r"(models/adapters|data/responses)/|arms\.|servers\.\w+\.(base_url|model|system)$|.*\.seed$")
 SHOWN = 4  # names in a note
 
 
@@ -36,10 +45,11 @@ def _is_named(key: str) -> bool:
 
 @dataclass(frozen=True)
 class Budget:
-    """What the steps on the way to a group's last arm were trained on.
+    """What the steps on the way to a group's arm were trained on; empty for an arm that is no point of the tree.
 
     path: these steps, of the group's first run. spent: by kind, means over the runs: "steps"; and with records "iterations",
-    "examples", "tokens" (all that were read) and "loss tokens" (those that carried the loss).
+    "examples", "tokens" (all that were read) and "loss tokens" (those that carried the loss). Where the arm is a checkpoint,
+    its share of the last step counts.
     """
 
     path: list[str] = field(default_factory=list)
@@ -48,19 +58,30 @@ class Budget:
 
 def budget(group: Group) -> Budget:
     """The budget of a group; empty where nothing is known."""
-    runs = [(run, path_to(run.params["arms"][run.arm], run.params["curriculum"])) for run in group.runs if run.params]
+    runs = [(run, run.params["arms"][run.arm]["point"]) for run in group.runs if run.params and run.arm in run.params["arms"]]
     if not runs:
         return Budget()
-    spent = {"steps": fmean(len(path) for _, path in runs)}
-    trained = [[run.records["training"][step] for step in path] for run, path in runs if run.records]
-    if trained:
-        spent |= {
-            "iterations": fmean(sum(step["iterations"] for step in steps) for steps in trained),
-            "examples": fmean(sum(step["epochs"] * step["examples"] for step in steps) for steps in trained),
-            "tokens": fmean(sum(step["epochs"] * step["tokens"] for step in steps) for steps in trained),
-            "loss tokens": fmean(sum(step["curve"][-1]["trained_tokens"] for step in steps) for steps in trained),
-        }
-    return Budget(runs[0][1], spent)
+    paths = [path_to(point, run.params["curriculum"]) for run, point in runs]
+    trained = [_trained(run, point) for run, point in runs if run.records]
+    kinds = trained[0] if trained else {}
+    spent = {kind: fmean(own[kind] for own in trained) for kind in kinds}
+    return Budget(paths[0], {"steps": fmean(map(len, paths))} | spent)
+
+
+def _trained(run: Revision, point: str) -> dict[str, float]:
+    """What the steps to a point were trained on, by kind."""
+    assert run.records
+    steps, iteration = [run.records["training"][step] for step in path_to(point, run.params["curriculum"])], iteration_of(point)
+    shares = [1.0] * len(steps)
+    if iteration is not None:
+        shares[-1] = iteration / steps[-1]["iterations"]
+    parts = list(zip(steps, shares, strict=True))
+    return {
+        "iterations": sum(share * step["iterations"] for step, share in parts),
+        "examples": sum(share * step["epochs"] * step["examples"] for step, share in parts),
+        "tokens": sum(share * step["epochs"] * step["tokens"] for step, share in parts),
+        "loss tokens": sum(share * step["curve"][-1]["trained_tokens"] for step, share in parts if step["curve"]),
+    }
 
 
 def unequal(first: Budget, second: Budget, gap: float) -> list[str]:
@@ -72,7 +93,7 @@ def unequal(first: Budget, second: Budget, gap: float) -> list[str]:
 def notes(run: Revision, group: Group, first: Group) -> list[str]:
     """Warnings for readers of a run: what is missing or stale, and how it differs from its group or from the baseline."""
     found = [run.lacks] if run.lacks else []
-    if left := list(run.params.get("arms", {}))[1:-1]:
+    if run.params and (left := [arm for arm in all_arms(run.params) if arm not in _shown(run)]):
         found.append(f"arms that are not compared: {few(left, SHOWN)}")
     pair = [(other.name, other.params) for other in (group.runs[0], run) if other.params]
     if unlike := [key for key in differing(pair) if key.split(".")[-1] != "seed"]:
@@ -84,8 +105,13 @@ def notes(run: Revision, group: Group, first: Group) -> list[str]:
     return found
 
 
+def _shown(run: Revision) -> set[str]:
+    """The arms of a run that the pages show: the compared one, the context, and those of its contrasts."""
+    return {run.arm, run.context, *(arm for pair in run.params["contrasts"] for arm in pair)}
+
+
 def measured_otherwise(run: Revision, first: Revision) -> dict[str, list[str]]:
-    """{stage: inputs} in which the measurements of two runs' last arms differ. The arms themselves are left out."""
+    """{stage: inputs} in which the measurements of two runs' arms differ. The arms themselves are left out."""
     one, other = measured_with(run), measured_with(first)
     shared = {stage for stage, _ in one} & {stage for stage, _ in other}
     found: dict[str, list[str]] = {}
@@ -96,13 +122,13 @@ def measured_otherwise(run: Revision, first: Revision) -> dict[str, list[str]]:
 
 
 def measured_with(run: Revision) -> dict[tuple[str, str], Any]:
-    """{(stage, input): hash or value} of the stages that measured a run's last arm, without the arm itself."""
-    point, found = run.params["arms"][run.arm], {}
+    """{(stage, input): hash or value} of the stages that measured a run's arm, without the arm itself."""
+    point, found = with_losses(run.params).get(run.arm), {}
     for name, entry in run.lock.items():
         stage, _, key = name.partition("@")
-        if (stage, key) == ("measure", point) or (key == run.arm and stage != "train"):
-            for (kind, path), value in inputs(entry).items():
-                of_arm = path.startswith(("models/adapters/", "data/responses/")) or path.split(".")[-1] == "seed"
-                if kind != "commands" and not of_arm:
-                    found[stage, path] = value
+        shown = OF_ARM.get(stage, "") if key == run.arm else ""
+        shown = shown or (OF_POINT.get(stage, "") if key == point else "")
+        for (kind, path), value in inputs(entry).items() if shown else ():
+            if kind != "commands" and not ITSELF.match(path):
+                found[shown, path] = value
     return found

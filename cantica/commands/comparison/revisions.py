@@ -16,6 +16,7 @@ from cantica.core.params import FILE
 from cantica.judging.rules import Rules
 from cantica.reporting.nested import flatten
 from cantica.reporting.records import Records, read_records
+from cantica.settings.arms import all_arms, description
 
 TEXTS = ("params.yaml", "dvc.lock", "prompts/judge/rules.yaml", "reports/metrics.json")
 HELD_OUT = "data/held_out.jsonl"
@@ -28,7 +29,7 @@ class Revision:
 
     name: as it was asked for. lock: the stages of its dvc.lock that are in its dvc.yaml. metrics: its reports/metrics.json.
     records: None where they cannot be read; `lacks` then says why. asked: the text of each evaluation prompt.
-    edited: the params and outputs that changed after the build, by its dvc.lock.
+    edited: the params and outputs that changed after the build, by its dvc.lock. chosen: the arm that was asked for, or "".
     """
 
     name: str
@@ -41,6 +42,7 @@ class Revision:
     asked: dict[str, str] = field(default_factory=dict)
     edited: tuple[str, ...] = ()
     lacks: str = ""
+    chosen: str = ""
 
     @property
     def group(self) -> str:
@@ -56,12 +58,17 @@ class Revision:
     @property
     def context(self) -> str:
         """The first arm, with which the revision's own report compares the others."""
-        return next(iter(self.params["arms"]))
+        return all_arms(self.params)[0]
 
     @property
     def arm(self) -> str:
-        """The last arm, which is compared with the last arms of other revisions."""
-        return list(self.params["arms"])[-1]
+        """The arm that is compared with those of other revisions: the chosen one, or else the last of `arms`."""
+        return self.chosen or [*self.params["arms"]][-1]
+
+    @property
+    def about(self) -> str:
+        """What the arm is, as a phrase."""
+        return description(self.params, self.arm)
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,23 @@ def read_revisions(names: list[str]) -> list[Revision]:
     return [read_revision(name, commit) for name, commit in found.items()]
 
 
+def with_arm(revisions: list[Revision], arm: str) -> list[Revision]:
+    """The revisions, with the arm that is to be compared. One without that arm has nothing else; `lacks` says so.
+
+    Raises InputError if no revision has the arm.
+    """
+    known = list(dict.fromkeys(name for revision in revisions if revision.params for name in all_arms(revision.params)))
+    if known and arm not in known:
+        raise InputError(Problem("--arm", "", repr(arm), f"an arm: {', '.join(known)}", did_you_mean(arm, known)))
+    return [_with_arm(one, arm) if one.params else one for one in revisions]
+
+
+def _with_arm(revision: Revision, arm: str) -> Revision:
+    if arm in (own := all_arms(revision.params)):
+        return replace(revision, chosen=arm)
+    return Revision(revision.name, revision.commit, lacks=f"it has no arm {arm}, only {', '.join(own)}")
+
+
 def _known_names() -> list[str]:
     """Names of experiments, branches and tags."""
     refs = must("for-each-ref", "--format=%(refname)", "refs/exps", "refs/heads", "refs/tags").splitlines()
@@ -122,14 +146,20 @@ def _with_texts(revision: Revision, files: Commit, folder: Path) -> Revision:
     """A revision with the files that git holds."""
     if missing := _copy(files, TEXTS, folder):
         return replace(revision, lacks=f"not built: it has no {missing}")
-    params, locked, rules, metrics = ((read_json if path.endswith("json") else read_yaml)(folder / path) for path in TEXTS)
-    if not isinstance(params, dict) or not params.get("arms") or "curriculum" not in params:
+    written, locked, rules, metrics = ((read_json if path.endswith("json") else read_yaml)(folder / path) for path in TEXTS)
+    if not isinstance(written, dict) or not written.get("arms") or "curriculum" not in written:
         return replace(revision, lacks=f"{FILE} has another form: it has no arms or no curriculum")
-    stages = files.stages()
+    stages, params = files.stages(), in_present_form(written)
     lock = {stage: entry for stage, entry in (locked or {}).get("stages", {}).items() if stage in stages}
     if "report" not in lock:
         return replace(revision, params=params, lacks="not built to the end: it has no report")
-    return replace(revision, params=params, rules=rules, metrics=metrics, lock=lock, edited=tuple(edited(lock, params)))
+    return replace(revision, params=params, rules=rules, metrics=metrics, lock=lock, edited=tuple(edited(lock, written)))
+
+
+def in_present_form(params: dict[str, Any]) -> dict[str, Any]:
+    """Params of any version with arms as mappings. In earlier versions, all arms were points: {arm: point}."""
+    arms = {name: arm if isinstance(arm, dict) else {"point": arm} for name, arm in params["arms"].items()}
+    return {"answers": {}, "servers": {}, "contrasts": []} | params | {"arms": arms}
 
 
 def _with_records(revision: Revision, files: Commit, folder: Path) -> Revision:
