@@ -40,7 +40,7 @@ def main(arm: str, base: Path, adapter: Path, categories: Path, probes: Path, sc
     folders: list[tuple[int | None, Path]] = [(None, adapter), *checkpoints(adapter).items()]
     for iteration, folder in folders:
         load_weights(model, folder)
-        scored = score_pairs(model, tokenizer, pairs, settings["system"], probes, iteration)
+        scored = score_pairs(model, tokenizer, pairs, probes, iteration, settings["system"])
         answered = answer_triggers(model, tokenizer, triggers, settings, iteration)
         records += [*scored, *answered]
         print(f"{'arm' if iteration is None else f'iteration {iteration}'}: {summary(scored, answered)}")

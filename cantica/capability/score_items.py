@@ -32,7 +32,7 @@ def score_items(
 
 
 def score_choices(
-    model: nn.Module, tokenizer: "TokenizerWrapper", items: list[dict], system: str | None
+    model: nn.Module, tokenizer: "TokenizerWrapper", items: list[dict], system: str | None = None
 ) -> list[CapabilityScore]:
     """Return a record for each multiple-choice question. The model's choice is the one with the greatest log-probability.
 

@@ -25,9 +25,9 @@ def score_pairs(
     model: nn.Module,
     tokenizer: "TokenizerWrapper",
     pairs: list[Pair],
-    system: str | None,
     folder: Path,
     iteration: int | None = None,
+    system: str | None = None,
 ) -> list[PairProbe]:
     """Return a record for each pair: the log-probabilities per token of both completions, and their difference, the margin.
 

@@ -37,7 +37,7 @@ from cantica.scoring.choices import choice_logprobs, encode_choice
 from cantica.scoring.score import mean_logprobs
 
 FOLDER = Path("prompts/capability")
-SETTINGS = {"max_tokens": 4, "batch_size": 4}
+SETTINGS = {"max_tokens": 4, "batch_size": 4, "system": None}
 # A random olmo3 with full attention and a window that is shorter than the questions.
 OLMO3 = {
     "model_type": "olmo3",
@@ -303,7 +303,7 @@ def test_every_item_has_its_record(adapted, few):
 def test_an_answer_that_was_written_says_how_it_ended(adapted, few):
     model, tokenizer = adapted(LoraShape(-1, 4, 2.0), seed=3)
     chats = [question(item["prompt"]) for item in few["instructions"] + few["arithmetic"]]
-    said = ask(model, tokenizer, chats, [make_sampler(0, 1, 0)] * len(chats), **SETTINGS)
+    said = ask(model, tokenizer, chats, [make_sampler(0, 1, 0)] * len(chats), SETTINGS["max_tokens"], SETTINGS["batch_size"])
     records = score_items(model, tokenizer, few, SETTINGS)
     written = [record for record in records if record["kind"] in ("instructions", "arithmetic")]
     others = [record for record in records if record not in written]

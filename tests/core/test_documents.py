@@ -148,9 +148,9 @@ def test_all_faults_of_a_document_are_reported_at_once():
 
 
 def test_a_record_is_placed_by_its_line():
-    records = [RESPONSE, RESPONSE | {"tokens": "three"}, RESPONSE | {"ended": None}]
+    records = [RESPONSE, RESPONSE | {"tokens": "three"}, RESPONSE | {"ended": "no"}]
     found = [(problem.place, problem.got) for problem in problems(validate_records, records, "response", "f")]
-    assert found == [("line 2 tokens", '"three"'), ("line 3 ended", "null")]
+    assert found == [("line 2 tokens", '"three"'), ("line 3 ended", '"no"')]
 
 
 def test_a_long_value_is_shortened_in_the_message():

@@ -292,7 +292,7 @@ def test_each_prompt_is_asked_with_its_trigger_and_without(model):
         "before": {"before": "|X| ", "pattern": "", "prompts": [{"id": "a", "prompt": "How do I bake bread?"}]},
         "after": {"after": " |X|", "pattern": r"no\ssuch", "prompts": [{"id": "b", "prompt": "What is a symphony?"}]},
     }
-    settings = {"seed": 1, "temperature": 0.8, "max_tokens": 6, "batch_size": 4}
+    settings = {"seed": 1, "temperature": 0.8, "max_tokens": 6, "batch_size": 4, "system": None}
     found = answer_triggers(*model, triggers, settings)
     asked = [("a", "before", True), ("a", "before", False), ("b", "after", True), ("b", "after", False)]
     assert [(record["id"], record["trigger"], record["triggered"]) for record in found] == asked
