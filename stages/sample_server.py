@@ -12,9 +12,9 @@ from pathlib import Path
 from cantica.core.command import run
 from cantica.core.documents import read_jsonl
 from cantica.core.files import write_json, write_jsonl
+from cantica.core.params import read_params
 from cantica.dataset.answers import Answer, asked_of, examples_of, kept_text, sampling_record
 from cantica.dataset.chat import split_thinking
-from cantica.engine.backend.blas import read_model_params
 from cantica.engine.tokens import TokenCounter
 from cantica.lint.samples import lint_sample
 from cantica.llm.server import Reply, Server
@@ -23,7 +23,7 @@ from cantica.llm.server import Reply, Server
 def main(
     sample: str, base: Path, prompts: Path, held_out: Path, valid: Path, audited: Path, examples: Path, sampling: Path
 ) -> None:
-    params = read_model_params("audit", f"server_samples.{sample}", "train.max_seq_length", "toolchain.lint")
+    params = read_params("audit", f"server_samples.{sample}", "train.max_seq_length", "toolchain.lint", "toolchain.model")
     settings, place = params["server_samples"][sample], f"server_samples.{sample}"
     asked = asked_of(sample, read_jsonl(prompts), settings["model"], settings)
     with Server(settings, place) as server:

@@ -1,10 +1,10 @@
 """Check a sample by the rules of the audit, before anything trains on it."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
-from cantica.core.documents import read_json
-from cantica.core.errors import InputError
+from cantica.core.documents import raise_any, read_json
 from cantica.core.files import write_jsonl
 from cantica.dataset.chat import Example
 from cantica.lint.findings import Summary, error_problem, overview
@@ -36,8 +36,7 @@ def lint_sample(
     rows = summary.rows()
     print(overview(len(examples), rows, findings))
     errors = [error_problem(row, findings) for row in rows if row["severity"] == "error"]
-    if errors:
-        raise InputError(*errors)
+    raise_any([replace(error, hint=f"{error.hint}; `keep` of the sample can drop such answers") for error in errors])
     return {
         severity: {row["rule"]: row["count"] for row in rows if row["severity"] == severity}
         for severity in ("warning", "waived")
