@@ -17,6 +17,7 @@ from cantica.commands.variants.files import file_faults, in_a_line, misfits, nam
 from cantica.core.documents import raise_any, read_yaml
 from cantica.core.errors import InputError, Problem
 from cantica.core.params import FILE, toolchain_faults
+from cantica.dataset.operations import operations_of
 from cantica.judging.answers import load_answers, responses_of
 from cantica.judging.held_out import EvaluationPrompt, asked_of, kind_faults, load_prompts, question_of
 from cantica.judging.rubric import Rubric
@@ -152,4 +153,5 @@ def _lengths(name: str, params: dict, count: Callable[[str], int]) -> dict:
         scenarios = valid_scenarios(render_category(category, settings, seed))
         if data["writer"] != "template":
             count = no_tokens  # a model will write other scenarios
-    return measured(scenarios, count, data["thinking"] and data["pairing"] == "matched")
+    operations = operations_of(name, data)
+    return measured(scenarios, count, operations["thinking"] and operations["pairing"] == "matched")

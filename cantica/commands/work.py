@@ -7,14 +7,27 @@ from typing import Any
 
 from cantica.reporting.nested import flatten
 
-# The params by which the work of a kind of stage grows in proportion.
+# The params by which the work of a kind of stage grows in proportion. {name} is what follows @ in the name of the stage.
 GROWING = {
     "measure": ("measure.examples",),
+    "measure_base": ("measure.examples",),
     "respond": ("respond.samples", "respond.max_tokens"),
+    "respond_server": ("respond.samples", "servers.{name}.max_tokens"),
+    "sample": ("samples.{name}.samples", "samples.{name}.max_tokens"),
+    "sample_server": ("server_samples.{name}.samples", "server_samples.{name}.max_tokens"),
+    "verdict": ("judges.{name}.max_tokens",),
     "probe": ("probe.max_tokens",),
     "capability": ("capability.items", "capability.max_tokens"),
 }
-SCALED = {"train", "verdict", "base", "render", "dataset", "audit", "export", *GROWING}
+# The sections of params whose other keys change the time in an unknown way.
+SECTION = {
+    "base": "base.",
+    "respond_server": "servers.{name}.",
+    "sample": "samples.{name}.",
+    "sample_server": "server_samples.{name}.",
+    "verdict": "judges.{name}.",
+}
+SCALED = {"train", "base", "render", "dataset", "audit", "export", *GROWING}
 TRAINED = ("grad_checkpoint", "launch")  # settings of `train` that change its time in an unknown way
 
 
@@ -53,13 +66,11 @@ def amount(stage: str, work: Work) -> float:
     params = work.params
     if kind == "train":
         return math.prod(_of_step(params, name, key) for key in ("iters", "batch_size", "max_seq_length"))
-    if kind == "verdict":
-        return params[f"judges.{name}.max_tokens"]
     if kind in ("render", "dataset", "audit", "export"):
         counts = [value for key, value in params.items() if re.fullmatch(r"categories\.\w+\.(train|valid)", key)]
         return 1 + sum(counts)
-    prompts = work.prompts if kind == "respond" else 1
-    return prompts * math.prod(params[key] for key in GROWING.get(kind, ()))
+    prompts = work.prompts if kind in ("respond", "respond_server") else 1
+    return prompts * math.prod(params[key] for key in _growing(kind, name))
 
 
 def unscaled(stage: str, work: Work) -> list:
@@ -67,13 +78,15 @@ def unscaled(stage: str, work: Work) -> list:
     kind, _, name = stage.partition("@")
     if kind == "train":
         return [_of_step(work.params, name, "layers", "lora"), *(_of_step(work.params, name, key) for key in TRAINED)]
-    keys = {"base": "base.", "verdict": f"judges.{name}."}
-    prefix = keys.get(kind)
-    return sorted(
-        (key.removeprefix(prefix), str(value))
-        for key, value in work.params.items()
-        if prefix and key.startswith(prefix) and not key.endswith("max_tokens")
-    )
+    if kind not in SECTION:
+        return []
+    prefix = SECTION[kind].format(name=name)
+    other = [key for key in work.params if key.startswith(prefix) and key not in _growing(kind, name)]
+    return sorted((key.removeprefix(prefix), str(work.params[key])) for key in other)
+
+
+def _growing(kind: str, name: str) -> list[str]:
+    return [key.format(name=name) for key in GROWING.get(kind, ())]
 
 
 def _of_step(params: dict[str, Any], step: str, key: str, section: str = "train") -> Any:

@@ -84,6 +84,22 @@ def test_an_output_altered_in_a_folder_is_no_edit_of_the_folder():
     assert [change.stage for change in edits(folder_lock(folder="leftovers"), folder_lock("altered", "other"))] == ["report"]
 
 
+def checkpoint_lock(adapter: str = "a.dir", kept: str = "k.dir") -> dict:
+    """A step, and an arm that is a checkpoint in its folder."""
+    return {
+        "train@a": entry("train a", {"data/a": "d1"}, {"models/a": adapter}),
+        "probe@early": entry("probe", {"models/a/0000002": kept}, {"data/probes/early": "p1"}),
+    }
+
+
+def test_a_checkpoint_is_an_edit_only_where_its_step_is_the_one_that_was_built():
+    assert edges(checkpoint_lock(), checkpoint_lock())["probe@early"] == {"models/a/0000002": ["train@a"]}
+    assert edits(checkpoint_lock(), checkpoint_lock("(missing)", "(missing)")) == []
+    assert edits(checkpoint_lock(), checkpoint_lock("of another build", "of another build")) == []
+    (change,) = edits(checkpoint_lock(kept="older.dir"), checkpoint_lock())
+    assert (change.stage, change.key, change.was, change.now) == ("probe@early", "models/a/0000002", "older.dir", "k.dir")
+
+
 @pytest.mark.parametrize(
     ("present", "told"),
     [

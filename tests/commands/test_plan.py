@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from cantica.commands.dvc.cache import run_key
+from cantica.commands.dvc.cache import part_of, run_key
 from cantica.commands.dvc.forecast import forecast
-from cantica.commands.dvc.records import UNKNOWN, folder_hash
+from cantica.commands.dvc.records import MISSING, UNKNOWN, folder_hash
 from cantica.commands.plan import Plan, plan_text
 from cantica.commands.text import duration
 from cantica.commands.timings import estimate, read_timings, timings_text
@@ -84,8 +84,42 @@ def test_a_stage_runs_where_dvc_has_neither_its_record_nor_an_earlier_run(presen
         name = next(name for name, e in present.items() if e["cmd"] == now["cmd"])
         return entry("", {}, recalled[name]) if name in recalled else None
 
-    found = forecast(BUILT, present, cached.split().__contains__, recall, {})
+    found = forecast(BUILT, present, cached.split().__contains__, recall, {}, lambda md5, folder: UNKNOWN)
     assert {name: own.why for name, own in found.items() if own.action == "runs"} == runs
+
+
+@pytest.mark.parametrize(
+    ("present", "remembered", "runs"),
+    [
+        (("a1", "k1"), {}, {}),
+        (("", ""), {"a1": "k1"}, {}),
+        (("", ""), {"a1": "k2"}, {"probe@early": "files: models/a/0000002"}),
+        (("a1", "k2"), {}, {"probe@early": "files: models/a/0000002"}),
+        (("other", "k2"), {"a1": "k1"}, {}),
+        (("a1", "k1", " longer"), {}, {"train@a": "command", "probe@early": "follows train@a"}),
+    ],
+    ids=["nothing", "a clone", "another checkpoint", "not built to the end", "another build on the disk", "an edit"],
+)
+def test_a_checkpoint_is_known_by_the_folder_of_its_step(present, remembered, runs):
+    def build(adapter: str, kept: str, command: str = "") -> dict:
+        probe = entry("probe", {"models/a/0000002": kept}, {"data/p": "p1"})
+        return {"train@a": entry(f"a{command}", {"data/x": "x1"}, {"models/a": adapter}), "probe@early": probe}
+
+    def part(md5: str, folder: str) -> str:
+        assert folder == "0000002"
+        return remembered.get(md5, UNKNOWN)
+
+    found = forecast(build("a1", "k1"), build(*present), {"a1", "p1"}.__contains__, lambda now: None, {}, part)
+    assert {name: own.why for name, own in found.items() if own.action == "runs"} == runs
+
+
+def test_the_cache_knows_the_folders_inside_a_folder(tmp_path):
+    listed = [{"md5": "11", "relpath": "0000002/x"}, {"md5": "22", "relpath": "0000002/y"}, {"md5": "33", "relpath": "x"}]
+    (tmp_path / "files/md5/ab").mkdir(parents=True)
+    (tmp_path / "files/md5/ab/cd.dir").write_text(json.dumps(listed))
+    part = part_of(tmp_path)
+    assert part("abcd.dir", "0000002") == folder_hash({"x": "11", "y": "22"})
+    assert (part("abcd.dir", "0000003"), part("ffff.dir", "0000002"), part("abcd", "0000002")) == (MISSING, UNKNOWN, UNKNOWN)
 
 
 def test_timings_are_read_though_a_line_is_cut(tmp_path):
@@ -126,6 +160,10 @@ def timing(stage: str, params: dict, base: int | None = 100, prompts: int = 0) -
         ("render@a", CATEGORY, CATEGORY | {"categories.a.train": 213}, 20.0),
         ("verdict@a", *({"judges.a.max_tokens": n, "judges.a.by": "mlx"} for n in (10, 20)), 20.0),
         ("verdict@a", *({"judges.a.max_tokens": 10, "judges.a.by": by} for by in ("mlx", "server")), None),
+        ("sample@a", *({"samples.a.samples": n, "samples.a.max_tokens": 10} for n in (1, 3)), 30.0),
+        ("sample@a", *({"samples.a.samples": 1, "samples.a.max_tokens": 9, "samples.a.from": p} for p in "xy"), None),
+        ("respond_server@a", *({"respond.samples": 1, "servers.a.max_tokens": n} for n in (10, 5)), 5.0),
+        ("measure_base@base", {"measure.examples": 2}, {"measure.examples": 1}, 5.0),
         ("base", {"base.source": "pypi"}, {"base.source": "hub"}, None),
         ("report", {"report.seed": 1}, {"report.seed": 2}, 10.0),
     ],

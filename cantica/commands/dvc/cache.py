@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from cantica.commands.dvc.records import Entry, dependencies, outputs
+from cantica.commands.dvc.records import MISSING, UNKNOWN, Entry, dependencies, folder_hash, outputs
 
 
 def cache_folder() -> Path:
@@ -33,6 +33,20 @@ def in_cache(cache: Path) -> Callable[[str], bool]:
         return not md5.endswith(".dir") or all(has(item["md5"]) for item in json.loads(file.read_text()))
 
     return has
+
+
+def part_of(cache: Path) -> Callable[[str, str], str]:
+    """A function that gives the hash of a folder inside a folder by the hash of the outer one; UNKNOWN if the cache has lost it."""
+
+    def part(md5: str, folder: str) -> str:
+        file = cache / "files/md5" / md5[:2] / md5[2:]
+        if not (md5.endswith(".dir") and file.exists()):
+            return UNKNOWN
+        listed = {item["relpath"]: item["md5"] for item in json.loads(file.read_text())}
+        inside = {path.removeprefix(f"{folder}/"): md5 for path, md5 in listed.items() if path.startswith(f"{folder}/")}
+        return folder_hash(inside) if inside else MISSING
+
+    return part
 
 
 def run_key(entry: Entry) -> str:

@@ -58,27 +58,32 @@ def changes(stage: str, old: Entry, new: Entry) -> list[Change]:
 def edits(lock: Lock, present: Lock) -> list[Change]:
     """The inputs of the stages of `present` that changed since dvc.lock, as DVC would find them.
 
-    An input that another stage makes counts as it stands in dvc.lock, whatever lies on the disk: DVC restores it. An input
-    that dvc.yaml no longer lists does not count: DVC does not look at it either.
+    An input that another stage makes counts as it stands in dvc.lock, whatever lies on the disk: DVC restores it. A part of an
+    output, such as a checkpoint, counts as it lies on the disk where the whole output is the one in dvc.lock, and else as
+    unchanged. An input that dvc.yaml no longer lists does not count: DVC does not look at it either.
     """
     made = {path: md5 for name in sorted(lock, key=present.__contains__) for path, md5 in outputs(lock[name]).items()}
     current = {path: md5 for name in present for path, md5 in outputs(lock.get(name, {})).items()}
+    on_disk = {path: md5 for entry in present.values() for path, md5 in outputs(entry).items()}
     found = []
     for name, entry in present.items():
         if name not in lock:
             found.append(Change(name, "stages", name, "never built", "in dvc.yaml"))
             continue
         was = dependencies(lock[name])
-        deps: list[Node] = [dep | {"md5": _as_made(dep, was, made, current)} for dep in entry["deps"]]
+        deps: list[Node] = [dep | {"md5": _as_made(dep, was, on_disk, made, current)} for dep in entry["deps"]]
         found += changes(name, still_read(lock[name], entry), entry | {"deps": deps})
     return found
 
 
-def _as_made(dep: Node, was: dict[str, str], *made: dict[str, str]) -> str:
+def _as_made(dep: Node, was: dict[str, str], on_disk: dict[str, str], *made: dict[str, str]) -> str:
     """The hash of a dependency as stages made it. A folder that several write into counts as unchanged if they wrote it so."""
     path = dep["path"]
     if path in made[0]:
         return made[0][path]
+    if whole := next((out for out in made[0] if within(path, out)), None):
+        as_made = on_disk.get(whole) == made[0][whole]
+        return dep.get("md5", MISSING) if as_made else was.get(path, MISSING)
     written = [{out.removeprefix(f"{path}/"): md5 for out, md5 in outs.items() if within(out, path)} for outs in made]
     unchanged = was.get(path) in [folder_hash(files) for files in written if files]
     return was[path] if unchanged else dep.get("md5", MISSING)

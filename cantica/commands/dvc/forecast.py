@@ -8,7 +8,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cantica.commands.dvc.cache import cache_folder, earlier_run, in_cache
+from cantica.commands.dvc.cache import cache_folder, earlier_run, in_cache, part_of
 from cantica.commands.dvc.changes import KINDS, changes, still_read
 from cantica.commands.dvc.graph import edges, upstream
 from cantica.commands.dvc.project import outputs_of_check
@@ -40,7 +40,8 @@ class Forecast:
 def predict(lock: Lock, present: Lock) -> dict[str, Forecast]:
     """`forecast` with the project's cache. `present` holds all stages. Raises InputError for wrong params."""
     cache = cache_folder()
-    return forecast(lock, present, in_cache(cache), functools.partial(earlier_run, cache), outputs_of_check())
+    recall = functools.partial(earlier_run, cache)
+    return forecast(lock, present, in_cache(cache), recall, outputs_of_check(), part_of(cache))
 
 
 def forecast(
@@ -49,18 +50,20 @@ def forecast(
     cached: Callable[[str], bool],
     recall: Callable[[Entry], Entry | None],
     predicted: dict[str, str],
+    part: Callable[[str, str], str],
 ) -> dict[str, Forecast]:
     """The forecast for each stage of `present`, in an order in which they can run. Pure.
 
     cached: whether DVC's cache holds a hash. recall: an earlier run with the same inputs, or None; it is called with entries
-    that have no unknown inputs. predicted: hashes of outputs that are known before their stage runs, by path.
+    that have no unknown inputs. predicted: hashes of outputs that are known before their stage runs, by path. part: the hash of
+    a folder inside an output, by the output's hash and the path there.
     """
     graph = edges(present, present)
     made: dict[str, str] = {}  # the hash that each output will have
     found: dict[str, Forecast] = {}
     for name in upstream(graph, *present):
         was, on_disk = lock.get(name, {}), outputs(present[name])
-        deps = [_at_its_turn(dep, graph[name], made, was, present) for dep in present[name]["deps"]]
+        deps = [_at_its_turn(dep, graph[name], made, was, present, part) for dep in present[name]["deps"]]
         now: Entry = present[name] | {"deps": deps}
         why = _why(name, was, now, present[name])
         after = [maker for dep in deps if dep["md5"] == UNKNOWN for maker in graph[name][dep["path"]]]
@@ -82,7 +85,14 @@ def forecast(
     return found
 
 
-def _at_its_turn(dep: Node, makers: dict[str, list[str]], made: dict[str, str], was: Entry, present: Lock) -> Node:
+def _at_its_turn(
+    dep: Node,
+    makers: dict[str, list[str]],
+    made: dict[str, str],
+    was: Entry,
+    present: Lock,
+    part: Callable[[str, str], str],
+) -> Node:
     """A dependency with the hash that it will have when its stage's turn comes, or UNKNOWN."""
     path = dep["path"]
     if is_gate(path):  # its text never changes, so dvc.lock knows its hash
@@ -91,6 +101,11 @@ def _at_its_turn(dep: Node, makers: dict[str, list[str]], made: dict[str, str], 
         return dep | {"md5": dep.get("md5", MISSING)}
     if path in made:
         return dep | {"md5": made[path]}
+    if around := next((out for maker in makers[path] for out in outputs(present[maker]) if within(path, out)), None):
+        on_disk = {out: md5 for maker in makers[path] for out, md5 in outputs(present[maker]).items()}
+        if made[around] in (on_disk[around], UNKNOWN):
+            return dep | {"md5": UNKNOWN if made[around] == UNKNOWN else dep.get("md5", MISSING)}
+        return dep | {"md5": part(made[around], path.removeprefix(f"{around}/"))}
     inside = {out: md5 for maker in makers[path] for out, md5 in outputs(present[maker]).items() if within(out, path)}
     if inside and all(made[out] == md5 for out, md5 in inside.items()):
         return dep | {"md5": dep.get("md5", MISSING)}

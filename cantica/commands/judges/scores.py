@@ -37,12 +37,13 @@ class Scores:
 def load_scores() -> tuple[list[Scores], dict[str, str]]:
     """(the scores of the rules and of each judge in params.yaml, the kind of each prompt by its id). Raises InputError."""
     params = read_yaml(FILE)
-    arms, judges = list(params["arms"]), params["judges"]
-    files = {f"judge@{arm}": DATA / "judgements" / f"{arm}.jsonl" for arm in arms}
+    arms, judges = all_arms(params), params["judges"]
+    stages = {"arms": "judge", "answers": "judge_answers", "servers": "judge_server"}
+    files = {f"{stages[s]}@{arm}": DATA / "judgements" / f"{arm}.jsonl" for s in SECTIONS for arm in params[s]}
     files |= {f"verdict@{judge}": DATA / "judgements/models" / f"{judge}.jsonl" for judge in judges}
     missing = {stage: file for stage, file in files.items() if not file.exists()}
     raise_any([Problem(str(f), "", "no such file", "verdicts", f"run `dvc repro {s}`") for s, f in missing.items()])
-    judged = [{"arm": arm} | record for arm in arms for record in _read(files[f"judge@{arm}"], "judgement")]
+    judged = [{"arm": file.stem} | record for file in list(files.values())[: len(arms)] for record in _read(file, "judgement")]
     found = [_scores(RULES, judged)]
     found += [_scores(judge, _read(files[f"verdict@{judge}"], "verdict")) for judge in judges]
     return found, {record["id"]: record["kind"] for record in judged}
