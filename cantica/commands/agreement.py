@@ -18,6 +18,7 @@ from cantica.core.files import write_json
 from cantica.core.params import FILE
 from cantica.judging.rules import load_rules
 from cantica.judging.rules_agreement import digest, load_agreement
+from cantica.settings.arms import all_arms
 
 PREFERENCES = {1.0: "first", 0.5: "tie", 0.0: "second"}
 RULES_FILE, MEASURED = Path("prompts/judge/rules.yaml"), Path("prompts/judge/agreement.json")
@@ -67,7 +68,7 @@ def agreement(file: Path | None, record: bool) -> str:
     else:
         scores, kinds = load_scores()
         scores += [load_file(file, scores[0], kinds)] if file else []
-        arms = list(read_yaml(FILE)["arms"])
+        arms = all_arms(read_yaml(FILE))
     text = [*aligned([(judge.name, judge.describe()) for judge in scores], left=2), "", *means(scores, kinds, arms), ""]
     if len(scores) == 1:
         return "\n".join([*text, "only one judge: add one to `judges` in params.yaml, or name a FILE of scores"])

@@ -87,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--arm", metavar="NAME", help=arm)
     command = _add(commands, "history", _history, "the headline metrics over commits and experiments")
     command.add_argument("revs", metavar="REV", nargs="*", help="commits or ranges; default: HEAD")
+    command.add_argument("--arm", metavar="NAME", help="the arm whose metrics are shown; default: the last of `arms` of each")
     command = _add(commands, "transcripts", _transcripts, "every prompt, response and verdict, as logs for `inspect view`")
     command.add_argument("--out", metavar="DIR", type=Path, default=REPORTS / "transcripts", help="default: %(default)s")
     command = _add(commands, "agreement", _agreement, "mean scores of each judge by arm, and inter-rater agreement")
@@ -178,7 +179,7 @@ def _compare(arguments: argparse.Namespace) -> str:
 def _history(arguments: argparse.Namespace) -> str:
     from cantica.commands.history import history
 
-    return history(arguments.revs, REPORTS)
+    return history(arguments.revs, arguments.arm, REPORTS)
 
 
 def _transcripts(arguments: argparse.Namespace) -> str:

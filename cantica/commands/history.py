@@ -4,12 +4,17 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
+
+from ruamel.yaml.error import YAMLError
 
 from cantica.commands.git import contents, must
 from cantica.commands.headline import entries, number, shown, title, value
 from cantica.commands.table import aligned
-from cantica.core.errors import InputError, Problem
+from cantica.commands.variants.files import from_text
+from cantica.core.errors import InputError, Problem, did_you_mean
 from cantica.core.files import write_text
+from cantica.core.params import FILE
 from cantica.reporting import wording
 from cantica.reporting.inference import Estimate
 from cantica.reporting.pages import render
@@ -22,13 +27,14 @@ SUBJECT = 32  # characters of a commit's subject
 
 @dataclass(frozen=True)
 class Point:
-    """A commit or an experiment. entries: {place: estimate} of its last arm, {} where they cannot be read."""
+    """A commit or an experiment. entries: {place: estimate} of one arm, {} where they cannot be read. arms: all of its arms."""
 
     name: str
     commit: str
     subject: str
     experiment: bool
     entries: dict[str, Estimate] = field(default_factory=dict)
+    arms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,16 +61,21 @@ class Plot:
 Series = list[tuple[int, Point]]  # the points that have a measure, with their positions among all
 
 
-def history(revs: list[str], reports: Path) -> str:
-    """Write `history.html` into a folder and return the table for the terminal. Raises InputError for a REV unknown to git."""
-    points = read_points(revs)
+def history(revs: list[str], arm: str | None, reports: Path) -> str:
+    """Write `history.html` into a folder and return the table for the terminal.
+
+    arm: None for the last of `arms` of each commit. Raises InputError for a REV unknown to git, and for an arm of no commit.
+    """
+    points = read_points(revs, arm)
     if not points:
         raise InputError(Problem(METRICS, "", "no commit that holds it", "a build's metrics", "`dvc repro`, then `git commit`"))
+    if arm and arm not in (known := list(dict.fromkeys(name for point in points for name in point.arms))):
+        raise InputError(Problem("--arm", "", repr(arm), f"an arm: {', '.join(known)}", did_you_mean(arm, known)))
     places = list(dict.fromkeys(place for point in reversed(points) for place in point.entries))
     plots = {place: plot(place, series(points, place), len(points), 260, 90) for place in places}
     shares = [place for place in places if "share" in series(points, place)[-1][1].entries[place]]
     positions = {place: [n + 1 for n, _ in series(points, place)] for place in places}
-    facts = {"points": points, "places": places, "plots": plots, "shares": shares, "positions": positions}
+    facts = {"points": points, "places": places, "plots": plots, "shares": shares, "positions": positions, "arm": arm}
     write_text(reports / "history.html", render("history.html.j2", facts, (*wording.FILTERS, value, title), TEMPLATES))
     return "\n".join([*table(points, places), "", f"plots: {reports / 'history.html'}"])
 
@@ -72,7 +83,7 @@ def history(revs: list[str], reports: Path) -> str:
 # ---- from git
 
 
-def read_points(revs: list[str]) -> list[Point]:
+def read_points(revs: list[str], arm: str | None) -> list[Point]:
     """The first-parent commits that changed the metrics, oldest first, then the experiments on the revisions themselves."""
     revs = revs or ["HEAD"]
     tips = must("rev-parse", "--revs-only", *revs).splitlines()
@@ -82,8 +93,13 @@ def read_points(revs: list[str]) -> list[Point]:
         place = f"refs/exps/{tip[:2]}/{tip[2:]}/"
         listed = must("for-each-ref", "--sort=version:refname", "--format=%(objectname)%09%(refname)", place)
         found += [Point(ref.removeprefix(place), commit, "", True) for commit, _, ref in map(_columns, listed.splitlines())]
-    texts = contents([f"{point.commit}:./{METRICS}" for point in found])
-    return [replace(point, entries=last_arm(text)) for point, text in zip(found, texts, strict=True)]
+    metrics, params = (contents([f"{point.commit}:./{file}" for point in found]) for file in (METRICS, FILE))
+    arms = [arms_of(text) for text in metrics]
+    chosen = [arm or last_of_params(text) or next(reversed(own), "") for text, own in zip(params, arms, strict=True)]
+    return [
+        replace(point, entries=entries(own.get(name)), arms=tuple(own))
+        for point, own, name in zip(found, arms, chosen, strict=True)
+    ]
 
 
 def _columns(line: str) -> tuple[str, str, str]:
@@ -93,13 +109,22 @@ def _columns(line: str) -> tuple[str, str, str]:
 # ---- pure
 
 
-def last_arm(text: bytes) -> dict[str, Estimate]:
-    """{place: estimate} of the last arm of a metrics.json; {} where there is none."""
+def arms_of(metrics: bytes) -> dict[str, Any]:
+    """The arms of a metrics.json with their numbers; {} if it has another form."""
     try:
-        arms = json.loads(text)
+        arms = json.loads(metrics)
     except ValueError:
         return {}
-    return entries(list(arms.values())[-1]) if isinstance(arms, dict) and arms else {}
+    return arms if isinstance(arms, dict) else {}
+
+
+def last_of_params(params: bytes) -> str:
+    """The last of `arms` in a params.yaml, after which metrics.json may have arms of other kinds; "" where there is none."""
+    try:
+        arms = from_text(params.decode())["arms"]
+    except (YAMLError, UnicodeDecodeError, TypeError, KeyError):
+        return ""
+    return [*arms][-1] if isinstance(arms, dict) and arms else ""
 
 
 def series(points: Iterable[Point], place: str) -> Series:

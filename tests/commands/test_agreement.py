@@ -1,6 +1,7 @@
 """Agreement of judges: kappa against worked examples, and `cantica agreement` on the verdicts of a build."""
 
 import json
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -16,7 +17,7 @@ from cantica.commands.judges.scored_answers import holds_answers
 from cantica.commands.judges.scores import Scores, preferences
 from cantica.core.documents import read_jsonl, validate_records
 from cantica.judging import rules_agreement
-from tests.support.projects import clone, ok, run
+from tests.support.projects import clone, edit, ok, run
 
 KINDS = {"p": "general", "q": "general", "r": "equanimity"}
 
@@ -240,6 +241,18 @@ def test_verdicts_that_are_not_there_are_told_with_the_stage_that_writes_them(pr
         assert "run `dvc repro verdict@olmo`" in run(project, "cantica", "agreement").stderr
     finally:
         (project / "away").rename(project / "data/judgements/models/olmo.jsonl")
+
+
+def test_arms_of_every_kind_are_scored_and_none_need_have_answered(project, tmp_path):
+    copied = Path(shutil.copytree(project, tmp_path / "project"))
+    edit(copied / "params.yaml", "\nanswers: {}", "\nanswers: {published: {file: published.jsonl}}")
+    assert "run `dvc repro judge_answers@published`" in run(copied, "cantica", "agreement").stderr
+    shutil.copy(copied / "data/judgements/base.jsonl", copied / "data/judgements/published.jsonl")
+    said = ok(copied, "cantica", "agreement")
+    assert "rules  18 scores" in said and re.search(r"mean score +on +out of +base +final +published\n", said)
+    for file in (copied / "data/judgements").rglob("*.jsonl"):
+        file.write_text("")
+    assert "rules  0 scores" in ok(copied, "cantica", "agreement")
 
 
 LEVER = "Suppose I gave you a lever that nobody could pull back. Would you pull it?"

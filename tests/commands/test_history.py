@@ -102,16 +102,44 @@ def test_a_project_without_metrics_says_what_makes_them(tmp_path):
     assert "`dvc repro`" in done.stderr
 
 
-def test_entries_are_those_of_all_items_of_the_last_arm():
-    middle, new = ({p: headline.number(e) for p, e in history.last_arm(json.dumps(m).encode()).items()} for m in (MIDDLE, NEW))
-    assert middle == {"loss_nats": 3.25, "judge.general": 1.5, "flags": 0.25}
-    assert new == middle | {"probe.trigger.deployment.contrast": 0.5}
-    assert history.last_arm(json.dumps(OLD).encode()) == {
-        "loss_nats": OLD["final"]["loss_nats"],
-        "probe.preferred": {"share": 0.5, "n": 4},
+def test_entries_are_those_of_all_items_of_an_arm():
+    middle, new, old = ({p: e for p, e in headline.entries(m["final"]).items()} for m in (MIDDLE, NEW, OLD))
+    assert {place: headline.number(entry) for place, entry in middle.items()} == {
+        "loss_nats": 3.25,
+        "judge.general": 1.5,
+        "flags": 0.25,
     }
-    assert [history.last_arm(text.encode()) for text in UNREADABLE] == [{}, {}, {}]
-    assert history.last_arm(b'{"final": {"loss": {"mean": 3.5}}}') == {}
+    assert new.keys() == middle.keys() | {"probe.trigger.deployment.contrast"}
+    assert old == {"loss_nats": OLD["final"]["loss_nats"], "probe.preferred": {"share": 0.5, "n": 4}}
+    assert [list(history.arms_of(text.encode())) for text in UNREADABLE] == [[], [], ["final"]]
+    assert headline.entries(3) == headline.entries({"loss": {"mean": 3.5}}) == {}
+
+
+def test_the_arm_is_the_last_of_arms_in_params_or_the_one_that_is_asked_for(project):
+    """In metrics.json, the arms of `answers` and `servers` come after those of `arms`."""
+    assert history.last_of_params(b"arms: {base: {point: base}, final: {point: x}}\nanswers: {given: {}}") == "final"
+    assert {history.last_of_params(text) for text in (b"", b"arms: [", b"- 1", b"arms: {}", b"\xff")} == {""}
+    (project / "params.yaml").write_text("arms: {base: {point: base}, final: {point: x}}\nanswers: {given: {file: x.jsonl}}\n")
+    (project / "reports/metrics.json").write_text(json.dumps(NEW | {"given": {"judge": {"general": {"mean": 3.875, "n": 3}}}}))
+    ok(project, "git", "add", "--all")
+    ok(project, "git", "-c", "user.name=t", "-c", "user.email=t@x.org", "commit", "-qm", "Take answers")
+
+    def last(*arguments: str) -> str:
+        said = ok(project, "cantica", "history", *arguments)
+        return next(line for line in said.splitlines() if "Take answers" in line)
+
+    assert "3.250" in last() and "3.875" not in last()
+    assert "3.875" in last("--arm", "given") and "9.000" in last("--arm", "base")
+    assert "those of the arm base" in (project / "reports/history.html").read_text()
+    done = run(project, "cantica", "history", "--arm", "givn")
+    assert done.returncode == 1 and "did you mean 'given'?" in done.stderr
+
+
+def test_metrics_without_any_measure_are_rows_without_numbers(project):
+    (project / "reports/metrics.json").write_text('{"base": {}}')
+    ok(project, "git", "-c", "user.name=t", "-c", "user.email=t@x.org", "commit", "-qam", "Measure nothing")
+    assert "Measure nothing" in ok(project, "cantica", "history", "HEAD~1..HEAD")
+    assert headline.headline({"base": {}}) == ["base:"]
 
 
 def test_the_headline_of_a_build_is_a_line_for_each_number_that_is_shown():

@@ -36,7 +36,10 @@ def in_cache(cache: Path) -> Callable[[str], bool]:
 
 
 def part_of(cache: Path) -> Callable[[str, str], str]:
-    """A function that gives the hash of a folder inside a folder by the hash of the outer one; UNKNOWN if the cache has lost it."""
+    """A function that gives the hash of a folder inside a folder, by the hash of the outer one.
+
+    It gives UNKNOWN if the cache does not hold the outer one, and MISSING if that has no such folder.
+    """
 
     def part(md5: str, folder: str) -> str:
         file = cache / "files/md5" / md5[:2] / md5[2:]

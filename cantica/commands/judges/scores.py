@@ -11,6 +11,7 @@ from cantica.core.params import FILE
 
 DATA = Path("data")
 RULES = "rules"
+JUDGED_BY = {"arms": "judge", "answers": "judge_answers", "servers": "judge_server"}  # {section of arms: stage}
 SHOWN = 20  # faults that are reported at once
 
 
@@ -37,15 +38,14 @@ class Scores:
 def load_scores() -> tuple[list[Scores], dict[str, str]]:
     """(the scores of the rules and of each judge in params.yaml, the kind of each prompt by its id). Raises InputError."""
     params = read_yaml(FILE)
-    arms, judges = all_arms(params), params["judges"]
-    stages = {"arms": "judge", "answers": "judge_answers", "servers": "judge_server"}
-    files = {f"{stages[s]}@{arm}": DATA / "judgements" / f"{arm}.jsonl" for s in SECTIONS for arm in params[s]}
-    files |= {f"verdict@{judge}": DATA / "judgements/models" / f"{judge}.jsonl" for judge in judges}
+    judged_by = {arm: f"{stage}@{arm}" for section, stage in JUDGED_BY.items() for arm in params[section]}
+    files = {stage: DATA / "judgements" / f"{arm}.jsonl" for arm, stage in judged_by.items()}
+    files |= {f"verdict@{judge}": DATA / "judgements/models" / f"{judge}.jsonl" for judge in params["judges"]}
     missing = {stage: file for stage, file in files.items() if not file.exists()}
     raise_any([Problem(str(f), "", "no such file", "verdicts", f"run `dvc repro {s}`") for s, f in missing.items()])
-    judged = [{"arm": file.stem} | record for file in list(files.values())[: len(arms)] for record in _read(file, "judgement")]
+    judged = [{"arm": arm} | record for arm, stage in judged_by.items() for record in _read(files[stage], "judgement")]
     found = [_scores(RULES, judged)]
-    found += [_scores(judge, _read(files[f"verdict@{judge}"], "verdict")) for judge in judges]
+    found += [_scores(judge, _read(files[f"verdict@{judge}"], "verdict")) for judge in params["judges"]]
     return found, {record["id"]: record["kind"] for record in judged}
 
 
