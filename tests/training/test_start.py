@@ -22,6 +22,7 @@ from cantica.training.loop import train
 from cantica.training.settings import kept_iterations
 from cantica.training.start import start
 from tests.support.examples import EXAMPLES, SHAPE, STEP
+from tests.support.processes import wait_until
 from tests.support.projects import ENVIRONMENT
 
 TEXT = mx.array([[5, 17, 300, 42, 8, 8, 121, 399]])
@@ -206,22 +207,53 @@ def project(in_the_root, tiny_base, trained, tmp_path) -> Path:
     return tmp_path
 
 
-def run(project: Path, *command: str) -> None:
-    environment = ENVIRONMENT | {"PYTHONPATH": str(project)}
-    done = subprocess.run([sys.executable, "-m", *command], cwd=project, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+def process(project: Path, *command: str) -> subprocess.Popen:
+    environment = ENVIRONMENT | {"PYTHONPATH": str(project), "CANTICA_CHECKPOINT_SECONDS": "0"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([sys.executable, "-m", *command], cwd=project, env=environment, **pipes)
 
 
-def train_stage(project: Path, **own) -> tuple[Path, dict]:
-    """(the folder of the step's adapter, its record)."""
+def run(project: Path, *command: str) -> str:
+    """What a command prints."""
+    printed, errors = (started := process(project, *command)).communicate()
+    assert started.returncode == 0, errors
+    return printed
+
+
+def step(project: Path, **own) -> tuple[str, ...]:
+    """The command of a step with settings of its own."""
     params = read_yaml(Path("params.yaml"))
     params["lora"] |= LORA
     params["train"] |= STEP | {"iters": 6, "loss_on": ["thinking", "answer"]}
     params["curriculum"] = {"step": {"after": "first", "data": "train/x"} | own}
     with (project / "params.yaml").open("w") as file:
         YAML().dump(params, file)
-    run(project, "stages.train", "step", "base", params["curriculum"]["step"]["after"], "data.jsonl", "step", "training.json")
+    return "stages.train", "step", "base", params["curriculum"]["step"]["after"], "data.jsonl", "step", "training.json"
+
+
+def train_stage(project: Path, **own) -> tuple[Path, dict]:
+    """(the folder of the step's adapter, its record)."""
+    run(project, *step(project, **own))
     return project / "step", json.loads((project / "training.json").read_text())
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_fresh_step_that_is_killed_goes_on_and_ends_in_the_same_bytes(project):
+    command = step(project, **FRESH, iters=100, checkpoints=[0, 1, 40, 90])
+    run(project, *command)
+    undisturbed = files(project / "step"), (project / "training.json").read_text()
+    shutil.rmtree(project / "step")
+    killed = process(project, *command)
+    wait_until(lambda: any(path.is_file() for path in project.glob(".cache/checkpoints/step.*")))
+    killed.kill()
+    killed.communicate()
+    assert not (project / "step").exists()
+    assert "step: continues after iteration " in run(project, *command)
+    assert (files(project / "step"), (project / "training.json").read_text()) == undisturbed
+    assert len(undisturbed[0]) == 10 and list(project.glob(".cache/checkpoints/*")) == []
 
 
 def logits(project: Path, *adapters: Path) -> list[mx.array]:
