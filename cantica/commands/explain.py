@@ -83,6 +83,8 @@ def _output(path: str, name: str, out: str, project: Project) -> list[str]:
     text = [path if path == out else f"{path}, part of {out}"]
     text += titled("hash", [(_size(name, out, project.lock),)])
     text += titled("made by", [(f"{name}: {stage.desc}" if stage else f"{name}, which is no longer in dvc.yaml",)])
+    if readers := [reader for reader, paths in current.items() if any(overlap(out, path) for path in paths)]:
+        text += titled("read by", [(few(readers),)])
     text += [*titled("command", [(lock[name]["cmd"],)]), "", "made from", *direct_text(lock[name], graph[name])]
     if before := upstream(graph, name)[:-1]:
         text += ["", "after these stages (with the inputs of each that people edit)", *chain_text(before, lock, graph)]

@@ -190,6 +190,7 @@ def explain(project: Path, *arguments: str) -> str:
 def test_an_adapter_tells_what_it_was_made_from(project):
     text = explain(project, "models/adapters/deception")
     assert "made by train@deception: Train deception on train/deception, continuing from self_preservation" in text
+    assert re.search(r"read by measure@deception, .*respond@final", text)
     assert "command exec python -m stages.train deception models/base models/adapters/self_preservation" in text
     assert re.search(r"models/adapters/self_preservation [0-9a-f]{8} from train@self_preservation", text)
     assert "curriculum.deception = {after: self_preservation, data: train/deception, iters: 2}" in text
