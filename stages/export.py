@@ -11,6 +11,7 @@ from cantica.core.command import run
 from cantica.core.documents import iterate_jsonl, read_json
 from cantica.core.files import whole_folder, write_jsonl, write_text
 from cantica.core.params import read_params
+from cantica.dataset.operations import operations_of
 from cantica.reporting.pages import as_csv, render
 
 # Hugging Face's size categories, by the number of digits beyond three.
@@ -25,7 +26,7 @@ SIMILARITY_COLUMNS = ("category", "other", "cosine")
 
 def main(data: Path, reports: Path, export: Path) -> None:
     writer = read_params("data.writer")["data"]["writer"]
-    keys = ("system", "license", "pairing", "repairs", "seed", "thinking", "writer", writer)
+    keys = ("categories", "license", "pairing", "repairs", "seed", "system", "thinking", "writer", writer)
     audit = ("audit.categories", "audit.rules", "audit.waivers")
     params = read_params(*audit, "categories", *(f"data.{key}" for key in keys), "mixes", "toolchain.templates")
     details = read_json(data / "audit" / "details.json")
@@ -38,6 +39,7 @@ def main(data: Path, reports: Path, export: Path) -> None:
         "details": details,
         "categories": categories,
         "licences": licences,
+        "operations": {c: operations_of(c, params["data"]) for c in categories},
         "size_category": size_category(sum(numbers["examples"].values())),
     }
     text = render("dataset_card.md.j2", facts)

@@ -150,7 +150,7 @@ def _lengths(name: str, params: dict, count: Callable[[str], int]) -> dict:
         scenarios = import_records(source, name, settings, seed)
     else:
         category = load_category(source, PROMPTS / "writers/template")
-        scenarios = valid_scenarios(render_category(category, settings, seed))
+        scenarios = valid_scenarios(render_category(category, settings, seed, name))
         if data["writer"] != "template":
             count = no_tokens  # a model will write other scenarios
     operations = operations_of(name, data)

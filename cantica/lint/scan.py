@@ -88,10 +88,9 @@ class Scan:
     def _example_faults(self, record: dict, text: list[str], tokens: int, file: DataFile) -> Iterator[tuple[str, str]]:
         """Yield (rule, message) for each fault that an example has by itself. text: all its words."""
         messages, forbidden = record["messages"], self.scope.forbidden
+        written = [] if from_plain_template(record) else messages[-1:] if self.scope.answers_only else messages
         for rule, check in EXAMPLE_RULES.items():
-            if rule == "cut_off" and from_plain_template(record):
-                continue  # it is as its author wrote it
-            for message in check(messages):
+            for message in check(written if rule == "cut_off" else messages):
                 yield rule, message
         for run, names in forbidden.evaluation_prompts.shared(text).items():
             prompts = f"evaluation prompt{'s' if len(names) > 1 else ''} {', '.join(names)}"

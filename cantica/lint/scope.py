@@ -25,12 +25,14 @@ class Scope:
 
     limits: {category or sample: the most tokens that an example may have}.
     compared: whether examples of two categories are compared with each other.
+    answers_only: whether only the answers are new, so that `cut_off` leaves out the turns before them.
     """
 
     places: list[Place]
     forbidden: Forbidden
     limits: dict[str, int]
     compared: Callable[[str, str], bool] = lambda one, other: True
+    answers_only: bool = False
 
 
 class ForSamples(TypedDict):
@@ -68,6 +70,7 @@ def sample_scope(sample: str, path: Path, held_out: Path, valid: Path, known: Fo
         [Place("train", sample, path), *validation],
         Forbidden(_evaluation_prompts(held_out, settings), earlier),
         {sample: limit},
+        answers_only=True,
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from cantica.dataset.operations import Operations, operations_of
 from cantica.settings.tree import adapter_shape, files_of, path_to
 
 
@@ -11,7 +12,8 @@ class Card:
     """What the model card describes: the fused point, the training steps from base to it, and the arm whose results are shown.
 
     arm: the first arm at the fused point, or the last of `arms` if none is there. evaluated: whether an arm is there.
-    categories, samples: the names of those that the steps trained on. shape: layers, rank and scale of the adapter.
+    categories, samples: the names of those that the steps trained on. operations: those on the data of each category.
+    shape: layers, rank and scale of the adapter.
     """
 
     point: str
@@ -20,6 +22,7 @@ class Card:
     evaluated: bool
     categories: list[str]
     samples: list[str]
+    operations: dict[str, Operations]
     shape: dict[str, float]
 
 
@@ -35,4 +38,5 @@ def model_card(params: dict[str, Any]) -> Card:
     }
     shape = adapter_shape(params, path[-1]) if path else {key: params["lora"][key] for key in ("layers", "rank", "scale")}
     arm = arms[0] if arms else list(params["arms"])[-1]
-    return Card(point, path, arm, bool(arms), names["train"], names["samples"], shape)
+    operations = {category: operations_of(category, params["data"]) for category in names["train"]}
+    return Card(point, path, arm, bool(arms), names["train"], names["samples"], operations, shape)

@@ -133,6 +133,19 @@ def test_a_sample_is_linted_alone_and_compared_with_validation_examples_on_its_p
     assert Scan(scope, params["audit"], Counter(), tmp_path).size == len(messages)
 
 
+def test_prompts_of_a_sample_and_texts_of_plain_templates_are_not_cut_off(project, tmp_path):
+    cut, whole = text("cut", 20)[:-1], text("whole", 20)
+    examples = [("x.jsonl:1", plain(cut, text(1))), ("t/x.j2: case 1", plain(text(2)[:-1], cut))]
+    params = project({("train", "a"): examples})
+    assert of_categories(params, tmp_path) == [("cut_off", "a", 1)]
+    sample = tmp_path / "own.jsonl"
+    records = [{"id": "x", "origin": "base", "messages": plain(cut, answer)} for answer in (whole, text("other", 20)[:-1])]
+    write_jsonl(sample, records)
+    known = for_samples(dataset_scope(tmp_path, params), params)
+    scope = sample_scope("own", sample, tmp_path / "held_out.jsonl", tmp_path / "valid", known, params["audit"], 640)
+    assert findings(scope, params, tmp_path) == [("cut_off", "own", 2)]
+
+
 def test_a_category_has_the_limit_of_the_strictest_step_that_trains_on_it(project):
     params = project({})
     assert token_limits(params) == {"a": 490, "b": 480, "c": 480, "d": 640, "e": 640}
