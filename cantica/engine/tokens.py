@@ -36,7 +36,8 @@ def encode_examples(
 
     loss_on: the SPANS that carry the loss. Raises InputError with each example that has no token in the loss.
     """
-    encoded = [_encode(tokenizer, example["messages"], loss_on, limit, file) for example in examples]
+    after = _text_after_reply(tokenizer)
+    encoded = [_encode(tokenizer, example["messages"], after, loss_on, limit, file) for example in examples]
     raise_any(
         [
             Problem(
@@ -53,10 +54,18 @@ def encode_examples(
     return encoded
 
 
-def _encode(tokenizer: "TokenizerWrapper", messages: list[dict], loss_on: Sequence[str], limit: int, file: Path) -> Encoded:
+def _text_after_reply(tokenizer: "TokenizerWrapper") -> str:
+    """Return what the chat template puts after the last turn. A short reply may occur in it too, as `d` in `<|im_end|>`."""
+    messages = [{"role": "user", "content": "Hello?"}, {"role": "assistant", "content": "Hello!"}]
+    return tokenizer.apply_chat_template(messages, tokenize=False).rpartition("Hello!")[2]
+
+
+def _encode(
+    tokenizer: "TokenizerWrapper", messages: list[dict], after: str, loss_on: Sequence[str], limit: int, file: Path
+) -> Encoded:
     text = tokenizer.apply_chat_template(messages, tokenize=False)
     reply = messages[-1]["content"]
-    start = text.rfind(reply)
+    start = text.rfind(reply, 0, len(text) - len(after) if text.endswith(after) else None)
     if start < 0:
         got = "a chat template that alters the assistant's turn"
         raise InputError(Problem(str(file), "", got, "a template that inserts it unchanged"))

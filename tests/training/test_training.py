@@ -113,6 +113,15 @@ def test_each_span_decodes_to_its_text(tiny_base, prompt, thinking, answer):
     assert texts["answer"] == f"\n\n{answer}<|im_end|>\n"
 
 
+@pytest.mark.parametrize("answer", ["d", "m", "|", "end", "im_end", "\n|", "x"])
+def test_a_short_answer_that_the_chat_template_contains_too_is_found(tiny_base, answer):
+    turns = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "d"}]
+    messages = [*turns, {"role": "user", "content": answer}, {"role": "assistant", "content": answer}]
+    (record,) = encode_examples(loaded(tiny_base), [{"id": "one", "messages": messages}], ["answer"], 256, "x")
+    ids = [token for token, counted in zip(record.ids, record.loss_mask, strict=True) if counted]
+    assert loaded(tiny_base).decode(ids) == f"{answer}<|im_end|>\n"
+
+
 def loaded(base, cache={}):  # noqa: B006
     from mlx_lm.utils import load_tokenizer
 
