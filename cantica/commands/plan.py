@@ -13,10 +13,12 @@ from cantica.commands.table import aligned
 from cantica.commands.text import counted, duration, few
 from cantica.commands.timings import estimate, read_timings
 from cantica.commands.variants.files import overlaid, to_text
-from cantica.commands.work import Work
-from cantica.core.params import FILE, read_params
+from cantica.commands.work import Work, examples_in
+from cantica.core.documents import read_yaml
+from cantica.core.params import FILE
 from cantica.judging.held_out import asked_of, load_prompts
 from cantica.reporting.nested import flatten
+from cantica.settings.tree_faults import SAMPLES
 
 PROMPTS = Path("prompts/held_out")
 
@@ -50,9 +52,17 @@ def _plan() -> Plan:
     # A base model that is made anew, or that another build made, may have any size.
     kept = forecasts["base"] in (Forecast("up to date"), Forecast("restored"))
     base = project.lock["base"]["outs"][0]["size"] if kept else None
-    prompts = len(asked_of(load_prompts(PROMPTS), read_params("held_out")["held_out"], FILE))
+    prompts = _prompts(list(forecasts), read_yaml(FILE))
     params = {name: flatten(present[name]["params"].get(str(FILE), {})) for name in forecasts}
-    return Plan(forecasts, {name: Work(own, base, prompts) for name, own in params.items()})
+    return Plan(forecasts, {name: Work(own, base, prompts[name]) for name, own in params.items()})
+
+
+def _prompts(stages: list[str], params: dict) -> dict[str, float]:
+    """The number of prompts of each stage: those of its sample, or else all evaluation prompts."""
+    evaluation = len(asked_of(load_prompts(PROMPTS), params["held_out"], FILE))
+    samples = {name: examples_in(own["prompts"], params) for section in SAMPLES for name, own in params[section].items()}
+    of_samples = {f"{kind}@{name}": number for kind in ("sample", "sample_server") for name, number in samples.items()}
+    return {stage: of_samples.get(stage, evaluation) for stage in stages}
 
 
 def plan_text(found: Plan) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cantica.reporting.nested import flatten
+from cantica.settings.tree_faults import SAMPLES
 
 # The params by which the work of a kind of stage grows in proportion. {name} is what follows @ in the name of the stage.
 GROWING = {
@@ -19,6 +20,7 @@ GROWING = {
     "probe": ("probe.max_tokens",),
     "capability": ("capability.items", "capability.max_tokens"),
 }
+ANSWERING = ("respond", "respond_server", "sample", "sample_server")  # whose work also grows with the number of prompts
 # The sections of params whose other keys change the time in an unknown way.
 SECTION = {
     "base": "base.",
@@ -36,12 +38,12 @@ class Work:
     """The work of a stage.
 
     params: those that it reads, by dotted key down to single values. base: bytes of the base model, None if not known.
-    prompts: number of evaluation prompts.
+    prompts: number of evaluation prompts; for a sample, number of examples whose prompts it answers.
     """
 
     params: dict[str, Any]
     base: int | None = None
-    prompts: int = 0
+    prompts: float = 0
 
 
 def scaled(record: dict[str, Any], stage: str, work: Work) -> float | None:
@@ -54,7 +56,8 @@ def scaled(record: dict[str, Any], stage: str, work: Work) -> float | None:
         return None
     if "params" not in record:
         return record["seconds"]
-    was = Work(flatten(record["params"]), record.get("base"), record["lines"].get("questions", 0))
+    lines = record["lines"]
+    was = Work(flatten(record["params"]), record.get("base"), lines.get("questions", lines.get("prompts", 0)))
     before, after = amount(record["stage"], was), amount(stage, work)
     same = unscaled(record["stage"], was) == unscaled(stage, work)
     return record["seconds"] * after / before if same and before else None
@@ -69,7 +72,7 @@ def amount(stage: str, work: Work) -> float:
     if kind in ("render", "dataset", "audit", "export"):
         counts = [value for key, value in params.items() if re.fullmatch(r"categories\.\w+\.(train|valid)", key)]
         return 1 + sum(counts)
-    prompts = work.prompts if kind in ("respond", "respond_server") else 1
+    prompts = work.prompts if kind in ANSWERING else 1
     return prompts * math.prod(params[key] for key in _growing(kind, name))
 
 
@@ -83,6 +86,16 @@ def unscaled(stage: str, work: Work) -> list:
     prefix = SECTION[kind].format(name=name)
     other = [key for key in work.params if key.startswith(prefix) and key not in _growing(kind, name)]
     return sorted((key.removeprefix(prefix), str(work.params[key])) for key in other)
+
+
+def examples_in(data: str, params: dict[str, Any]) -> float:
+    """The number of examples in a data file, such as train/<category>; in a sample, if all its answers are kept."""
+    folder, name = data.split("/")
+    if folder == "samples":
+        own = next(params[section][name] for section in SAMPLES if name in params[section])
+        return own["samples"] * examples_in(own["prompts"], params)
+    weights = params["mixes"][name] if folder == "mixes" else {name: 1}
+    return sum(weight * params["categories"][category]["train"] for category, weight in weights.items())
 
 
 def _growing(kind: str, name: str) -> list[str]:

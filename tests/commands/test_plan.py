@@ -13,7 +13,7 @@ from cantica.commands.dvc.records import MISSING, UNKNOWN, folder_hash
 from cantica.commands.plan import Plan, plan_text
 from cantica.commands.text import duration
 from cantica.commands.timings import estimate, read_timings, timings_text
-from cantica.commands.work import Work, scaled
+from cantica.commands.work import Work, examples_in, scaled
 from tests.support.projects import edit, ok
 
 TIMINGS = [
@@ -180,6 +180,24 @@ def test_more_prompts_take_longer_and_another_base_takes_nobody_knows_what():
     assert scaled(TIMINGS[0], "train@a", Work(TRAIN, 100)) is None
     works = {"train@new": Work(TRAIN | {"train.iters": 12}, 100), "respond@a": Work(RESPOND, 90, 5)}
     assert estimate(list(works), [record, timing("train@a", TRAIN)], works) == (20.0, ["respond@a"])
+
+
+def test_a_sample_takes_as_long_as_it_has_answers():
+    params = {"samples.own.samples": 1, "samples.own.max_tokens": 64, "samples.own.batch_size": 8}
+    record = timing("sample@own", params) | {"lines": {"prompts": 5, "examples": 3, "held_out": 9}}
+    assert scaled(record, "sample@own", Work(params, 100, 10)) == pytest.approx(20.0)
+    assert scaled(record, "sample@own", Work(params | {"samples.own.samples": 4}, 100, 10)) == pytest.approx(80.0)
+
+
+def test_the_examples_of_a_data_file_are_counted_before_it_is_written():
+    params = {
+        "categories": {"a": {"train": 10}, "b": {"train": 4}},
+        "mixes": {"both": {"a": 0.5, "b": 2}},
+        "samples": {"own": {"prompts": "mixes/both", "samples": 3}},
+        "server_samples": {"again": {"prompts": "samples/own", "samples": 2}},
+    }
+    data = ("train/a", "mixes/both", "samples/own", "samples/again")
+    assert [examples_in(one, params) for one in data] == [10, 13, 39, 78]
 
 
 def test_a_plan_scales_what_a_build_took(two_steps, tmp_path):
