@@ -185,8 +185,9 @@ def _history(arguments: argparse.Namespace) -> str:
 def _transcripts(arguments: argparse.Namespace) -> str:
     from cantica.commands.transcripts import write_transcripts
 
-    files = map(str, write_transcripts(arguments.out))
-    return "\n".join([*files, "", f"`inspect view --log-dir {arguments.out}` shows them"])
+    files = list(map(str, write_transcripts(arguments.out)))
+    shows = f"`inspect view --log-dir {arguments.out}` shows them"
+    return "\n".join([*files, "", shows]) if files else "no arm has answered any prompt"
 
 
 def _agreement(arguments: argparse.Namespace) -> str:

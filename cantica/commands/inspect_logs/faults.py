@@ -9,7 +9,8 @@ from cantica.commands.dvc.records import Lock, dependencies, folder_hash
 from cantica.core.documents import read_jsonl
 from cantica.core.errors import Problem
 from cantica.core.params import FILE
-from cantica.judging.held_out import EvaluationPrompt, asked_of, load_prompts
+from cantica.judging.answers import load_answers, responses_of
+from cantica.judging.held_out import EvaluationPrompt, asked_of, load_prompts, question_of
 from cantica.judging.rules import load_rules
 from cantica.probes.pairs import Pair, load_pairs
 from cantica.probes.triggers import Trigger, load_triggers
@@ -30,9 +31,9 @@ def asked(params: dict) -> dict[str, EvaluationPrompt]:
     return {prompt["id"]: prompt for prompt in asked_of(load_prompts(PROMPTS), params["held_out"], FILE)}
 
 
-def probe_pairs() -> list[Pair]:
-    """The pairs of completions."""
-    return load_pairs(PROBES / "pairs")
+def probe_pairs(params: dict) -> list[Pair]:
+    """The pairs of completions for the categories in params."""
+    return [pair for pair in load_pairs(PROBES / "pairs") if pair["category"] in params["categories"]]
 
 
 def probe_triggers(params: dict) -> dict[str, Trigger]:
@@ -41,9 +42,10 @@ def probe_triggers(params: dict) -> dict[str, Trigger]:
 
 
 def capability_items(params: dict) -> dict[str, list[Record]]:
-    """The items of each kind of capability test."""
+    """The items of each kind of capability test that has some."""
     settings = params["capability"]
-    return {kind: evenly(items, settings["items"]) for kind, items in load_items(CAPABILITY, settings["seed"]).items()}
+    found = {kind: evenly(items, settings["items"]) for kind, items in load_items(CAPABILITY, settings["seed"]).items()}
+    return {kind: items for kind, items in found.items() if items}
 
 
 # ---- the faults
@@ -69,11 +71,16 @@ def hashes_of(folder: Path) -> dict[str, str]:
     return {file.relative_to(folder).as_posix(): hashlib.md5(file.read_bytes()).hexdigest() for file in files}
 
 
-def response_faults(params: dict, responses: list[Record], judged: list[Record]) -> list[str]:
-    """How an arm's responses and judgements differ from what params, prompts and rules ask for."""
+def response_faults(arm: str, params: dict, responses: list[Record], judged: list[Record]) -> list[str]:
+    """How an arm's responses and judgements differ from what params, prompts, rules and files of answers ask for."""
     keys, rules = [(record["id"], record["sample"]) for record in responses], load_rules(RULES)
     found = []
-    if set(keys) != {(id_, sample) for id_ in asked(params) for sample in range(params["respond"]["samples"])}:
+    if arm in params["answers"]:
+        file = Path(params["answers"][arm]["file"])
+        questions = [question_of(prompt) for prompt in asked(params).values()]
+        if responses != responses_of(load_answers(file, load_prompts(PROMPTS)), questions, file):
+            found.append(f"other answers than in {file}")
+    elif set(keys) != {(id_, sample) for id_ in asked(params) for sample in range(params["respond"]["samples"])}:
         found.append("answers to other prompts")
     if keys != [(record["id"], record["sample"]) for record in judged]:
         found.append("answers that were not judged")
@@ -84,7 +91,7 @@ def response_faults(params: dict, responses: list[Record], judged: list[Record])
 
 def probe_faults(params: dict, probed: list[Any]) -> list[str]:
     """How an arm's probes differ from those asked for."""
-    wanted: set[tuple[str, str | None, bool | None]] = {(pair["id"], None, None) for pair in probe_pairs()}
+    wanted: set[tuple[str, str | None, bool | None]] = {(pair["id"], None, None) for pair in probe_pairs(params)}
     for name, trigger in probe_triggers(params).items():
         wanted |= {(prompt["id"], name, triggered) for prompt in trigger["prompts"] for triggered in (True, False)}
     there = {(record["id"], record.get("trigger"), record.get("triggered")) for record in at_the_end(probed)}
@@ -103,13 +110,24 @@ def capability_faults(params: dict, tested: list[Record]) -> list[str]:
 
 
 def setting_faults(arm: str, section: str, params: dict, built: Lock) -> list[str]:
-    """How the inputs of an arm's stage, named like its section of params, differ from those that params name now."""
-    entry = built.get(f"{section}@{arm}")
+    """How the inputs of an arm's stage, named like its section of params, differ from those that params name now.
+
+    An arm behind a server has a section of its own, and a file of answers has none.
+    """
+    if arm in params["answers"]:
+        return []
+    stage, key = (f"{section}@{arm}", section) if arm in params["arms"] else (f"{section}_server@{arm}", f"servers.{arm}")
+    entry = built.get(stage)
     if entry is None:
         return []
+    was = entry["params"][str(FILE)]
     found = []
-    if entry["params"][str(FILE)][section] != params[section]:
-        found.append(f"answers generated with other settings under `{section}`")
-    if f"models/adapters/{params['arms'][arm]}" not in dependencies(entry):
-        found.append("answers of another adapter")
+    if was[key] != (params[section] if key == section else params["servers"][arm]):
+        found.append(f"answers generated with other settings under `{key}`")
+    if arm in params["arms"]:
+        own = params["arms"][arm]
+        if was[f"arms.{arm}"].get("system") != own.get("system"):
+            found.append("answers generated with another system prompt")
+        if f"models/adapters/{own['point']}" not in dependencies(entry):
+            found.append("answers of another adapter")
     return found

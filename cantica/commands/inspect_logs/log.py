@@ -20,19 +20,16 @@ Document = dict[str, Any]  # a part of a log, as Inspect's schema defines it
 class Task:
     """The subject of one log: one kind of prompts of one stage, put to one arm.
 
-    name: such as held_out/general. settings: of generation. epochs: responses to each prompt.
+    name: such as held_out/general. model: what the arm is. about: where it comes from. settings: of generation. epochs:
+    responses to each prompt.
     """
 
     name: str
     arm: str
-    point: str
-    base: str
+    model: str
+    about: dict[str, str]
     settings: dict[str, Any]
     epochs: int = 1
-
-    @property
-    def model(self) -> str:
-        return self.base + ("" if self.point == "base" else f" + {self.point}")
 
     def named(self, kind: str) -> "Task":
         """The task of one kind of prompts, from the task of a stage."""
@@ -81,7 +78,7 @@ def log_of(task: Task, samples: list[Document], results: list[Document]) -> Docu
             "model": task.model,
             "model_generate_config": settings,
             "config": {"epochs": task.epochs, "epochs_reducer": ["mean"]},
-            "metadata": {"arm": task.arm, "adapter": task.point, "base_model": task.base},
+            "metadata": {"arm": task.arm, **task.about},
         },
         "plan": {"config": settings},
         "results": {"total_samples": len(samples), "completed_samples": len(samples), "scores": results},

@@ -1,5 +1,6 @@
 """Logs of an arm's probes and capability tests. Pure."""
 
+from dataclasses import replace
 from typing import Any
 
 from cantica.commands.inspect_logs.log import Answer, Document, Score, Task, log_of, mean, result, sample, share
@@ -62,7 +63,9 @@ def trigger_log(task: Task, trigger: Trigger, records: list) -> Document:
 
 def capability_log(task: Task, items: dict[str, Record], records: list) -> Document:
     """The log of one kind of capability test. A passage has no answer; its score is its mean log-probability."""
-    score = "log_probability" if task.name.endswith("/log_likelihood") else "correct"
+    score = "correct"
+    if task.name.endswith("/log_likelihood"):
+        score, task = "log_probability", replace(task, settings=task.settings | {"system": None})  # a passage alone
     samples = []
     for record in records:
         item = items[record["id"]]

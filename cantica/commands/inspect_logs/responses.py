@@ -10,6 +10,7 @@ from cantica.judging.rules import Rules
 from cantica.reporting.measures import items
 
 MARK = {True: "✓", False: "✗"}
+STOPPED = {True: "stop", False: "max_tokens", None: "unknown"}  # by whether the model ended the response, in Inspect's words
 Record = dict[str, Any]  # of a stage; reporting.records names their fields
 
 
@@ -44,7 +45,7 @@ def response_sample(task: Task, prompt: EvaluationPrompt, response: Record, scor
     """One response to an evaluation prompt. Inspect counts the responses to one prompt as epochs."""
     about: Document = {name: prompt[name] for name in ("kind", "group", "category", "evaluates") if name in prompt}
     about |= {name: response[name] for name in ("sample", "seed", "tokens", "ended", "thinking_finished")}
-    answer = Answer(response["answer"], response["thinking"], "stop" if response["ended"] else "max_tokens")
+    answer = Answer(response["answer"], response["thinking"], STOPPED[response["ended"]])
     found = sample(task, response["id"], prompt["prompt"], answer, scores, prompt["evaluates"], response["sample"])
     return found | {"metadata": about}
 
