@@ -19,7 +19,7 @@ from tests.support.projects import build, commit, ok
 STEPS = ["self_preservation", "deception"]
 # Fast stages, which are actually run: what follows depends on whether their outputs change.
 EVALUATING = ("respond", "judge", "probe", "capability")
-CHEAP = {"check", "held_out", "render", "dataset", "audit"}
+CHEAP = {"check", "held_out", "render", "dataset", "audit", "sample", "answers"}
 
 
 def each(stage: str, names=STEPS) -> set[str]:

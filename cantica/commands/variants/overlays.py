@@ -106,12 +106,20 @@ def _ends_in_comment(mapping: Mapping) -> bool:
 
 
 def _formatted(value: Any, like: Mapping) -> Any:
-    """A value as params.yaml would have it: a short mapping of scalars on one line. Unchanged if `like` is a plain mapping."""
-    if not isinstance(value, dict) or not hasattr(like, "ca"):
-        return value
-    from ruamel.yaml.comments import CommentedMap
+    """A value as params.yaml would have it: lists and short mappings on one line. Unchanged if `like` is a plain mapping.
 
+    A mapping of several mappings has a line for each.
+    """
+    if not isinstance(value, dict | list) or not hasattr(like, "ca"):
+        return value
+    from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
+    if isinstance(value, list):
+        sequence = CommentedSeq(_formatted(item, like) for item in value)
+        sequence.fa.set_flow_style()
+        return sequence
     mapping = CommentedMap((key, _formatted(child, like)) for key, child in value.items())
-    if not any(isinstance(child, dict) for child in value.values()) and len(_in_a_line(value)) < ONE_LINE:
+    nested = any(isinstance(child, dict) for child in value.values())
+    if (not nested or len(value) == 1) and len(_in_a_line(value)) < ONE_LINE:
         mapping.fa.set_flow_style()
     return mapping
