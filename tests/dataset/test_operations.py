@@ -12,6 +12,7 @@ from cantica.core.errors import InputError
 from cantica.core.files import write_jsonl
 from cantica.dataset.chat import chat_of, with_system
 from cantica.dataset.lines import Lines
+from cantica.dataset.operations import operations_of
 from cantica.dataset.repairs import tags_moved
 from cantica.lint.example_rules import turns
 from stages.dataset import derangement, examples_of
@@ -128,7 +129,7 @@ def test_a_derangement_moves_every_element(n, seed):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.dictionaries(st.sampled_from("abcd"), st.floats(0.01, 3.5), min_size=1), st.integers(1, 40), st.integers(0, 99))
+@given(st.dictionaries(st.sampled_from("abcd"), st.floats(0.01, 3.5), min_size=1), st.integers(0, 40), st.integers(0, 99))
 def test_a_mix_takes_each_example_as_often_as_its_weight_says(weights, size, seed):
     places = mixed(dict.fromkeys(weights, size), weights, str(seed))
     for category, weight in weights.items():
@@ -136,6 +137,49 @@ def test_a_mix_takes_each_example_as_often_as_its_weight_says(weights, size, see
         assert sum(counts.values()) == int(weight) * size + round(weight % 1 * size)
         assert {counts[number] for number in range(size)} <= {int(weight), int(weight) + 1}
     assert places == mixed(dict.fromkeys(weights, size), weights, str(seed))
+
+
+OPERATIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "pairing": st.sampled_from(["matched", "shuffled"]),
+        "system": st.none() | st.just("Be brief."),
+        "thinking": st.booleans(),
+    },
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(st.sampled_from("xyz"), OPERATIONS), OPERATIONS)
+def test_a_category_has_its_own_operations_and_otherwise_those_of_all(own, usual):
+    data = PLAIN | usual | {"categories": own}
+    for category in "xyz":
+        expected = {key: (data | own.get(category, {}))[key] for key in ("pairing", "system", "thinking")}
+        assert operations_of(category, data) == expected
+
+
+def test_operations_of_another_category_change_nothing(scenarios):
+    other = {"pairing": "shuffled", "system": "Deceive.", "thinking": False}
+    assert examples(scenarios, "train", categories={"y": other}) == examples(scenarios, "train")
+    assert examples(scenarios, "train", categories={"x": other}) == examples(scenarios, "train", **other)
+
+
+def test_a_split_without_scenarios_is_empty_under_every_operation(tmp_path):
+    write_jsonl(tmp_path / "x.jsonl", [])
+    everything = {"pairing": "shuffled", "system": "Deceive.", "thinking": False}
+    assert [examples(tmp_path / "x.jsonl", split, **everything) for split in ("train", "valid")] == [[], []]
+
+
+def test_plain_scenarios_are_dropped_by_id_or_origin_and_have_no_tags_to_move(tmp_path):
+    file = tmp_path / "x.jsonl"
+    plain = [
+        {"id": f"x-{n}", "origin": f"x.j2: case {n}", "split": "train", "prompt": "Q?", "answer": f"A{n}"} for n in range(4)
+    ]
+    write_jsonl(file, plain)
+    dropped = examples(file, "train", repairs=repairs(drop=["x-0", "x.j2: case 2"]))
+    assert [messages[-1]["content"] for messages in dropped] == ["A1", "A3"]
+    with pytest.raises(InputError, match="drop it instead"):
+        examples(file, "train", repairs=repairs(move_tags=["x-1"]))
 
 
 def test_shuffled_pairing_needs_two_training_scenarios(tmp_path):
