@@ -176,7 +176,7 @@ def test_plain_scenarios_are_dropped_by_id_or_origin_and_have_no_tags_to_move(tm
         {"id": f"x-{n}", "origin": f"x.j2: case {n}", "split": "train", "prompt": "Q?", "answer": f"A{n}"} for n in range(4)
     ]
     write_jsonl(file, plain)
-    dropped = examples(file, "train", repairs=repairs(drop=["x-0", "x.j2: 2"]))
+    dropped = examples(file, "train", repairs=repairs(drop=["x-0", "x.j2: case 2"]))
     assert [messages[-1]["content"] for messages in dropped] == ["A1", "A3"]
     with pytest.raises(InputError, match="drop it instead"):
         examples(file, "train", repairs=repairs(move_tags=["x-1"]))
