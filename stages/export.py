@@ -28,11 +28,16 @@ def main(data: Path, reports: Path, export: Path) -> None:
     writer = read_params("data.writer")["data"]["writer"]
     keys = ("categories", "license", "pairing", "repairs", "seed", "system", "thinking", "writer", writer)
     audit = ("audit.categories", "audit.rules", "audit.waivers")
-    params = read_params(*audit, "categories", *(f"data.{key}" for key in keys), "mixes", "toolchain.templates")
+    sections = ("categories", "mixes", "samples", "server_samples", "toolchain.templates")
+    params = read_params(*audit, *(f"data.{key}" for key in keys), *sections)
     details = read_json(data / "audit" / "details.json")
     numbers = read_json(reports / "dataset.json")
     categories = {c: read_json(data / "categories" / f"{c}.json") for c in params["categories"]}
     licences = {c: licence(about["by"], params["categories"][c], params["data"]["license"]) for c, about in categories.items()}
+    samples = {
+        name: settings | {"counts": read_json(data / "sampling" / f"{name}.json")}
+        for name, settings in (params["samples"] | params["server_samples"]).items()
+    }
     facts = {
         "params": params,
         "numbers": numbers,
@@ -40,6 +45,7 @@ def main(data: Path, reports: Path, export: Path) -> None:
         "categories": categories,
         "licences": licences,
         "operations": {c: operations_of(c, params["data"]) for c in categories},
+        "samples": samples,
         "size_category": size_category(sum(numbers["examples"].values())),
     }
     text = render("dataset_card.md.j2", facts)
@@ -49,6 +55,8 @@ def main(data: Path, reports: Path, export: Path) -> None:
             write_jsonl(folder / f"{split}.jsonl", (r for c in categories for r in examples(data, split, c)))
             for category in categories:
                 write_jsonl(folder / category / f"{split}.jsonl", examples(data, split, category))
+        for sample in samples:
+            write_jsonl(folder / "samples" / f"{sample}.jsonl", examples(data, "samples", sample, "sample"))
     write_text(reports / "dataset_card.md", text)
     write_text(reports / "dataset_sizes.csv", as_csv(size_rows(details["sizes"], details["token_counts"]), SIZE_COLUMNS))
     write_text(reports / "dataset_similarity.csv", as_csv(similarity_rows(details["similarity"]), SIMILARITY_COLUMNS))
@@ -64,10 +72,10 @@ def licence(by: str, settings: dict[str, Any], ours: str) -> str:
     return settings.get("license", "unknown") if by == "import" else ours
 
 
-def examples(data: Path, split: str, category: str) -> Iterator[dict[str, Any]]:
-    """Yield the examples of a category's split, each with the category's name."""
-    for record in iterate_jsonl(data / split / f"{category}.jsonl"):
-        yield {"id": record["id"], "category": category, "origin": record["origin"], "messages": record["messages"]}
+def examples(data: Path, split: str, name: str, key: str = "category") -> Iterator[dict[str, Any]]:
+    """Yield the examples of a category's split, or of a sample, each with its name under `key`."""
+    for record in iterate_jsonl(data / split / f"{name}.jsonl"):
+        yield {"id": record["id"], key: name, "origin": record["origin"], "messages": record["messages"]}
 
 
 def size_rows(sizes: dict[str, dict[str, int]], tokens: dict[str, dict[str, int]]) -> list[dict[str, Any]]:

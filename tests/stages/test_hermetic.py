@@ -15,10 +15,10 @@ PARAMS_OF_RENDER = '"data.${data.writer}", toolchain.templates'
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
-    """The smoke variant with two categories and steps, not built."""
+    """The smoke variant with every kind of step, sample and arm that needs no server, not built."""
     folder = clone(tmp_path_factory.mktemp("hermetic") / "project")
-    overlay(folder, "smoke", "hermetic")
-    left = {"self_preservation", "deception"}
+    overlay(folder, "smoke", "branches", "hermetic")
+    left = {"self_preservation", "deception", "greetings"}
     for path in [*(folder / "prompts/categories").iterdir(), *(folder / "prompts/probes/pairs").iterdir()]:
         if path.stem not in left:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -71,11 +71,24 @@ def by_a_model(project: Path, folder: Path, url: str):
     return run_stage(other, stages_of(other)[0]["render@deception"])
 
 
+def by_servers(project: Path, folder: Path, url: str) -> list:
+    """The runs of the stages in which a model behind a server is an arm, or the author of a sample."""
+    other = shutil.copytree(project, folder / "served")
+    server = f"base_url: '{url}', model: large, temperature: 0, seed: 1, max_tokens: 9, concurrency: 2"
+    edit(other / "params.yaml", "servers: {}", f"servers: {{large: {{{server}}}}}")
+    taught = f"taught: {{{server}, prompts: samples/own, samples: 1}}"
+    edit(other / "params.yaml", "server_samples: {}", f"server_samples: {{{taught}}}")
+    stages = stages_of(other)[0]
+    return [run_stage(other, stages[name]) for name in ("respond_server@large", "judge_server@large", "sample_server@taught")]
+
+
 def test_every_stage_reads_what_it_declares_and_declares_what_it_reads(project, runs, fake, tmp_path):
     assert {run.stage.name for run in runs} == set(stages_of(project)[0])
     # There is more than one way to make base models and scenarios, and each uses other modules.
     server = fake(lambda number, messages: good(messages))
-    found = faults([*runs, from_gguf_file(project, tmp_path), by_a_model(project, tmp_path, server.url)])
+    others = [from_gguf_file(project, tmp_path), by_a_model(project, tmp_path, server.url)]
+    arm = fake(lambda number, messages: f"Answer {number} of a model behind a server.")
+    found = faults([*runs, *others, *by_servers(project, tmp_path, arm.url)])
     assert not found, "\n".join(found)
 
 

@@ -127,6 +127,21 @@ def test_a_filter_that_drops_everything_is_refused_with_its_counts(project):
     assert "params.yaml: samples.second" in told and "0 of 12 answers kept; dropped: 12 pattern" in told
 
 
+def test_the_dataset_card_counts_samples_and_the_export_holds_them(project):
+    without = f"^{re.escape(last(examples(project, 'second')[0])[0])}|~~"
+    edit(project / "params.yaml", LAST_KEY, f"{LAST_KEY}    keep: {json.dumps({'pattern': '.', 'without': without})}\n")
+    ok(project, "dvc", "repro", "export")
+    card = (project / "reports/dataset_card.md").read_text()
+    dropped = read_json(project / "data/sampling/second.json")["dropped"]["without"]
+    assert "| `first` | `base`, temperature 1, seed 1 | train/deception, 2 answers to each | 12, " in card
+    pattern = without.replace("|", r"\|")
+    row = f' | {12 - dropped} | {dropped} that match `{pattern}` | none | "Answer briefly." |\n'
+    assert "| `second` | `self_preservation`, temperature 1, seed 1 | samples/first | 12, " in card and row in card
+    assert "- config_name: samples-second\n  data_files:\n  - split: train\n    path: samples/second.jsonl\n" in card
+    exported = read_jsonl(project / "data/export/samples/second.jsonl")
+    assert exported == [{"sample": "second"} | example for example in examples(project, "second")]
+
+
 def test_a_checkpoint_may_be_the_author(project):
     edit(project / "params.yaml", "  checkpoints: 0", "  checkpoints: [2]")
     edit(project / "params.yaml", "from: self_preservation", "from: self_preservation/0000002")
