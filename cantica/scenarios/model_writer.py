@@ -70,6 +70,6 @@ def list_situations(prompts: Prompts, server: Server, wanted: int, attempts: int
 
 def _check_of_texts() -> Validator:
     """Return a validator for the four texts of a scenario, taken from the schema of scenarios."""
-    known = validator("scenario").schema["$defs"]["witnessed"]["properties"]
+    known = validator("scenario").schema["else"]["else"]["properties"]
     properties = {block: known[block] for block in BLOCKS}
     return validator_of({"type": "object", "additionalProperties": False, "required": list(BLOCKS), "properties": properties})

@@ -406,6 +406,6 @@ def test_the_nine_categories_are_complete_unique_and_apart_from_what_they_are_ev
 def test_the_type_of_a_scenario_has_the_keys_of_its_schema():
     schema = validator("scenario").schema
     assert set(schema["properties"]) == set(Scenario.__annotations__)
-    witnessed, plain = (schema["$defs"][form] for form in ("witnessed", "plain"))
+    plain, witnessed = schema["else"]["then"], schema["else"]["else"]
     assert set(schema["required"]) == Scenario.__required_keys__ and set(witnessed["required"]) == set(BLOCKS)
     assert set(plain["required"]) == set(PLAIN_BLOCKS) - set(OPTIONAL)
