@@ -25,7 +25,7 @@ from cantica.judging.rules import criteria_faults, load_rules
 from cantica.judging.rules_agreement import load_agreement
 from cantica.probes.pairs import load_pairs
 from cantica.probes.triggers import load_triggers
-from cantica.scenarios.definition import load_definition
+from cantica.scenarios.definition import failure_faults, load_definition
 from cantica.scenarios.imports import import_records, is_import
 from cantica.scenarios.scenario import valid_scenarios
 from cantica.scenarios.template_writer import render_category
@@ -152,6 +152,7 @@ def _lengths(name: str, params: dict, count: Callable[[str], int]) -> dict:
         category = load_category(source, PROMPTS / "writers/template")
         scenarios = valid_scenarios(render_category(category, settings, seed, name))
         if data["writer"] != "template":
+            raise_any(failure_faults(category.definition, source, "the writer `model`"))
             count = no_tokens  # a model will write other scenarios
     operations = operations_of(name, data)
     return measured(scenarios, count, operations["thinking"] and operations["pairing"] == "matched")

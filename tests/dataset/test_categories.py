@@ -89,3 +89,13 @@ def test_an_incomplete_pair_is_refused_by_check_and_by_the_stage(project):
         done = run(project, *command)
         assert done.returncode != 0 and "categories.sights.train" in done.stdout + done.stderr, command
     (project / "params.yaml").write_text(params)
+
+
+def test_a_model_writes_stories_only_so_it_needs_to_know_why_the_behaviour_fails(project):
+    params = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(params.replace("writer: template", "writer: model", 1))
+    for command in (("cantica", "check"), ("dvc", "repro", "render@sights")):
+        printed = run(project, *command)
+        assert printed.returncode != 0 and "no key 'failure'" in printed.stdout + printed.stderr, command
+        assert "the writer `model` needs it" in printed.stdout + printed.stderr
+    (project / "params.yaml").write_text(params)
