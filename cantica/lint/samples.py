@@ -2,6 +2,7 @@
 
 import tempfile
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from cantica.core.documents import raise_any, read_json
@@ -32,7 +33,8 @@ def lint_sample(
     scope = sample_scope(sample, file, held_out, valid, read_json(audited), settings, limit)
     with tempfile.TemporaryDirectory(dir=FOLDER / sample) as scratch:
         scan = Scan(scope, settings, counter, Path(scratch))
-        write_jsonl(findings, summary.counted(scan.findings()))
+        unused = scan.policy.findings(scan.policy.unused_waivers(sample))
+        write_jsonl(findings, summary.counted(chain(scan.findings(), unused)))
     rows = summary.rows()
     print(overview(len(examples), rows, findings))
     errors = [error_problem(row, findings) for row in rows if row["severity"] == "error"]

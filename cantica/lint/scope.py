@@ -61,15 +61,14 @@ def sample_scope(sample: str, path: Path, held_out: Path, valid: Path, known: Fo
     held_out: the evaluation prompts. valid: the folder of validation examples. known: data/audit/for_samples.json.
     settings: the section `audit` of params. limit: the most tokens that an example may have.
     """
-    apart = known["apart"].get(sample, [])
-    validation = [
-        Place("valid", file.stem, file, judged=False) for file in sorted(valid.glob("*.jsonl")) if file.stem not in apart
-    ]
+    apart = set(known["apart"].get(sample, []))
+    validation = [Place("valid", file.stem, file, judged=False) for file in sorted(valid.glob("*.jsonl"))]
     earlier = {int(prompt): commit for prompt, commit in known["earlier"].items()}
     return Scope(
         [Place("train", sample, path), *validation],
         Forbidden(_evaluation_prompts(held_out, settings), earlier),
         {sample: limit},
+        compared=lambda one, other: apart.isdisjoint((one, other)),
         answers_only=True,
     )
 

@@ -28,7 +28,7 @@ def check_params(params: dict, file: Path) -> None:
 
 
 def _sample_faults(params: dict, file: str) -> list[Problem]:
-    """Return a Problem for each name that two samples share, and for each filter that is no regular expression."""
+    """Return a Problem for each sample with the name of a category or another sample, and for each invalid filter."""
     keep = [
         (f"{section}.{name}.keep.{key}", own["keep"][key])
         for section in SAMPLES
@@ -36,7 +36,7 @@ def _sample_faults(params: dict, file: str) -> list[Problem]:
         for key in ("pattern", "without")
         if key in own.get("keep", {})
     ]
-    return _shared_names(params, SAMPLES, "a sample", file) + pattern_faults(keep, Path(file))
+    return _shared_names(params, ("categories", *SAMPLES), "a sample", file) + pattern_faults(keep, Path(file))
 
 
 def _shared_names(params: dict, sections: tuple[str, ...], what: str, file: str) -> list[Problem]:

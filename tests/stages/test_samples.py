@@ -113,12 +113,20 @@ def test_an_error_of_the_lint_writes_nothing(project):
 
 
 def test_warnings_and_waivers_are_counted(project):
-    warned = read_json(project / "data/sampling/first.json")["findings"]
-    assert warned == {"warning": {}, "waived": {}}
-    edit(project / "params.yaml", RULES, "{cut_off: off}")
+    assert read_json(project / "data/sampling/first.json")["findings"] == {"warning": {}, "waived": {}}
+    edit(project / "params.yaml", RULES, "{near_duplicate: warning}")
     ok(project, "dvc", "repro", "sample@first")
     found = read_json(project / "data/sampling/first.json")["findings"]
-    assert found["warning"]["near_duplicate"] >= 6
+    number = found["warning"]["near_duplicate"]
+    assert found == {"warning": {"near_duplicate": number}, "waived": {}}
+    waived = read_jsonl(project / ".cache/samples/first/findings.jsonl")[0]["id"]
+    records = f"[{waived}, first-999-1, second-999-1]"
+    edit(project / "params.yaml", "waivers: []", f"waivers: [{{rule: near_duplicate, records: {records}, reason: meant}}]")
+    ok(project, "dvc", "repro", "sample@first")
+    found = read_json(project / "data/sampling/first.json")["findings"]
+    left = number - found["waived"]["near_duplicate"]
+    assert found["warning"] == ({"near_duplicate": left} if left else {}) | {"unused_waiver": 1} and left < number
+    assert read_json(project / "reports/dataset.json")["findings"]["unused_waiver"] == 0, "these records are not in a category"
 
 
 def test_a_filter_that_drops_everything_is_refused_with_its_counts(project):
@@ -166,8 +174,30 @@ def test_a_server_may_be_the_author(project, fake):
     assert stages_run(project, "sample_server@teacher") - {"check"} == {"sample_server@teacher"} and len(server.seen) == 6
 
 
-def test_a_sample_of_the_step_that_trains_on_it_is_refused_at_once(project):
+def test_a_sample_of_the_step_that_trains_on_it_is_refused_at_once(built, tmp_path):
+    project = unbuilt(built, tmp_path)
     edit(project / "params.yaml", "    from: base\n", "    from: recovered\n")
-    assert run(project, "dvc", "repro").returncode != 0
-    refused = run(project, "cantica", "check")
-    assert "a cycle: recovered → samples/first → samples/second → recovered" in refused.stdout + refused.stderr
+    assert "a cycle: recovered → samples/first → samples/second → recovered" in refused_at_once(project)
+
+
+def test_a_sample_with_the_name_of_a_category_or_a_broken_filter_is_refused_at_once(built, tmp_path):
+    project = unbuilt(built, tmp_path)
+    options = {"base_url": "http://127.0.0.1:9/v1", "model": "m", "prompts": "train/deception", "seed": 1, "samples": 1}
+    options |= {"temperature": 0, "max_tokens": 9, "concurrency": 1, "keep": {"pattern": "("}}
+    edit(project / "params.yaml", "server_samples: {}", f"server_samples: {json.dumps({'deception': options})}")
+    told = refused_at_once(project)
+    assert "server_samples.deception\n" in told and "a name that occurs twice" in told
+    assert "server_samples.deception.keep.pattern" in told
+
+
+def unbuilt(built: Path, folder: Path) -> Path:
+    """A copy of a project without outputs."""
+    left_out = shutil.ignore_patterns("models", "data", ".cache", "cache")
+    return Path(shutil.copytree(built, folder / "project", symlinks=True, ignore=left_out))
+
+
+def refused_at_once(project: Path) -> str:
+    """What the checks say before anything is built."""
+    done = run(project, "cantica", "check")
+    assert done.returncode == 1
+    return done.stdout + done.stderr
