@@ -14,7 +14,7 @@ from cantica.reporting.rows import adjusted
 class Sides:
     """Two arms of a group's runs by one measure: the level of the arm and of the one that it is compared with.
 
-    difference: the first minus the second, each run paired with itself.
+    difference: the first minus the second, each run paired with itself. All are over the items that both have.
     """
 
     arm: Estimate
@@ -45,10 +45,10 @@ def contrasts(measures: list[Measure], groups: list[Group], known: Measured, res
     for m in measures:
         sides = {(pair, group.name): _sides(m, *pair, group, known, resampling) for pair in pairs for group in groups}
         differences: dict[Key, Estimate] = {key: own.difference for key, own in sides.items() if own.difference}
-        adjusted_ones = adjusted(differences)
+        by_key = adjusted(differences)
         for pair, rows in found.items():
             of_pair = {
-                name: Sides(own.arm, own.against, adjusted_ones[of, name])
+                name: Sides(own.arm, own.against, by_key[of, name])
                 for (of, name), own in sides.items()
                 if of == pair and own.difference
             }
@@ -57,9 +57,11 @@ def contrasts(measures: list[Measure], groups: list[Group], known: Measured, res
 
 
 def _sides(m: Measure, arm: str, against: str, group: Group, known: Measured, resampling: Resampling) -> Sides:
-    """The sides of a contrast by one measure in one group; p is not adjusted."""
+    """The sides of a contrast by one measure in one group, on the items that both have; p is not adjusted."""
     first, second = side(m, group, known, against), side(m, group, known, arm)
-    if not first.runs or not second.runs:
+    both = first.items & second.items
+    if not both:
         return Sides({}, {}, {})
+    first, second = first.of(both), second.of(both)
     whole = change(parts_of(m, (first, second)), first, second, resampling).whole
     return Sides(level(m, second.runs, resampling), level(m, first.runs, resampling), whole)

@@ -23,6 +23,11 @@ class Side:
     runs: Runs
     endings: list[Ending]
 
+    @property
+    def items(self) -> set[str]:
+        """The items that all runs have."""
+        return set.intersection(*map(set, self.runs.values())) if self.runs else set()
+
     def of(self, items: Iterable[str]) -> "Side":
         """The side with some items only."""
         chosen = set(items)
@@ -85,6 +90,6 @@ def _difference(first: Side, second: Side, resampling: Resampling) -> Estimate:
     entry = difference(first.runs, second.runs, resampling)
     if not entry:
         return entry
-    both = crossed.averaged(first.runs).keys() & crossed.averaged(second.runs).keys()
+    both = first.items & second.items
     found = unequal_endings({side.name: of_items(side.endings, both) for side in (first, second)})
     return entry | {"unequal": found} if found else entry
