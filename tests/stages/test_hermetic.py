@@ -94,13 +94,13 @@ def test_every_stage_reads_what_it_declares_and_declares_what_it_reads(project, 
 
 def test_an_undeclared_file_is_named(copy):
     plant(copy / "stages/dataset.py", 'Path("prompts/judge/rules.yaml").read_text()')
-    found = faults_of(copy, "dataset@deception")
-    assert found == ["dataset@deception reads prompts/judge/rules.yaml, which is not among its deps"]
+    found = faults_of(copy, "dataset@greetings")
+    assert found == ["dataset@greetings reads prompts/judge/rules.yaml, which is not among its deps"]
 
 
 def test_a_listed_folder_is_named(copy):
     plant(copy / "stages/dataset.py", 'list(Path("prompts").glob("*"))')
-    assert faults_of(copy, "dataset@deception") == ["dataset@deception reads prompts, which is not among its deps"]
+    assert faults_of(copy, "dataset@greetings") == ["dataset@greetings reads prompts, which is not among its deps"]
 
 
 def test_params_that_are_read_past_read_params_are_named(copy):
@@ -112,16 +112,16 @@ def test_params_that_are_read_past_read_params_are_named(copy):
 def test_an_undeclared_import_is_named(copy, module):
     """Inside a function too; the second time the module is there compiled."""
     plant(copy / "stages/dataset.py", f"import {module}")
-    expected = f"dataset@deception imports {module.replace('.', '/')}.py, which is not among its deps"
-    assert expected in faults_of(copy, "dataset@deception")
-    assert expected in faults_of(copy, "dataset@deception")
+    expected = f"dataset@greetings imports {module.replace('.', '/')}.py, which is not among its deps"
+    assert expected in faults_of(copy, "dataset@greetings")
+    assert expected in faults_of(copy, "dataset@greetings")
 
 
 @pytest.mark.parametrize("room", ["stages", "cantica"])
 def test_code_in_a_room_itself_is_named(copy, room):
     (copy / room / "__init__.py").write_text("SEED = 1\n")
-    found = faults_of(copy, "dataset@deception")
-    assert found == [f"dataset@deception imports {room}/__init__.py, which is not among its deps"]
+    found = faults_of(copy, "dataset@greetings")
+    assert found == [f"dataset@greetings imports {room}/__init__.py, which is not among its deps"]
 
 
 def test_an_undeclared_key_is_named(copy):
@@ -138,7 +138,7 @@ def test_an_undeclared_key_is_named_in_a_stage_that_declares_none(copy):
 def test_a_dep_that_is_never_read_is_named(copy):
     own = "        - stages/dataset.py\n"
     edit(copy / "dvc.yaml", own, f"{own}        - README.md\n        - cantica/lint\n        - prompts\n")
-    assert faults_of(copy, "dataset@deception") == [
+    assert faults_of(copy, "dataset@greetings") == [
         "dataset declares the dep README.md and does not read it",
         "dataset declares the dep cantica/lint and does not read it",
         "dataset declares the dep prompts and does not read it",
@@ -176,8 +176,8 @@ def test_a_section_of_which_one_value_is_looked_at_is_named(copy, code):
 
 def test_a_file_that_is_written_and_not_declared_is_named(copy):
     plant(copy / "stages/dataset.py", 'Path("data/notes.txt").write_text("x")')
-    found = faults_of(copy, "dataset@deception")
-    assert found == ["dataset@deception writes data/notes.txt, which is not among its outs"]
+    found = faults_of(copy, "dataset@greetings")
+    assert found == ["dataset@greetings writes data/notes.txt, which is not among its outs"]
 
 
 CONNECT = "import socket; socket.socket().connect_ex(('127.0.0.1', 9))"
@@ -194,9 +194,9 @@ CONNECT = "import socket; socket.socket().connect_ex(('127.0.0.1', 9))"
 )
 def test_the_network_is_named(copy, code, address):
     plant(copy / "stages/dataset.py", code)
-    assert faults_of(copy, "dataset@deception") == [f"dataset@deception connects to {address}"]
+    assert faults_of(copy, "dataset@greetings") == [f"dataset@greetings connects to {address}"]
 
 
 def test_a_program_that_cannot_be_seen_into_is_named(copy):
     plant(copy / "stages/dataset.py", "import subprocess; subprocess.run(['cat', 'LICENSE'], capture_output=True)")
-    assert faults_of(copy, "dataset@deception") == ["dataset@deception starts cat, and what that reads is not seen"]
+    assert faults_of(copy, "dataset@greetings") == ["dataset@greetings starts cat, and what that reads is not seen"]

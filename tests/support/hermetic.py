@@ -3,7 +3,7 @@
     python -m tests.support.hermetic PROJECT      # PROJECT is a scratch copy: every output is rebuilt
 
 Three units are coarser than what a stage reads: a package of cantica/, of which it may import a single module; a group of
-versions under `toolchain`, of which it may import a single library; and, for `report` alone, a section of params.
+versions under `toolchain`, of which it may import a single library; and, for the stages in PARTLY, a section of params.
 
 The hook in hooks/sitecustomize.py sees what Python opens, lists, imports, reads of params and connects to. It does not see
 files opened in C and Rust (the tensors of `mx.load`, a tokenizer's file), nor tests whether a file exists. A
@@ -30,6 +30,11 @@ HOOKS = Path(__file__).parent / "hooks"
 ELSEWHERE = (".dvc/", ".venv/", ".cache/")
 # Values of base.source that need the network.
 REMOTE = ("pypi", "hub")
+# Stages that ask a server.
+SERVED = ("respond_server", "sample_server")
+# Stages that declare a section of params and look at a part of it: the report shows what a build has, and the lint of a sample
+# looks up the severity of a rule when there is a finding.
+PARTLY = ("report", "sample", "sample_server")
 # The module that a version is used through, where it has another name.
 MODULES = {"scipy-openblas32": "mlx", "blas-core": "threadpoolctl"}
 
@@ -189,7 +194,7 @@ def undeclared_by(run: Run) -> list[str]:
             found.append(f"reads the key {key}, which is not among its params")
     found += [f"writes {path}, which is not among its outs" for path in sorted(run.writes)]
     params = params_of(run.project)
-    asks = stage.group == "render" and params["data"]["writer"] == "model"  # a server
+    asks = stage.group in SERVED or (stage.group == "render" and params["data"]["writer"] == "model")  # a server
     if not (asks or (stage.group == "base" and params["base"]["source"] in REMOTE)):
         found += [f"connects to {address}" for address in sorted(run.recorded("connects"))]
     # The hook does not see what programs other than this Python read.
@@ -231,7 +236,7 @@ def unused_by(runs: list[Run], made: set[str]) -> list[str]:
         left = unseen(key, value_of(params_of(run.project), key), looked, through, run.stage.cmd)
         if left == [key]:
             found.append(f"declares the param {key} and does not look at it")
-        elif left and run.stage.group != "report":
+        elif left and run.stage.group not in PARTLY:
             found.append(f"declares the param {key} and of it does not look at {', '.join(left)}")
     return found
 

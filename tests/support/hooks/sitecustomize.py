@@ -94,6 +94,8 @@ def params_read(record, keys, chosen) -> None:
     for key in keys:
         record("params", key)
     for name, value in chosen.items():
+        if not isinstance(value, dict):
+            record("looks at", name)
         chosen[name] = watched(value, name, record)
 
 
