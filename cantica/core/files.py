@@ -4,9 +4,12 @@ import json
 import os
 import shutil
 import threading
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+WEEK = 7 * 24 * 60 * 60  # seconds
 
 
 @contextmanager
@@ -41,6 +44,14 @@ def whole_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def remove_unused(folder: Path) -> None:
+    """Remove what is in a folder and was not used for a week, by the times at which it changed."""
+    for path in folder.glob("*"):
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < time.time() - WEEK:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def write_text(path: Path, text: str, shared: bool = False) -> None:
     """Write UTF-8 text with Unix line endings on every platform."""
     with whole_file(path, shared) as partial:
@@ -57,10 +68,10 @@ def as_json(document: object) -> str:
     return json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
 
-def write_jsonl(path: Path, records: Iterable) -> int:
+def write_jsonl(path: Path, records: Iterable, shared: bool = False) -> int:
     """Write records as JSON Lines, one at a time, and return how many there were."""
     number = 0
-    with whole_file(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
+    with whole_file(path, shared) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
         for number, record in enumerate(records, 1):  # noqa: B007
             file.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
     return number

@@ -7,16 +7,13 @@ hash of everything that the answers depend on. It stays after the stage: other f
 import hashlib
 import json
 import os
-import shutil
-import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import mlx.nn as nn
 from mlx_lm.tokenizer_utils import TokenizerWrapper
 
-from cantica.core.files import whole_file
+from cantica.core.files import remove_unused, whole_file
 from cantica.core.fingerprint import fingerprint
 from cantica.dataset.answers import Answer, Asked
 from cantica.engine.backend.device import device_names, prepare
@@ -24,7 +21,6 @@ from cantica.generation.ask import ask
 from cantica.generation.generate import make_sampler
 
 FOLDER = Path(".cache/samples")
-WEEK = 7 * 24 * 60 * 60  # seconds
 BATCHES = 4  # batches in a part
 
 Load = Callable[[], tuple[nn.Module, TokenizerWrapper]]
@@ -54,7 +50,7 @@ def kept_answers(
     for file in missing:
         parts[file] = _generate(model, tokenizer, files[file], settings)
         _write(file, parts[file])
-    _remove_old()
+    remove_unused(FOLDER)
     return [answer for answers in parts.values() for answer in answers or []]
 
 
@@ -85,13 +81,5 @@ def _read(path: Path) -> list[Answer] | None:
 
 def _write(path: Path, answers: list[Answer] | None) -> None:
     content = json.dumps(answers, ensure_ascii=False).encode()
-    with whole_file(path) as partial:
+    with whole_file(path, shared=True) as partial:
         partial.write_bytes(hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
-
-
-def _remove_old() -> None:
-    """Remove the answers of samples that were last used more than a week ago."""
-    for path in FOLDER.glob("*.*"):
-        with suppress(FileNotFoundError):
-            if path.stat().st_mtime < time.time() - WEEK:
-                shutil.rmtree(path)

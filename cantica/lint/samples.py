@@ -6,7 +6,8 @@ from itertools import chain
 from pathlib import Path
 
 from cantica.core.documents import raise_any, read_json
-from cantica.core.files import write_jsonl
+from cantica.core.files import remove_unused, write_jsonl
+from cantica.core.fingerprint import fingerprint
 from cantica.dataset.chat import Example
 from cantica.lint.findings import Summary, error_problem, overview
 from cantica.lint.scan import Counter, Scan
@@ -23,18 +24,20 @@ def lint_sample(
     """Return {severity: {rule: number of findings}}: warnings and waived findings. Raises InputError if there are errors.
 
     held_out: the evaluation prompts. valid: the folder of validation examples. audited: data/audit/for_samples.json. params:
-    `audit` and `train.max_seq_length`. The examples and all findings stay in FOLDER, so that errors can be looked up.
+    `audit` and `train.max_seq_length`. The examples and all findings stay in FOLDER for a week, so that they can be looked up.
     """
-    file, findings = FOLDER / sample / "examples.jsonl", FOLDER / sample / "findings.jsonl"
-    write_jsonl(file, examples)
     audit, limit, summary = params["audit"], params["train"]["max_seq_length"], Summary()
     rules = audit["categories"].get(sample, {}) | dict.fromkeys(NOT_FOR_SAMPLES, "off")
     settings = audit | {"categories": audit["categories"] | {sample: rules}}
+    folder = FOLDER / f"{sample}.checked.{fingerprint([examples, settings, limit], [held_out, valid, audited])[:12]}"
+    file, findings = folder / "examples.jsonl", folder / "findings.jsonl"
+    write_jsonl(file, examples, shared=True)
     scope = sample_scope(sample, file, held_out, valid, read_json(audited), settings, limit)
-    with tempfile.TemporaryDirectory(dir=FOLDER / sample) as scratch:
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
         scan = Scan(scope, settings, counter, Path(scratch))
         unused = scan.policy.findings(scan.policy.unused_waivers(sample))
-        write_jsonl(findings, summary.counted(chain(scan.findings(), unused)))
+        write_jsonl(findings, summary.counted(chain(scan.findings(), unused)), shared=True)
+    remove_unused(FOLDER)
     rows = summary.rows()
     print(overview(len(examples), rows, findings))
     errors = [error_problem(row, findings) for row in rows if row["severity"] == "error"]

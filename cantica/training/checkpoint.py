@@ -22,14 +22,13 @@ import mlx.nn as nn
 import mlx.optimizers as optimizers
 from mlx.utils import tree_flatten, tree_unflatten
 
-from cantica.core.files import whole_file, whole_folder
+from cantica.core.files import remove_unused, whole_file, whole_folder
 from cantica.core.fingerprint import fingerprint
 from cantica.engine.backend.device import device_names
 from cantica.engine.model import CONFIG, WEIGHTS, checkpoint_name, save_weights
 from cantica.training.curve import CurveRow
 
 FOLDER = Path(".cache/checkpoints")
-WEEK = 7 * 24 * 60 * 60  # seconds
 
 
 class Checkpoint:
@@ -122,7 +121,7 @@ class Checkpoint:
 
     def remove(self) -> None:
         """Remove this checkpoint, and others that are older than a week. Newer ones may belong to a step that still trains."""
-        for path in FOLDER.glob("*"):
+        for path in FOLDER.glob(f"{self.path.name}*"):
             with suppress(FileNotFoundError):
-                if path.name.startswith(self.path.name) or path.stat().st_mtime < time.time() - WEEK:
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        remove_unused(FOLDER)
