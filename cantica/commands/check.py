@@ -25,7 +25,7 @@ from cantica.judging.rules import criteria_faults, load_rules
 from cantica.judging.rules_agreement import load_agreement
 from cantica.probes.pairs import load_pairs
 from cantica.probes.triggers import load_triggers
-from cantica.scenarios.definition import failure_faults, load_definition
+from cantica.scenarios.definition import failure_faults
 from cantica.scenarios.imports import import_records, is_import
 from cantica.scenarios.scenario import valid_scenarios
 from cantica.scenarios.template_writer import render_category
@@ -130,10 +130,10 @@ def _check_answers(file: Path, prompts: list[EvaluationPrompt], per_group: dict[
 
 
 def _needs_pairs(category: str, params: dict) -> bool:
-    """Whether a category is one of witnessed scenarios. Those of imports and of plain chats have no failure to probe."""
+    """Whether a category is one of witnessed scenarios. Imports and plain chats need not be about a behaviour that fails."""
     source = Path(params["categories"][category]["source"])
     try:
-        return not is_import(source) and "failure" in load_definition(source)
+        return not is_import(source) and load_category(source, PROMPTS / "writers/template").form != "plain"
     except InputError:
         return False  # `_check_categories` has found its faults
 

@@ -16,7 +16,7 @@ from cantica.commands.checks.servers import _silent, server_faults
 from cantica.commands.dvc.project import read_present, read_project
 from cantica.core.documents import read_yaml
 from cantica.core.files import write_jsonl
-from tests.support.projects import clone, edit, ok, run
+from tests.support.projects import ROOT, clone, edit, ok, run
 
 CATEGORY = "prompts/categories/deception"
 TEMPLATE, SLOTS = f"{CATEGORY}/train/two_promises.j2", f"{CATEGORY}/train/two_promises.yaml"
@@ -352,6 +352,35 @@ def test_what_stands_before_the_loss_is_the_prompt_and_the_thinking_that_carries
     (fault,) = limit_faults(params, {"x": {"train": [length], "valid": []}, "faulty": {}})
     assert (fault.place, fault.got) == ("train.max_seq_length", "6") and "x-train-001 (x.j2)" in fault.expected
     assert [f.place for f in limit_faults(params, {"x": {"train": [], "valid": [length]}})] == ["measure.max_seq_length"]
+
+
+# ---- categories of other kinds
+
+
+def test_plain_chats_need_no_probe_pairs_and_witnessed_scenarios_do(project):
+    def add(name: str, train: int) -> None:
+        entry = f"  {name}: {{source: prompts/categories/{name}, train: {train}, valid: 0}}"
+        edit(project / "params.yaml", "\ncategories:\n", f"\ncategories:\n{entry}\n")
+
+    greetings = "prompts/categories/greetings"  # plain chats
+    shutil.copytree(ROOT / "tests/support/variants/branches" / greetings, project / greetings)
+    add("greetings", 6)
+    own = "  categories: {greetings: {system: Be brief., thinking: false}}"
+    edit(project / "params.yaml", "  categories: {}       # pairing", f"{own}  # pairing")
+    assert "1010 scenarios" in ok(project, "cantica", "check")
+    shutil.copytree(project / "prompts/categories/deception", project / "prompts/categories/lies")
+    add("lies", 1)
+    message = refused(project, "cantica", "check")
+    assert "prompts/probes/pairs/lies.yaml" in message and "1 fault in the input" in message
+
+
+def test_a_project_that_evaluates_nothing_is_in_order(project):
+    overlay = {"held_out": {}, "capability": {"items": 0}, "probe": {"triggers": []}, "arms": {"base": {"point": "base"}}}
+    counts = {"categories": {name: {"valid": 0} for name in ("deception", "betrayal")}}
+    document = {"tests": "nothing", "remove": ["held_out", "arms"], "params": overlay | counts}
+    (project / "variants/nothing.yaml").write_text(json.dumps(document))
+    ok(project, "cantica", "variant", "apply", "nothing")
+    assert "are in order" in ok(project, "cantica", "check")
 
 
 # ---- files of answers
