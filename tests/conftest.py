@@ -135,6 +135,14 @@ def smoke(built) -> Path:
 
 
 @pytest.fixture(scope="session")
+def branches(built) -> Path:
+    """A tree with every kind of step, sample and arm that needs no server, built by another user; copy it to change it."""
+    from tests.support.projects import build_elsewhere
+
+    return built(build_elsewhere, "smoke", "branches")
+
+
+@pytest.fixture(scope="session")
 def two_steps(built) -> Path:
     """A random olmo3 with 4-bit weights, a sliding window and full attention, on two categories; copy it to change it."""
     from tests.support.projects import build

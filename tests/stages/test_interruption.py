@@ -190,7 +190,7 @@ def test_a_build_that_is_ended_in_the_middle_of_a_step_continues_there(before, a
     if kill == "everything":
         ok(project, "dvc", "repro", "probe@final")
         probed = [json.loads(line) for line in (project / "data/probes/final.jsonl").read_text().splitlines()]
-        assert Counter(record["iteration"] for record in probed) == dict.fromkeys([None, 50, 100], 72 + 24)
+        assert Counter(record["iteration"] for record in probed) == dict.fromkeys([None, 50, 100], 16 + 24)
         margins = {n: [r["margin"] for r in probed if r["iteration"] == n and "margin" in r] for n in (None, 50, 100)}
         assert len(set(map(tuple, margins.values()))) == 3
         ok(

@@ -1,4 +1,4 @@
-"""The smoke build, killed at random moments (seeded), gives the same bytes as one that another user built without interruption.
+"""A build, killed at random moments (seeded), gives the same bytes as one that another user built without interruption.
 
 CANTICA_KILLS sets how often, CANTICA_KILL_SEED the seed.
 """
@@ -11,17 +11,21 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
 from cantica.commands.dvc.mend import mend
 from tests.support.kills import KILLS, SEED
 from tests.support.projects import ENVIRONMENT, clone, ok, overlay, stages_run
 
 
-def test_neither_kills_nor_user_locale_time_zone_and_load_change_a_byte(smoke, tmp_path):
+@pytest.mark.parametrize("variants", [["smoke"], ["smoke", "branches"]], ids="-".join)
+def test_neither_kills_nor_user_locale_time_zone_and_load_change_a_byte(variants, tmp_path, request):
     print(f"CANTICA_KILL_SEED={SEED}")
+    uninterrupted = request.getfixturevalue(variants[-1])
     project = clone(tmp_path / "project")
-    overlay(project, "smoke")
+    overlay(project, *variants)
     draw = random.Random(SEED)
-    for _ in range(KILLS):
+    for _ in range(KILLS // len(variants)):
         build = subprocess.Popen(
             ["dvc", "repro"],
             cwd=project,
@@ -37,9 +41,9 @@ def test_neither_kills_nor_user_locale_time_zone_and_load_change_a_byte(smoke, t
     finished = trained(project)
     again = stages_run(project)
     assert not finished & again, "a step that was finished is not run again"
-    assert (project / "dvc.lock").read_text() == (smoke / "dvc.lock").read_text()
+    assert (project / "dvc.lock").read_text() == (uninterrupted / "dvc.lock").read_text()
     for name in ("metrics.json", "details.json", "report.html", "model_card.md", "loss_curve.csv", "loss_matrix.csv"):
-        assert (project / "reports" / name).read_bytes() == (smoke / "reports" / name).read_bytes()
+        assert (project / "reports" / name).read_bytes() == (uninterrupted / "reports" / name).read_bytes()
     assert not list(project.glob("*/**/.*.partial"))
 
 

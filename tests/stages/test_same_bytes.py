@@ -44,6 +44,19 @@ def test_another_processor_gives_the_same_bytes(project):
     assert (project / "dvc.lock").read_text() == before
 
 
+def test_another_processor_samples_and_trains_on_top_with_the_same_bytes(branches, tmp_path):
+    project = Path(shutil.copytree(branches, tmp_path / "project", symlinks=True))
+    shutil.rmtree(project / ".cache")  # the answers of samples that were generated
+    before = (project / "dvc.lock").read_text()
+    stages = ["sample@own", "sample@again", "train@remove", "train@restore", "train@nothing", "measure@restore"]
+    stages += ["respond@early", "respond@asked", "probe@asked", "capability@asked", "answers@published", "report", "fuse"]
+    command = ["dvc", "repro", "--force", "--single-item", *stages]
+    done = subprocess.run(command, cwd=project, env=ENVIRONMENT | ELSEWHERE, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert set(re.findall("Running stage '(.+?)'", done.stdout)) == set(stages)
+    assert (project / "dvc.lock").read_text() == before
+
+
 def test_no_output_tells_where_when_or_by_whom_it_was_made(project):
     tokens = [str(project).encode(), str(project.parent.parent).encode()]
     outputs = [path for room in ("data", "models", "reports") for path in (project / room).rglob("*") if path.is_file()]

@@ -47,7 +47,7 @@ BRANCHES = [
     param(
         "a sample that no step trains on",
         r"(\n  own:)",
-        r"\n  more: {from: base, prompts: train/greetings, seed: 1, samples: 1, temperature: 1, max_tokens: 6, batch_size: 4}\1",
+        r"\n  more:\n    {from: base, prompts: train/greetings, seed: 1, samples: 1, temperature: 1, max_tokens: 6, batch_size: 4}\1",
         {"sample@more", "export"} | REPORT,
     ),
     param(
@@ -148,15 +148,17 @@ def _with_renamed_sample(params: dict) -> None:
 
 def _with_renamed_answers(params: dict) -> None:
     rename(params["answers"], "published", "theirs")
-    params["contrasts"] = [["final", "early"]]
+    params["contrasts"] = [["final", "early"], ["theirs", "final"]]
 
 
-def _without_checkpoint(params: dict) -> None:
-    params["curriculum"]["install"]["checkpoints"] = [1]
+def _without_an_arm(params: dict) -> None:
+    del params["arms"]["early"]
+    params["contrasts"] = [["published", "final"]]
 
 
-BRANCH_REMOVALS = [
+BRANCHES += [
     removal("a sample is removed", _without_sample, {"export"} | AUDIT | RESTORE),
     removal("a sample is renamed", _with_renamed_sample, {"sample@twice", "export"} | AUDIT | RESTORE),
+    removal("an arm at a checkpoint is removed", _without_an_arm, EXPORT | REPORT),
     removal("answers are renamed", _with_renamed_answers, {"answers@theirs", "judge_answers@theirs"} | REPORT),
 ]

@@ -1,6 +1,6 @@
 """Edits by a researcher, each with the stages that must run after it; no other stage may run.
 
-python -m tests.support.edits      # print the table for the working tree, with a scratch build of two steps (two minutes)
+python -m tests.support.edits      # print the table for the working tree, with two scratch builds (ten minutes)
 """
 
 import contextlib
@@ -160,7 +160,18 @@ EDITS = [
         "a mix that no step trains on", "mixes: {}", "mixes: {joint: {deception: 1}}", {"mix@joint", "export"} | AUDIT | REPORT
     ),
     param("severity of a rule", "too_long: warning", "too_long: 'off'", EXPORT),
-    param("severity of a rule in one category", r"  categories: \{\}", "  categories: {deception: {too_long: 'off'}}", EXPORT),
+    param(
+        "severity of a rule in one category",
+        r"  categories: \{\}(?= +# severities)",
+        "  categories: {deception: {too_long: 'off'}}",
+        EXPORT,
+    ),
+    param(
+        "an operation on one category",
+        r"  categories: \{\}(?= +# pairing)",
+        "  categories: {deception: {thinking: false}}",
+        each("dataset") | EXPORT | steps_from("deception") | MEASURING,
+    ),
     param(
         "a waiver that waives nothing",
         r"waivers: \[\]",
@@ -465,11 +476,14 @@ def check_table(project: Path, table: list[Edit]) -> int:
 
 
 def main() -> None:
+    from tests.support.branches import BRANCHES
+
     with tempfile.TemporaryDirectory() as scratch:
         project = build(Path(scratch) / "project", "smoke", "olmo3")
         wrong = check_table(project, EDITS)
         wrong += check_table(with_a_mix_and_a_judge(project), REMOVALS)
-    print(f"{len(EDITS) + len(REMOVALS)} edits, {wrong} differ")
+        wrong += check_table(build(Path(scratch) / "branches", "smoke", "branches"), BRANCHES)
+    print(f"{len(EDITS) + len(REMOVALS) + len(BRANCHES)} edits, {wrong} differ")
     sys.exit(wrong > 0)
 
 
