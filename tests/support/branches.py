@@ -33,6 +33,7 @@ REMOVE = step("remove") | RESTORE
 AGAIN = {"sample@again", "export"} | RESTORE
 OWN = {"sample@own", "export"} | AGAIN | REMOVE
 INSTALL = step("install", "nothing") | AGAIN | REMOVE | evaluated("early", "asked", "final")
+SAMPLE = "from: base, seed: 1, temperature: 1, max_tokens: 6, batch_size: 4"
 SERVER = "base_url: 'http://127.0.0.1:9/v1', model: large, temperature: 0, seed: 1, max_tokens: 9, concurrency: 1"
 
 BRANCHES = [
@@ -47,7 +48,7 @@ BRANCHES = [
     param(
         "a sample that no step trains on",
         r"(\n  own:)",
-        r"\n  more:\n    {from: base, prompts: train/greetings, seed: 1, samples: 1, temperature: 1, max_tokens: 6, batch_size: 4}\1",
+        f"\\n  more: {{{SAMPLE}, prompts: train/greetings, samples: 1}}\\1",
         {"sample@more", "export"} | REPORT,
     ),
     param(
