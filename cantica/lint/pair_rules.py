@@ -1,7 +1,7 @@
 """Rules about pairs of examples: equal and similar examples, and imports whose shuffled pairing kept answers in place."""
 
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from cantica.lint.example_rules import from_plain_template
 from cantica.lint.files import DataFiles
 from cantica.lint.findings import Fault, SeverityPolicy
 from cantica.lint.minhash import Signatures, equal_groups
+from cantica.lint.scope import Scope
 
 MOST_PAIRS = 1000  # faults of one rule about pairs
 ERROR = 0.1  # an estimated similarity may be this far below the true one: three standard errors
@@ -25,15 +26,15 @@ def all_words(messages: list[Message]) -> list[str]:
 
 
 class PairRules:
-    """Compares the examples of a dataset with each other, those of two categories if `compared` says so.
+    """Compares the examples of a dataset with each other, those of two categories if `scope.compared` says so.
 
     Of each example, files in a temporary folder store its MinHash signature, and three fingerprints in `keys`: of all its
     words, of its answer and of its prompt; `free` says whether it may share its answer with others.
     near_duplicates: the number of examples that are nearly a duplicate of another one; known after `faults`.
     """
 
-    def __init__(self, files: DataFiles, compared: Callable[[str, str], bool], policy: SeverityPolicy, folder: Path):
-        self.files, self.compared, self.policy = files, compared, policy
+    def __init__(self, files: DataFiles, scope: Scope, policy: SeverityPolicy, folder: Path):
+        self.files, self.scope, self.policy = files, scope, policy
         self.signatures = Signatures(folder, files.size)
         self.keys = np.memmap(folder / "keys", np.uint64, "w+", shape=(3, max(files.size, 1)))
         self.free = np.zeros(files.size, bool)
@@ -89,7 +90,7 @@ class PairRules:
         """Return whether a rule about pairs is to be applied to two records."""
         names = self.files.category(one), self.files.category(other)
         judged = self.files.judged(one) or self.files.judged(other)
-        return judged and self.compared(*names) and self.policy.severity(rule, *names) != "off"
+        return judged and self.scope.compared(*names) and self.policy.severity(rule, *names) != "off"
 
     def _similar(self, rule: str, threshold: float, split: int | None) -> Iterator[Fault]:
         """Yield a fault for each pair of similar examples.
@@ -100,7 +101,7 @@ class PairRules:
         for one, other in self.signatures.similar(threshold - ERROR, split):
             if self.keys[TEXT, one] == self.keys[TEXT, other] or (split is None and one < start <= other):
                 continue  # another rule reports this pair
-            if not self.compared(self.files.category(one), self.files.category(other)):
+            if not self.scope.compared(self.files.category(one), self.files.category(other)):
                 continue
             similarity, what = self._similarity(one, other)
             if similarity < threshold:
@@ -115,12 +116,18 @@ class PairRules:
     def _similarity(self, one: int, other: int) -> tuple[float, str]:
         """Return (the Jaccard similarity of two examples, whose it is): that of their prompts, if their answers are equal.
 
-        An answer may be repeated on purpose, which does not make two examples more similar.
+        An answer may be repeated on purpose, which does not make two examples more similar. Several answers of a sample to one
+        prompt are wanted too, so of these only the answers are compared.
         """
-        prompts = self.keys[ANSWER, one] == self.keys[ANSWER, other]
-        messages = (self.files.record(place)["messages"] for place in (one, other))
-        texts = (words(user_text(m)) if prompts else all_words(m) for m in messages)
-        return jaccard(*map(shingles, texts)), "its prompt's" if prompts else "its"
+        same_answer, same_prompt = (self.keys[row, one] == self.keys[row, other] for row in (ANSWER, PROMPT))
+        messages = [self.files.record(place)["messages"] for place in (one, other)]
+        if same_answer:
+            texts, what = [words(user_text(turns)) for turns in messages], "its prompt's"
+        elif same_prompt and self.scope.answers_only:
+            texts, what = [words(turns[-1]["content"]) for turns in messages], "its answer's"
+        else:
+            texts, what = [all_words(turns) for turns in messages], "its"
+        return jaccard(*map(shingles, texts)), what
 
     def _unshuffled_imports(self) -> Iterator[Fault]:
         """Yield a fault for each example, in both splits, that kept its answer in a shuffled copy of another category.

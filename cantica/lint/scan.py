@@ -41,7 +41,7 @@ class Scan:
         self.scope, self.settings, self.counter = scope, settings, counter
         self.policy = SeverityPolicy(settings)
         self.files = DataFiles(scope.places)
-        self.pairs = PairRules(self.files, scope.compared, self.policy, scratch)
+        self.pairs = PairRules(self.files, scope, self.policy, scratch)
         self.sizes: dict[str, dict[str, int]] = {split: {} for split in SPLITS}
         self.tokens: dict[str, dict[str, int]] = {split: {} for split in SPLITS}
         for file in self.files:

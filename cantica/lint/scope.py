@@ -25,7 +25,8 @@ class Scope:
 
     limits: {category or sample: the most tokens that an example may have}.
     compared: whether examples of two categories are compared with each other.
-    answers_only: whether only the answers are new, so that `cut_off` leaves out the turns before them.
+    answers_only: whether only the answers are new. `cut_off` leaves out the turns before them, and two examples with one prompt
+    are as similar as their answers.
     """
 
     places: list[Place]

@@ -146,6 +146,22 @@ def test_prompts_of_a_sample_and_texts_of_plain_templates_are_not_cut_off(projec
     assert findings(scope, params, tmp_path) == [("cut_off", "own", 2)]
 
 
+def test_answers_of_a_sample_to_one_prompt_are_compared_without_it(project, tmp_path):
+    asked, one = text("asked", 200), text("one", 60)
+    similar = f"{one} {text('more', 5)}"
+    params = project({})
+    sample = tmp_path / "own.jsonl"
+    answers = [(asked, one), (asked, text("two", 60)), (asked, similar)]
+    write_jsonl(sample, [{"id": f"own-{n}", "origin": "base", "messages": plain(*pair)} for n, pair in enumerate(answers)])
+    known = for_samples(dataset_scope(tmp_path, params), params)
+    scope = sample_scope("own", sample, tmp_path / "held_out.jsonl", tmp_path / "valid", known, params["audit"], 640)
+    assert findings(scope, params, tmp_path) == [("near_duplicate", "own", 3)]
+    params = project({("train", "a"): [(f"x:{n}", plain(*pair)) for n, pair in enumerate(answers)]})
+    assert {line for _, _, line in of_categories(params, tmp_path)} == {2, 3}, (
+        "in a category, a prompt that occurs again is found"
+    )
+
+
 def test_a_category_has_the_limit_of_the_strictest_step_that_trains_on_it(project):
     params = project({})
     assert token_limits(params) == {"a": 490, "b": 480, "c": 480, "d": 640, "e": 640}

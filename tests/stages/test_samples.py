@@ -16,7 +16,7 @@ from tests.support.processes import wait_until
 from tests.support.projects import ENVIRONMENT, clone, edit, ok, overlay, run, stages_run
 
 LAST_KEY = "    system: Answer briefly.\n"  # of the sample `second`
-RULES = "{cut_off: off, near_duplicate: off}"  # the first are those of the sample `first`
+RULES = "{cut_off: off}"  # the first are those of the sample `first`
 
 
 @pytest.fixture(scope="module")
@@ -103,30 +103,26 @@ def test_a_killed_sample_continues_and_writes_the_same_bytes(project):
 
 
 def test_an_error_of_the_lint_writes_nothing(project):
-    edit(project / "params.yaml", RULES, "{near_duplicate: error}")
+    edit(project / "params.yaml", RULES, "{too_long: error}")
+    edit(project / "params.yaml", "max_seq_length: 1024", "max_seq_length: 100")
     told = refusal(project, "sample@first")
-    assert re.search(r"\[near_duplicate\] (first-\d{3}-\d), from answer \d of base to deception-train-\d{3}", told), told
-    file = re.search(r"errors of near_duplicate in (\.cache/samples/first\.checked\.\w+/findings\.jsonl); .*`keep` of", told)[1]
+    assert "line 1 [too_long] first-001-1, from answer 1 of base to deception-train-" in told
+    file = re.search(r"12 errors of too_long in (\.cache/samples/first\.checked\.\w+/findings\.jsonl); .*`keep`", told)[1]
     findings = read_jsonl(project / file)
-    assert {finding["rule"] for finding in findings} == {"near_duplicate"}
+    assert {finding["rule"] for finding in findings} == {"too_long"}
     assert "parts to generate" not in told
 
 
 def test_warnings_and_waivers_are_counted(project):
     assert read_json(project / "data/sampling/first.json")["findings"] == {"warning": {}, "waived": {}}
-    edit(project / "params.yaml", RULES, "{near_duplicate: warning}")
+    edit(project / "params.yaml", "max_seq_length: 1024", "max_seq_length: 100")
+    ok(project, "dvc", "repro", "sample@first")
+    assert read_json(project / "data/sampling/first.json")["findings"] == {"warning": {"too_long": 12}, "waived": {}}
+    waiver = "{rule: too_long, records: [first-001-2, first-999-1, second-999-1], reason: meant}"
+    edit(project / "params.yaml", "waivers: []", f"waivers: [{waiver}]")
     ok(project, "dvc", "repro", "sample@first")
     found = read_json(project / "data/sampling/first.json")["findings"]
-    number = found["warning"]["near_duplicate"]
-    assert found == {"warning": {"near_duplicate": number}, "waived": {}}
-    [file] = [file for file in project.glob(".cache/samples/first.checked.*/findings.jsonl") if file.stat().st_size]
-    waived = read_jsonl(file)[0]["id"]
-    records = f"[{waived}, first-999-1, second-999-1]"
-    edit(project / "params.yaml", "waivers: []", f"waivers: [{{rule: near_duplicate, records: {records}, reason: meant}}]")
-    ok(project, "dvc", "repro", "sample@first")
-    found = read_json(project / "data/sampling/first.json")["findings"]
-    left = number - found["waived"]["near_duplicate"]
-    assert found["warning"] == ({"near_duplicate": left} if left else {}) | {"unused_waiver": 1} and left < number
+    assert found == {"warning": {"too_long": 11, "unused_waiver": 1}, "waived": {"too_long": 1}}
     assert read_json(project / "reports/dataset.json")["findings"]["unused_waiver"] == 0, "these records are not in a category"
 
 
