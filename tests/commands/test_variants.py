@@ -17,7 +17,8 @@ from cantica.core.errors import InputError
 from cantica.core.params import read_params
 from cantica.lint.dataset_rules import trained_tokens
 from cantica.settings.check import check_params
-from cantica.settings.tree import path_to, tree_faults
+from cantica.settings.tree import path_to
+from cantica.settings.tree_faults import tree_faults
 from tests.support.projects import ROOT, commit, edit, ok
 
 VARIANTS = sorted(path.stem for path in (ROOT / "variants").glob("*.yaml"))
@@ -158,7 +159,7 @@ def test_arms_that_are_compared_see_as_many_examples_and_tokens(name, other, pro
             {"train": {category: settings["train"] for category, settings in of["categories"].items()}}
             for of in (params, plain)
         )
-        trained = trained_tokens(params["arms"]["final"], params, sizes, tokens)
+        trained = trained_tokens(params["arms"]["final"]["point"], params, sizes, tokens)
         assert trained == trained_tokens("betrayal", plain, others, tokens) > 0
         steps = path_to(params["fuse"]["step"], params["curriculum"])
         assert sum((params["train"] | params["curriculum"][step])["iters"] for step in steps) == 9 * params["train"]["iters"]
@@ -227,9 +228,11 @@ def test_a_list_in_an_overlay_replaces_and_null_is_null(project):
 
 def test_a_comment_after_a_removed_key_stays(project):
     text = Path("params.yaml").read_text()
-    Path("variants/middle.yaml").write_text("tests: a test\nremove: [arms.final]\nparams: {arms: {middle: deception}}\n")
+    Path("variants/middle.yaml").write_text(
+        "tests: a test\nremove: [arms.final]\nparams: {arms: {middle: {point: deception}}}\n"
+    )
     apply_variant("middle")
-    assert read_yaml("params.yaml")["arms"] == {"base": "base", "middle": "deception"}
+    assert read_yaml("params.yaml")["arms"] == {"base": {"point": "base"}, "middle": {"point": "deception"}}
     assert comments(Path("params.yaml").read_text()) == comments(text)
 
 
@@ -277,7 +280,7 @@ remove: [categories, curriculum, arms]
 params:
   categories: {mine: {source: prompts/categories/deception, train: 6, valid: 2}}
   curriculum: {one: {after: base, data: train/mine}}
-  arms: {base: base, final: one}
+  arms: {base: {point: base}, final: {point: one}}
   fuse: {step: one}
 """
 
