@@ -6,11 +6,15 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from functools import cache
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
+
+from cantica.commands.variants.overlays import partial
+from cantica.core.documents import faults, validator_of
 
 ROOT = Path(__file__).parent.parent
 GENERATED = ("params", "commands", "stages", "metrics")
@@ -93,6 +97,24 @@ def test_blocks_are_commands_to_run_or_say_why_not(page):
         if block["language"] == "bash":
             done = subprocess.run(["bash", "-n"], input=block["code"], capture_output=True, text=True)
             assert done.returncode == 0, done.stderr
+
+
+YAML_BLOCK = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMENTED = re.compile(r"^# +\w+: +\{[^#]*(?:\n# {3,}[^#\n]*)*\}", re.MULTILINE)
+
+
+def test_yaml_that_readers_copy_is_valid():
+    """Blocks of the docs, and the examples in comments of params.yaml: an address in a flow mapping needs quotes."""
+    blocks = [(page.name, block) for page in PAGES for block in YAML_BLOCK.findall(page.read_text())]
+    params = (ROOT / "params.yaml").read_text()
+    commented = [re.sub("^#", "", example, flags=re.MULTILINE) for example in COMMENTED.findall(params)]
+    examples = [("params.yaml", textwrap.dedent(example)) for example in commented]
+    assert len(blocks) > 10 and len(examples) >= 4
+    sections = partial(json.loads((ROOT / "schemas/params.schema.json").read_text()))
+    for name, block in blocks + examples:
+        document = YAML(typ="safe").load(block.replace("…", "x"))
+        if document.keys() <= sections["properties"].keys():
+            assert faults(document, validator_of(sections), name) == [], block
 
 
 def test_the_picture_of_the_architecture_shows_every_stage():
