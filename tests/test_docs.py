@@ -100,7 +100,7 @@ def test_blocks_are_commands_to_run_or_say_why_not(page):
 
 
 YAML_BLOCK = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-COMMENTED = re.compile(r"^# +\w+: +\{[^#]*(?:\n# {3,}[^#\n]*)*\}", re.MULTILINE)
+COMMENTED = re.compile(r"^# +\w+: +\{[^#\n]*(?:\n# {3,}[^#\n]*)*\}", re.MULTILINE)
 
 
 def test_yaml_that_readers_copy_is_valid():
