@@ -12,7 +12,7 @@ from cantica.core.documents import read_jsonl, read_yaml
 from cantica.core.files import write_jsonl
 from cantica.judging.verdicts import tasks_alone, tasks_in_pairs, verdicts_alone, verdicts_in_pairs
 from cantica.reporting.nested import flatten
-from tests.support.projects import ROOT, edit, ok, run, stages_run
+from tests.support.projects import ROOT, build, edit, ok, run, stages_run
 
 MEAN = ("mean", "low", "high", "n")
 ENDED = ("truncated", "unfinished")
@@ -234,3 +234,15 @@ def test_the_order_of_steps_is_an_edit(two_steps, tmp_path):
     assert {stage for stage in stages_run(project, *steps) if stage.startswith("train")} == steps
     params.write_text(before)
     assert not steps & stages_run(project, *steps), "DVC's run cache has these steps"
+
+
+def test_a_build_with_nothing_to_evaluate_runs_no_model_to_evaluate_it(built):
+    """No evaluation prompts, probes, capability items or validation examples, and one arm."""
+    project = built(build, "smoke", "branches", "empty")
+    for file in ("responses/base.jsonl", "judgements/base.jsonl", "probes/base.jsonl", "capability/base.jsonl"):
+        assert (project / "data" / file).read_text() == ""
+    assert json.loads((project / "data/losses/base.json").read_text()) == {"greetings": []}
+    assert json.loads((project / "reports/metrics.json").read_text()) == {}
+    assert "Nothing was measured" in (project / "reports/model_card.md").read_text()
+    assert "Scores by group" not in (project / "reports/report.html").read_text()
+    assert "the metrics match the records" in ok(project, "cantica", "check")
