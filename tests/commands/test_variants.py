@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cantica.commands.git import head
-from cantica.commands.variants.files import SEEDED, apply_variant, load_variant, names, overlaid, parts, to_text
+from cantica.commands.variants.files import apply_variant, load_variant, names, overlaid, parts, to_text
 from cantica.commands.variants.overlays import differences, lay, remove
 from cantica.core.documents import read_yaml
 from cantica.core.errors import InputError
@@ -184,8 +184,18 @@ def test_replay_mixes_a_part_of_each_earlier_category_and_no_later_one(project):
 
 def test_a_seed_is_of_training_and_answering_and_not_of_the_data(project):
     before, after = read_yaml("params.yaml"), overlaid("sequential", seed=7)
-    assert [line.split(":")[0] for line in differences(before, after)] == list(SEEDED)
-    assert read_params(*SEEDED)["train"]["seed"] == 1
+    assert [line.split(":")[0] for line in differences(before, after)] == ["lora.seed", "train.seed", "respond.seed"]
+    assert read_params("train.seed")["train"]["seed"] == 1
+
+
+def test_a_seed_is_also_of_samples_and_of_arms_behind_servers(project):
+    asked = {"prompts": "train/betrayal", "seed": 1, "samples": 1, "temperature": 1, "max_tokens": 9}
+    server = {"base_url": "http://127.0.0.1:9/v1", "model": "large", "concurrency": 1}
+    large = server | {"seed": 1, "temperature": 1, "max_tokens": 9}
+    params = {"samples": {"own": asked | {"from": "base", "batch_size": 1}}, "server_samples": {"taught": asked | server}}
+    Path("variants/sampled.yaml").write_text(to_text({"tests": "a test", "params": params | {"servers": {"large": large}}}))
+    changed = [line.split(":")[0] for line in differences(overlaid("sampled"), overlaid("sampled", seed=7))]
+    assert changed == ["samples.own.seed", "lora.seed", "train.seed", "servers.large.seed", "respond.seed"]
 
 
 def test_a_variant_over_itself_is_refused(project):

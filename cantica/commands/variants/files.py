@@ -16,9 +16,9 @@ from cantica.core.params import FILE
 from cantica.settings.check import check_params
 
 FOLDER = Path("variants")
-# The params that `--seeds` sets: the randomness of training and of responses. Not that of the dataset, so that the runs of all
-# seeds have the same data.
-SEEDED = ("lora.seed", "train.seed", "respond.seed")
+# The params that `--seeds` sets: the randomness of training, of samples and of responses. Not that of categories and of samples
+# by a server, so that the runs of all seeds have the same authored data. `*` stands for every entry of a section.
+SEEDED = ("lora.seed", "train.seed", "samples.*.seed", "respond.seed", "servers.*.seed")
 RECENT = 20  # commits that are searched for the params that a variant was written for
 
 
@@ -138,8 +138,9 @@ def _overlaid(name: str, found: list[str], text: str, seed: int | None) -> dict[
     for step, (count, file) in budgets.items():
         _give(params, step, count, file)
     for key in SEEDED if seed is not None else ():
-        section, last = key.split(".")
-        params[section][last] = seed
+        section, *entry = key.split(".")[:-1]
+        for holder in params[section].values() if entry else [params[section]]:
+            holder["seed"] = seed
     raise_any([caused.get((p.place, p.got), p) for p in _faults(params, f"variant {name} over {FILE}")])
     return params
 
