@@ -120,7 +120,7 @@ def _checkpoint_faults(params: dict[str, Any], file: str) -> list[Problem]:
     for step, own in params["curriculum"].items():
         settings = params["train"] | own
         listed = settings["checkpoints"] if isinstance(settings["checkpoints"], list) else []
-        late = [iteration for iteration in listed if iteration > settings["iters"]]
+        late = [iteration for iteration in listed if iteration > settings["iters"] > 0]
         if late:
             place = f"curriculum.{step}.checkpoints" if "checkpoints" in own else "train.checkpoints"
             got, expected = ", ".join(map(str, late)), f"at most iters of {step}, {settings['iters']}"
@@ -152,7 +152,7 @@ def _step_faults(params: dict[str, Any], file: str) -> list[Problem]:
                 expected += f", as in {own['after']}, whose adapter it continues"
                 problems.append(Problem(file, place, got, expected, "or set `adapter: fresh`"))
         iters, warmup, batch_size, launch = (settings[key] for key in ("iters", "warmup", "batch_size", "launch"))
-        if warmup and warmup >= iters:
+        if iters and warmup >= iters:
             problems.append(Problem(file, place, f"warmup {warmup}", f"less than iters, {iters}"))
         if launch and launch["processes"] > batch_size:
             expected = f"at most {batch_size}, the batch_size: each process takes a part of the batch"
