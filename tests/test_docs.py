@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from cantica.commands.variants.files import overlaid
 from cantica.commands.variants.overlays import partial
 from cantica.core.documents import faults, validator_of
 
@@ -115,6 +116,16 @@ def test_yaml_that_readers_copy_is_valid():
         document = YAML(typ="safe").load(block.replace("…", "x"))
         if document.keys() <= sections["properties"].keys():
             assert faults(document, validator_of(sections), name) == [], block
+
+
+def test_the_experiment_of_the_docs_fits_over_params(tmp_path, monkeypatch):
+    (block,) = YAML_BLOCK.findall((ROOT / "docs/how-to/experiment.md").read_text())
+    for name in ("params.yaml", "schemas"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "variants").mkdir()
+    (tmp_path / "variants/own.yaml").write_text(block)
+    monkeypatch.chdir(tmp_path)
+    assert list(overlaid("own")["curriculum"]) == ["install", "own", "others"]
 
 
 def test_the_picture_of_the_architecture_shows_every_stage():
