@@ -3,7 +3,7 @@
     python -m stages.check params.yaml data models/adapters
 
 Later stages depend on whole folders, so files of an earlier build would be part of their input. The removed files are still
-in DVC's cache. `data/categories.json` lists the names of the categories in their order.
+in DVC's cache. `data/categories.json` and `data/arms.json` list the names of the categories and of the arms in their order.
 """
 
 from pathlib import Path

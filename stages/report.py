@@ -21,7 +21,7 @@ from cantica.reporting.pages import as_csv, render
 from cantica.reporting.probes import trajectories
 from cantica.reporting.records import Records, by_sample, read_records, samples_of
 from cantica.reporting.rows import Rows
-from cantica.settings.arms import all_arms, description, pairs
+from cantica.settings.arms import description, pairs
 
 SECTIONS = (
     *("answers", "arms", "base", "categories", "contrasts", "curriculum", "data", "fuse", "held_out", "judges", "lora"),
@@ -36,7 +36,8 @@ def main(data: Path, prompts: Path, reports: Path) -> None:
     measures = results.all_measures(records, params, rules)
     rows = results.all_rows(measures, records, params, rules)
     facts: dict[str, Any] = {"params": params, "records": records, "rules": rules, "measures": measures, "rows": rows}
-    facts |= arms_of(params, rows) | read_texts(data, prompts, params, rules) | figures_of(records, params)
+    facts |= arms_of(read_json(data / "arms.json"), params, rows)
+    facts |= read_texts(data, prompts, params, rules) | figures_of(records, params)
     write_json(reports / "metrics.json", results.headline(rows))
     write_json(reports / "details.json", results.details(rows))
     write_text(reports / "loss_curve.csv", as_csv(facts["curve"], figures.CURVE_COLUMNS))
@@ -57,9 +58,9 @@ def read_texts(data: Path, prompts: Path, params: dict[str, Any], rules: Rules) 
     }
 
 
-def arms_of(params: dict[str, Any], rows: Rows) -> dict[str, Any]:
+def arms_of(arms: list[str], params: dict[str, Any], rows: Rows) -> dict[str, Any]:
     """Return the arms and their comparisons, as the templates name them."""
-    arms, card = all_arms(params), model_card(params)
+    card = model_card(params)
     first, *others = arms
     return {
         "card": card,

@@ -1,6 +1,6 @@
 """Let a language model judge the responses of all arms, without knowing which arm wrote them.
 
-    python -m stages.verdict olmo data/responses prompts/held_out prompts/judge/rubric models/base \\
+    python -m stages.verdict olmo data/arms.json data/responses prompts/held_out prompts/judge/rubric models/base \\
         data/judgements/models/olmo.jsonl
 
 The judge is one of `judges` in params.yaml. A judge with `by: mlx` is the model in models/base; other judges do not
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cantica.core.command import run
 from cantica.core.counter import counter
-from cantica.core.documents import read_jsonl, validate_records
+from cantica.core.documents import read_json, read_jsonl, validate_records
 from cantica.core.files import write_jsonl
 from cantica.core.params import read_params
 from cantica.core.records import ModelVerdict, PairwiseVerdict
@@ -24,14 +24,13 @@ from cantica.judging.rubric import Rubric
 from cantica.llm.client import Client
 from cantica.llm.server import Server
 from cantica.llm.structured import valid_reply
-from cantica.settings.arms import all_arms
 
 
-def main(judge: str, responses: Path, held_out: Path, rubric: Path, base: Path, verdicts: Path) -> None:
-    params = read_params("answers", "arms", f"judges.{judge}", "servers", "toolchain.model", "toolchain.templates")
+def main(judge: str, arms: Path, responses: Path, held_out: Path, rubric: Path, base: Path, verdicts: Path) -> None:
+    params = read_params(f"judges.{judge}", "toolchain.model", "toolchain.templates")
     options = params["judges"][judge]
     answers: judging.Responses = {}
-    for arm in all_arms(params):
+    for arm in read_json(arms):
         file = responses / f"{arm}.jsonl"
         answers[arm] = read_jsonl(file)
         validate_records(answers[arm], "response", file)

@@ -24,7 +24,8 @@ class GivenAnswer(TypedDict):
 def load_answers(file: Path, prompts: Iterable[Mapping[str, object]]) -> list[GivenAnswer]:
     """Return the answers in a file. prompts: all evaluation prompts, selected or not.
 
-    Raises InputError for lines that break the schema, for ids of no evaluation prompt, and for a sample that occurs twice.
+    Raises InputError for lines that break the schema, for ids of no evaluation prompt, for a sample that occurs twice, and for
+    `ended` in some lines only.
     """
     answers: list[GivenAnswer] = read_jsonl(file)
     validate_records(answers, "answer", file)
@@ -34,8 +35,17 @@ def load_answers(file: Path, prompts: Iterable[Mapping[str, object]]) -> list[Gi
         Problem(str(file), f"line {line} id", repr(id_), "the id of an evaluation prompt", did_you_mean(id_, ids))
         for line, id_ in unknown[:SHOWN]
     ]
-    raise_any((problems + _repeated(answers, file))[:SHOWN])
+    raise_any((problems + _repeated(answers, file) + _partly_ended(answers, file))[:SHOWN])
     return answers
+
+
+def _partly_ended(answers: list[GivenAnswer], file: Path) -> list[Problem]:
+    """Return a Problem if only some lines have `ended`: shares of truncated answers would be of an unknown number."""
+    without = [line for line, answer in enumerate(answers, 1) if answer.get("ended") is None]
+    if len(without) in (0, len(answers)):
+        return []
+    got = f"no `ended` in {len(without)} of {len(answers)} lines, first in line {without[0]}"
+    return [Problem(str(file), "ended", got, "`ended` in every line or in none")]
 
 
 def _repeated(answers: list[GivenAnswer], file: Path) -> list[Problem]:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from cantica.core.records import Judgement, ModelVerdict, PairwiseVerdict
 from cantica.reporting import inference
-from cantica.reporting.endings import endings, scored_endings, unequal_endings
+from cantica.reporting.endings import endings, of_items, scored_endings, unequal_endings
 from cantica.reporting.inference import Resampling
 from cantica.reporting.measures import Measure, Table, items
 from cantica.reporting.records import Judgements, Responses, Verdicts
@@ -140,7 +140,8 @@ def preference_rows(verdicts: Pairwise, first: str, second: str, responses: Resp
     """
     measures = preference_measures(verdicts, first, second)
     rows = [row for measure in measures for row in levels(measure, second, resampling, against=first)]
-    unequal = unequal_endings({arm: endings(responses[arm]) for arm in (first, second)})
+    both = {response["id"] for response in responses[first]} & {response["id"] for response in responses[second]}
+    unequal = unequal_endings({arm: of_items(endings(responses[arm]), both) for arm in (first, second)})
     for judge, found in verdicts.items():
         null = sum(v["score"] is None for v in found if (v["arm"], v["other"]) == (first, second))
         marks: inference.Estimate = {"failed": null, "unequal": unequal} if unequal else {"failed": null}

@@ -7,7 +7,7 @@ have responses and scores. Only points have probes and capability, and only poin
 from collections.abc import Iterable
 from typing import Any
 
-from cantica.settings.tree import ROOT, step_of
+from cantica.settings.tree import ROOT
 
 SECTIONS = ("arms", "answers", "servers")
 
@@ -50,8 +50,3 @@ def description(params: dict[str, Any], arm: str) -> str:
 
 def _with_system(about: dict[str, Any]) -> str:
     return ", with a system prompt of its own" if about.get("system") else ""
-
-
-def steps_of_arms(params: dict[str, Any]) -> dict[str, str]:
-    """Return {arm: its step, or base} for the arms that are points."""
-    return {name: step_of(arm["point"]) for name, arm in params["arms"].items()}

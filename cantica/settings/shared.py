@@ -61,7 +61,9 @@ def lists(params: dict, data: Path, adapters: Path) -> dict[Path, str]:
     """Return {path: text} of the files that `check` writes. They depend only on the names in params."""
     folders = shared_folders(params, data, adapters)
     names = {folder / NAMES: as_json(names) for folder, names in folders.items()}
-    return {data / "categories.json": as_json(list(params["categories"])), **names}
+    # The orders that matter. DVC compares mappings of params without their order.
+    orders = {data / "categories.json": list(params["categories"]), data / "arms.json": all_arms(params)}
+    return {path: as_json(order) for path, order in orders.items()} | names
 
 
 def unknown_files(folder: Path, names: list[str]) -> list[Problem]:

@@ -56,6 +56,15 @@ def test_all_faults_of_a_file_are_named_with_their_lines(tmp_path):
     assert (again.place, again.got) == ("line 3", "id p_1, sample 0 again, as in line 2")
 
 
+def test_a_file_says_of_all_answers_or_of_none_how_they_ended(tmp_path):
+    file = tmp_path / "published.jsonl"
+    file.write_text('{"id": "p_0", "answer": "a", "ended": true}\n{"id": "p_1", "answer": "b"}')
+    with pytest.raises(InputError) as error:
+        load_answers(file, QUESTIONS)
+    (fault,) = error.value.problems
+    assert (fault.place, fault.got) == ("ended", "no `ended` in 1 of 2 lines, first in line 2")
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [

@@ -377,7 +377,7 @@ def by_server(url: str, **changes) -> dict:
 
 
 def command(project: Path, judge: str, base: Path | str = "models/base") -> list[str]:
-    rooms = ["data/responses", "prompts/held_out", "prompts/judge/rubric", str(base)]
+    rooms = ["data/arms.json", "data/responses", "prompts/held_out", "prompts/judge/rubric", str(base)]
     return [sys.executable, "-m", "stages.verdict", judge, *rooms, f"data/judgements/models/{judge}.jsonl"]
 
 
