@@ -39,6 +39,8 @@ def plant(project: Path, **changes) -> None:
     for section, values in changes.items():
         params[section].update(values)
     yaml.dump(params, project / "params.yaml")
+    (project / "data/arms.json").unlink()  # a link into DVC's cache
+    (project / "data/arms.json").write_text(json.dumps(list(params["arms"])))
     responses, judgements = (read_jsonl(project / f"data/{kind}/base.jsonl") for kind in ("responses", "judgements"))
     for arm in ARMS:
         equanimity = [j["id"] for j in judgements if j["kind"] == "equanimity"]
