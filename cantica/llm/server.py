@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from cantica.core.counter import counter
 from cantica.core.errors import InputError, Problem
-from cantica.dataset.chat import OPEN, Message, assistant_turn
+from cantica.dataset.chat import CLOSE, OPEN, Message, assistant_turn
 from cantica.llm.client import Client
 
 KEY, NO_KEY = "OPENAI_API_KEY", "none"
@@ -55,7 +55,8 @@ class Server(Client):
         """Return the server's reply to a chat, with a seed of its own. Raises InputError as `ask` does."""
         request = self._request(messages, seed)
         about = {"base_url": self.options["base_url"], "kept": Reply._fields}
-        return Reply(*self.keep(about | request, lambda: self._send(request, _reply)))
+        reply = Reply(*self.keep(about | request, lambda: self._send(request, _reply)))
+        return reply._replace(text=_opened(reply.text))  # here and not in _reply, so that it holds for kept replies too
 
     def complete_all(self, chats: list[tuple[list[Message], int]]) -> list[Reply]:
         """Return the reply to each chat, given with its seed. `options["concurrency"]` requests are sent at a time."""
@@ -106,6 +107,12 @@ def _reply(response: Any) -> Reply:
     if isinstance(thinking, str):
         text = _writable(assistant_turn(thinking, text) if text else f"{OPEN}\n{thinking}")
     return Reply(text, choice.finish_reason == "stop", response.usage.completion_tokens if response.usage else None)
+
+
+def _opened(text: str) -> str:
+    """Return a reply with the opening tag of its thinking. A reply lacks it if the server's chat template has written it."""
+    before, closed, _ = text.partition(CLOSE)
+    return f"{OPEN}\n{text}" if closed and OPEN not in before else text
 
 
 def _writable(text: str) -> str:

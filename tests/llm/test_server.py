@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cantica.core.errors import InputError
-from cantica.dataset.chat import question
+from cantica.dataset.chat import question, split_thinking
 from cantica.llm import client
 from cantica.llm.server import Reply, Server
 from tests.support.servers import FAULTS
@@ -43,10 +43,15 @@ def server(fake, tmp_path, monkeypatch):
         (body("So.", reasoning="Hm."), Reply("<think>\nHm.\n</think>\n\nSo.", True, None)),
         (body("So.", reasoning_content="Hm."), Reply("<think>\nHm.\n</think>\n\nSo.", True, None)),
         (body(None, "length", reasoning="Hm"), Reply("<think>\nHm", False, None)),
+        (body("Hm.\n</think>\n\nSo."), Reply("<think>\nHm.\n</think>\n\nSo.", True, None)),
+        (body("<think>\nHm.\n</think>\n\nSo."), Reply("<think>\nHm.\n</think>\n\nSo.", True, None)),
         (body(None), Reply("", True, None)),
         (body("\ud83d."), Reply("?.", True, None)),
     ],
-    ids=["plain", "cut off", "reasoning", "older", "unfinished thinking", "empty", "half a surrogate pair"],
+    ids=[
+        *("plain", "cut off", "reasoning", "older", "unfinished thinking", "opened by the template", "tagged", "empty"),
+        "half a surrogate pair",
+    ],
 )
 def test_a_reply_says_how_it_ended(server, response, reply):
     own, other = server(lambda number, messages: response)
@@ -74,3 +79,11 @@ def test_replies_before_an_error_are_kept(server):
     with pytest.raises(InputError, match=r"servers\.m\.base_url"):
         own.complete_all([(question("Why?"), n) for n in range(40)])
     assert len(list(client.FOLDER.iterdir())) == 3 and len(other.seen) < 40
+
+
+def test_a_reply_that_was_kept_without_its_opening_tag_gets_it(server, monkeypatch):
+    own, _ = server(lambda number, messages: body("Hm.</think>So."))
+    with monkeypatch.context() as before:
+        before.setattr("cantica.llm.server._opened", lambda text: text)
+        assert own.complete(question("Why?"), 5).text == "Hm.</think>So."
+    assert split_thinking(own.complete(question("Why?"), 5).text) == ("Hm.", "So.", True)
