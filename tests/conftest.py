@@ -23,8 +23,9 @@ CONFIG = {
 
 
 LONG = (
-    *("test_walkthrough", "test_kills", "test_edits", "test_leftovers", "test_hermetic", "test_family", "test_interruption"),
-    *("test_same_bytes", "test_sharing", "test_imports", "test_check", "test_build", "test_patches"),
+    *("test_walkthrough", "test_kills", "test_edits", "test_branch_edits", "test_leftovers", "test_hermetic", "test_family"),
+    *("test_interruption", "test_samples", "test_same_bytes", "test_sharing", "test_imports", "test_check", "test_build"),
+    *("test_patches", "test_start"),
 )
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from cantica.commands.plan import plan
-from tests.support.branches import BRANCHES
 from tests.support.edits import EDITS, consequences, out_of_date, state
 from tests.support.projects import commit, edit, ok
 
@@ -18,24 +17,12 @@ def project(two_steps, tmp_path_factory) -> Path:
 
 
 def test_the_table_is_long_enough():
-    assert len(EDITS) >= 40 and len(BRANCHES) >= 20
-    for table in (EDITS, BRANCHES):
-        assert len({change.name for change in table}) == len(table)
+    assert len(EDITS) >= 40 and len({change.name for change in EDITS}) == len(EDITS)
 
 
 @pytest.mark.parametrize("change", EDITS, ids=lambda change: change.name)
 def test_an_edit_runs_what_it_must_and_nothing_else(project, change):
     assert consequences(project, change) == change.runs
-
-
-@pytest.fixture(scope="module")
-def tree(branches, tmp_path_factory) -> Path:
-    return Path(shutil.copytree(branches, tmp_path_factory.mktemp("edits") / "tree", symlinks=True))
-
-
-@pytest.mark.parametrize("change", BRANCHES, ids=lambda change: change.name)
-def test_an_edit_of_a_tree_with_samples_runs_what_it_must_and_nothing_else(tree, change):
-    assert consequences(tree, change) == change.runs
 
 
 @pytest.mark.parametrize(
