@@ -57,6 +57,7 @@ class PairRules:
         """Yield every fault, one rule after another, and at most MOST_PAIRS of each rule. settings: the section `audit`."""
         yield from islice(self._exact_duplicates(), MOST_PAIRS)
         yield from islice(self._same_answers(), MOST_PAIRS)
+        yield from islice(self._prompts_in_both_splits(), MOST_PAIRS)
         yield from islice(self._similar("split_overlap", settings["split_overlap"], self.files.validation_start), MOST_PAIRS)
         yield from islice(self._similar("near_duplicate", settings["near_duplicate"], None), MOST_PAIRS)
         yield from self._unshuffled_imports()
@@ -86,6 +87,18 @@ class PairRules:
                     message = "the same answer as {other}; expected a different answer"
                     yield self.files.pair_fault(place, other, "same_answer", message)
 
+    def _prompts_in_both_splits(self) -> Iterator[Fault]:
+        """Yield a fault for each training example with the prompt of a validation example, whatever their answers are."""
+        for group in equal_groups(self.keys[PROMPT]):
+            train, valid = np.split(group, [np.searchsorted(group, self.files.validation_start)])
+            firsts = {self.files.category(place): place for place in valid[::-1].tolist()}
+            for place in train.tolist():
+                different = (p for p in firsts.values() if self.keys[TEXT, p] != self.keys[TEXT, place])
+                other = next((p for p in different if self._applies("split_overlap", place, p)), None)
+                if other is not None:
+                    message = "the prompt of {other}; expected no prompt of a validation example"
+                    yield self.files.pair_fault(place, other, "split_overlap", message)
+
     def _applies(self, rule: str, one: int, other: int) -> bool:
         """Return whether a rule about pairs is to be applied to two records."""
         names = self.files.category(one), self.files.category(other)
@@ -99,8 +112,9 @@ class PairRules:
         """
         start, found = self.files.validation_start, set()
         for one, other in self.signatures.similar(threshold - ERROR, split):
-            if self.keys[TEXT, one] == self.keys[TEXT, other] or (split is None and one < start <= other):
-                continue  # another rule reports this pair
+            reported = one < start <= other if split is None else self.keys[PROMPT, one] == self.keys[PROMPT, other]
+            if reported or self.keys[TEXT, one] == self.keys[TEXT, other]:
+                continue  # by another rule, or for its prompt
             if not self.scope.compared(self.files.category(one), self.files.category(other)):
                 continue
             similarity, what = self._similarity(one, other)

@@ -20,6 +20,7 @@ TREE = {
     "three": {"after": "one", "data": "samples/own"},
     "four": {"after": "three", "data": "train/d"},
 }
+RULES = read_yaml(Path("params.yaml"))["audit"]["rules"]
 
 
 class Counter:
@@ -160,6 +161,23 @@ def test_answers_of_a_sample_to_one_prompt_are_compared_without_it(project, tmp_
     assert {line for _, _, line in of_categories(params, tmp_path)} == {2, 3}, (
         "in a category, a prompt that occurs again is found"
     )
+
+
+@pytest.mark.parametrize("asked", ["Why did you go?", text("asked", 60)])
+def test_a_training_example_with_the_prompt_of_a_validation_example_is_found_whatever_their_answers(project, tmp_path, asked):
+    held, other = ([("x.jsonl:1", plain(prompt, text("held", 200)))] for prompt in (asked, text("other")))
+    trained = [(f"x.jsonl:{n}", plain(asked.upper(), text(n, 200))) for n in (1, 2)]
+    for category, found in (("c", [("split_overlap", "b", 1), ("split_overlap", "b", 2)]), ("d", [])):
+        params = project({("train", "b"): trained, ("valid", category): held}, rules=RULES | {"near_duplicate": "off"})
+        assert of_categories(params, tmp_path) == found
+    for category, found in (("a", [("split_overlap", "own", 2), ("split_overlap", "own", 3)]), ("b", [])):
+        params = project({("valid", category): held, ("valid", "d"): other})
+        sample = tmp_path / "own.jsonl"
+        records = [("x.jsonl:0", plain("Who?", text(3))), *trained]
+        write_jsonl(sample, [{"id": f"own-{n}", "origin": o, "messages": m} for n, (o, m) in enumerate(records)])
+        known = for_samples(dataset_scope(tmp_path, params), params)
+        scope = sample_scope("own", sample, tmp_path / "held_out.jsonl", tmp_path / "valid", known, params["audit"], 640)
+        assert findings(scope, params, tmp_path) == found
 
 
 def test_a_category_has_the_limit_of_the_strictest_step_that_trains_on_it(project):
