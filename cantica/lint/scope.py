@@ -41,10 +41,12 @@ class ForSamples(TypedDict):
 
     earlier: {fingerprint of the prompt of a validation example of an earlier commit: that commit}.
     apart: {sample that a step trains on: categories with whose validation examples it is not compared}.
+    limits: {sample that a step trains on: the most tokens that an example may have}.
     """
 
     earlier: dict[str, str]
     apart: dict[str, list[str]]
+    limits: dict[str, int]
 
 
 def dataset_scope(data: Path, params: dict) -> Scope:
@@ -60,7 +62,7 @@ def sample_scope(sample: str, path: Path, held_out: Path, valid: Path, known: Fo
     """Return the scope of one sample: its examples are judged, and compared with validation examples of categories.
 
     held_out: the evaluation prompts. valid: the folder of validation examples. known: data/audit/for_samples.json.
-    settings: the section `audit` of params. limit: the most tokens that an example may have.
+    settings: the section `audit` of params. limit: the most tokens that an example may have, if no step trains on the sample.
     """
     apart = set(known["apart"].get(sample, []))
     validation = [Place("valid", file.stem, file, judged=False) for file in sorted(valid.glob("*.jsonl"))]
@@ -68,7 +70,7 @@ def sample_scope(sample: str, path: Path, held_out: Path, valid: Path, known: Fo
     return Scope(
         [Place("train", sample, path), *validation],
         Forbidden(_evaluation_prompts(held_out, settings), earlier),
-        {sample: limit},
+        {sample: known["limits"].get(sample, limit)},
         compared=lambda one, other: apart.isdisjoint((one, other)),
         answers_only=True,
     )
@@ -77,13 +79,14 @@ def sample_scope(sample: str, path: Path, held_out: Path, valid: Path, known: Fo
 def for_samples(scope: Scope, params: dict) -> ForSamples:
     """Return what the lint of samples needs to know. scope: that of the categories."""
     paths = files_on_paths(params)
-    samples = sorted({file for files in paths for file in files if file.startswith("samples/")})
+    samples = sorted({file.removeprefix("samples/") for files in paths for file in files if file.startswith("samples/")})
     return {
         "earlier": {str(prompt): commit for prompt, commit in scope.forbidden.validation_prompts.items()},
         "apart": {
-            sample.removeprefix("samples/"): [name for name in params["categories"] if not meet(sample, f"train/{name}", paths)]
+            sample: [name for name in params["categories"] if not meet(f"samples/{sample}", f"train/{name}", paths)]
             for sample in samples
         },
+        "limits": {sample: scope.limits[sample] for sample in samples},
     }
 
 
@@ -94,13 +97,13 @@ def meet(one: str, other: str, paths: list[set[str]]) -> bool:
 
 
 def token_limits(params: dict) -> dict[str, int]:
-    """Return, for each category, the smallest max_seq_length of the steps that train on it, or else that of `train`."""
+    """Return {category or sample: the smallest max_seq_length of the steps that train on it, or else that of `train`}."""
     usual = params["train"]["max_seq_length"]
-    limits: dict[str, list[int]] = {}
+    limits: dict[str, list[int]] = {name: [] for name in params["categories"]}
     for step in params["curriculum"].values():
         for file in files_of(step["data"], params["mixes"]):
-            limits.setdefault(file, []).append(step.get("max_seq_length", usual))
-    return {name: min(limits.get(f"train/{name}", [usual])) for name in params["categories"]}
+            limits.setdefault(file.partition("/")[2], []).append(step.get("max_seq_length", usual))
+    return {name: min(found, default=usual) for name, found in limits.items()}
 
 
 def _evaluation_prompts(file: Path, settings: dict) -> NgramIndex:

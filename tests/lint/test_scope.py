@@ -17,7 +17,7 @@ from tests.support.records import WORDS, chat, text
 TREE = {
     "one": {"after": "base", "data": "train/a", "max_seq_length": 490},
     "two": {"after": "one", "data": "mixes/both", "max_seq_length": 480},
-    "three": {"after": "one", "data": "samples/own"},
+    "three": {"after": "one", "data": "samples/own", "max_seq_length": 300},
     "four": {"after": "three", "data": "train/d"},
 }
 RULES = read_yaml(Path("params.yaml"))["audit"]["rules"]
@@ -115,7 +115,7 @@ def test_a_sample_is_linted_alone_and_compared_with_validation_examples_on_its_p
     broken = ("x.jsonl:2", chat("broken", answer=text(9)[:-1]))
     params = project({("valid", name): [own, broken] for name, own in zip("abcd", copied, strict=True)})
     known = for_samples(dataset_scope(tmp_path, params), params)
-    assert known == {"earlier": {}, "apart": {"own": ["b", "c"]}}
+    assert known == {"earlier": {}, "apart": {"own": ["b", "c"]}, "limits": {"own": 300}}
     known["earlier"] = {str(fingerprint(words(chat("old")[0]["content"]))): "abc"}
     sample = tmp_path / "samples" / "own.jsonl"
     messages = [
@@ -127,11 +127,15 @@ def test_a_sample_is_linted_alone_and_compared_with_validation_examples_on_its_p
     ]
     write_jsonl(sample, [{"id": f"own-{n}", "origin": "base", "messages": m} for n, m in enumerate(messages)])
     held_out, valid = tmp_path / "held_out.jsonl", tmp_path / "valid"
-    scope = sample_scope("own", sample, held_out, valid, known, params["audit"], limit=300)
+    scope = sample_scope("own", sample, held_out, valid, known, params["audit"], limit=640)
     found = findings(scope, params, tmp_path)
     others = [("cut_off", "own", 8), ("too_long", "own", 6), ("was_held_out", "own", 5)]
     assert found == sorted([*(("exact_duplicate", "own", line) for line in (1, 4)), *others])
     assert Scan(scope, params["audit"], Counter(), tmp_path).size == len(messages)
+    params["curriculum"] = TREE | {"three": {"after": "one", "data": "train/c"}}
+    known = for_samples(dataset_scope(tmp_path, params), params)
+    scope = sample_scope("own", sample, held_out, valid, known, params["audit"], limit=500)
+    assert "too_long" not in {rule for rule, _, _ in findings(scope, params, tmp_path)}, "no step trains on it"
 
 
 def test_prompts_of_a_sample_and_texts_of_plain_templates_are_not_cut_off(project, tmp_path):
@@ -180,9 +184,9 @@ def test_a_training_example_with_the_prompt_of_a_validation_example_is_found_wha
         assert findings(scope, params, tmp_path) == found
 
 
-def test_a_category_has_the_limit_of_the_strictest_step_that_trains_on_it(project):
+def test_a_category_or_sample_has_the_limit_of_the_strictest_step_that_trains_on_it(project):
     params = project({})
-    assert token_limits(params) == {"a": 490, "b": 480, "c": 480, "d": 640, "e": 640}
+    assert token_limits(params) == {"a": 490, "b": 480, "c": 480, "d": 640, "e": 640, "own": 300}
 
 
 def test_budgets_count_checkpoints_by_their_iterations_and_leave_out_arms_trained_on_samples(project):
