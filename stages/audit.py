@@ -51,7 +51,7 @@ def all_findings(scan: Scan, params: dict, data: Path) -> Iterator[Finding]:
     """Yield every finding of a rule that is not off: about examples, about categories and arms, and about waivers."""
     yield from scan.findings()
     yield from scan.policy.findings(unshuffled_faults(scan.files, params["data"], data / "scenarios"))
-    yield from scan.policy.findings(opener_faults(scan.sample, params["audit"], data))
+    yield from scan.policy.findings(opener_faults(scan.sample, params["audit"], scan.files))
     yield from scan.policy.findings(budget_faults(params, scan.sizes, scan.tokens))
     yield from scan.policy.findings(scan.policy.unused_waivers())
 

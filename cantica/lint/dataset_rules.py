@@ -1,9 +1,10 @@
 """Rules about the whole dataset: answers with the same opening, and arms trained on different numbers of tokens."""
 
 from collections import Counter
-from pathlib import Path
+from collections.abc import Iterator
 
 from cantica.dataset.words import words
+from cantica.lint.files import DataFiles
 from cantica.lint.findings import Fault
 from cantica.lint.statistics import SampledExample, parts_of
 from cantica.settings.tree import ROOT, iteration_of, path_to
@@ -12,9 +13,9 @@ FEW = 5  # so many answers may open with the same words in a sample of any size
 BySplit = dict[str, dict[str, int]]  # {split: {category: number}}
 
 
-def opener_faults(sample: list[SampledExample], settings: dict, data: Path) -> list[Fault]:
-    """Return a fault for each category where too many training answers open with the same three words."""
-    faults = []
+def opener_faults(sample: list[SampledExample], settings: dict, files: DataFiles) -> Iterator[Fault]:
+    """Yield a fault for each category or sample where too many training answers open with the same three words."""
+    paths = {file.category: file.path.as_posix() for file in files if file.split == "train"}
     openers: dict[str, Counter[str]] = {}
     for record in sample:
         if record["split"] == "train":
@@ -24,9 +25,7 @@ def opener_faults(sample: list[SampledExample], settings: dict, data: Path) -> l
         (opener, n), limit = counts.most_common(1)[0], settings["opener_share"]
         if n > FEW and n / counts.total() > limit:
             message = f"{n} of {counts.total()} sampled answers open with {opener!r}; expected at most {limit:.0%}"
-            file = (data / "train" / f"{category}.jsonl").as_posix()
-            faults.append(Fault("openers", file, message, categories=(category,)))
-    return faults
+            yield Fault("openers", paths[category], message, categories=(category,))
 
 
 def budget_faults(params: dict, sizes: BySplit, tokens: BySplit) -> list[Fault]:

@@ -9,6 +9,7 @@ from cantica.core.documents import raise_any, read_json
 from cantica.core.files import remove_unused, write_jsonl
 from cantica.core.fingerprint import fingerprint
 from cantica.dataset.chat import Example
+from cantica.lint.dataset_rules import opener_faults
 from cantica.lint.findings import Summary, error_problem, overview
 from cantica.lint.scan import Counter, Scan
 from cantica.lint.scope import sample_scope
@@ -35,8 +36,9 @@ def lint_sample(
     scope = sample_scope(sample, file, held_out, valid, read_json(audited), settings, limit)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         scan = Scan(scope, settings, counter, Path(scratch))
+        openers = scan.policy.findings(opener_faults(scan.sample, settings, scan.files))
         unused = scan.policy.findings(scan.policy.unused_waivers(sample))
-        write_jsonl(findings, summary.counted(chain(scan.findings(), unused)), shared=True)
+        write_jsonl(findings, summary.counted(chain(scan.findings(), openers, unused)), shared=True)
     remove_unused(FOLDER)
     rows = summary.rows()
     print(overview(len(examples), rows, findings))

@@ -183,7 +183,7 @@ def scan(tmp_path):
         scratch.mkdir(exist_ok=True)
         one = Scan(dataset_scope(tmp_path, params), params["audit"], Counter(), scratch)
         found = [*one.findings(), *one.policy.findings(unshuffled_faults(one.files, params["data"], tmp_path / "scenarios"))]
-        found += one.policy.findings(opener_faults(one.sample, params["audit"], tmp_path))
+        found += one.policy.findings(opener_faults(one.sample, params["audit"], one.files))
         found += one.policy.findings(one.policy.unused_waivers())
         findings.scan, findings.params, findings.whole = one, params, found
         short = [f["file"].removeprefix(f"{tmp_path.as_posix()}/") for f in found]

@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cantica.core.documents import read_yaml
-from cantica.core.files import write_jsonl
+from cantica.core.errors import InputError
+from cantica.core.files import write_json, write_jsonl
 from cantica.dataset.words import fingerprint, words
+from cantica.lint import samples
 from cantica.lint.dataset_rules import budget_faults
 from cantica.lint.scan import Scan
 from cantica.lint.scope import Scope, dataset_scope, for_samples, meet, sample_scope, token_limits
@@ -149,6 +151,29 @@ def test_prompts_of_a_sample_and_texts_of_plain_templates_are_not_cut_off(projec
     known = for_samples(dataset_scope(tmp_path, params), params)
     scope = sample_scope("own", sample, tmp_path / "held_out.jsonl", tmp_path / "valid", known, params["audit"], 640)
     assert findings(scope, params, tmp_path) == [("cut_off", "own", 2)]
+
+
+def test_answers_of_a_sample_that_open_alike_are_found(project, tmp_path, monkeypatch):
+    monkeypatch.setattr(samples, "FOLDER", tmp_path / "cache")
+    params = project({})
+    write_json(audited := tmp_path / "for_samples.json", for_samples(dataset_scope(tmp_path, params), params))
+    examples = [
+        {
+            "id": f"own-{n:03d}-1",
+            "origin": f"answer 1 of base to a-{n}",
+            "messages": plain(text(n), f"Of course I {text(-n)}"),
+        }
+        for n in range(1, 9)
+    ]
+
+    def found(**rules: str) -> dict:
+        params["audit"]["categories"] = {"own": rules}
+        held_out, valid = tmp_path / "held_out.jsonl", tmp_path / "valid"
+        return samples.lint_sample("own", examples, held_out, valid, audited, params, Counter())
+
+    assert found() == {"warning": {"openers": 1}, "waived": {}} and found(openers="off") == {"warning": {}, "waived": {}}
+    with pytest.raises(InputError, match=r"examples\.jsonl: \[openers\]\n.*8 of 8 sampled answers open with 'of course i'"):
+        found(openers="error")
 
 
 def test_answers_of_a_sample_to_one_prompt_are_compared_without_it(project, tmp_path):
