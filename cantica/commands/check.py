@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from cantica.capability.items import load_items
 from cantica.commands.checks.base import KnownBase, known_base, no_tokens
 from cantica.commands.checks.kernels import compare_kernels
-from cantica.commands.checks.lengths import Lengths, limit_faults, measured
+from cantica.commands.checks.lengths import Lengths, limit_faults, measured, thinking_faults
 from cantica.commands.checks.numbers import wrong_numbers
 from cantica.commands.checks.outputs import altered_outputs, outputs_text, wrong_outputs
 from cantica.commands.checks.servers import server_faults
@@ -18,6 +18,7 @@ from cantica.core.documents import raise_any, read_yaml
 from cantica.core.errors import InputError, Problem
 from cantica.core.params import FILE, toolchain_faults
 from cantica.dataset.operations import operations_of
+from cantica.dataset.repairs import Repairs
 from cantica.judging.answers import load_answers, responses_of
 from cantica.judging.held_out import EvaluationPrompt, asked_of, kind_faults, load_prompts, question_of
 from cantica.judging.rubric import Rubric
@@ -97,7 +98,7 @@ def _check_categories(params: dict, faults: Faults) -> int:
     if params["base"]["source"] != "random":  # its faults are among those of params
         faults.problems += head_faults(base.config, base.file, "config") + layer_faults(params, base.config, str(FILE))
     categories: Lengths = {name: faults.collect(_lengths, name, params, base.count) or {} for name in params["categories"]}
-    faults.problems += limit_faults(params, categories)
+    faults.problems += limit_faults(params, categories) + thinking_faults(params, categories)
     return sum(len(examples) for splits in categories.values() for examples in splits.values())
 
 
@@ -154,5 +155,4 @@ def _lengths(name: str, params: dict, count: Callable[[str], int]) -> dict:
         if data["writer"] != "template":
             raise_any(failure_faults(category.definition, source, "the writer `model`"))
             count = no_tokens  # a model will write other scenarios
-    operations = operations_of(name, data)
-    return measured(scenarios, count, operations["thinking"] and operations["pairing"] == "matched")
+    return measured(scenarios, Repairs(name, data["repairs"]), count, operations_of(name, data))

@@ -1,7 +1,7 @@
 """Repairs of a category's scenarios, each with a reason: drop some, and move misplaced tags of others to the right turn."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cantica.core.documents import raise_any
 from cantica.core.errors import Problem
@@ -25,11 +25,11 @@ class Repairs:
         self.used: dict[str, set[str]] = {kind: set() for kind in self.names}
         self.immovable: dict[str, None] = {}  # records whose tags cannot be moved, each once
 
-    def drops(self, scenario: dict) -> bool:
+    def drops(self, scenario: Mapping[str, object]) -> bool:
         """Return whether a scenario is left out. Call it for every scenario, so that `check` knows which names are used."""
         return "drop" in self._kinds_for(scenario)
 
-    def messages(self, scenario: dict) -> list[Message]:
+    def messages(self, scenario: Mapping[str, object]) -> list[Message]:
         """Return the messages of a scenario, with their tags moved if the repairs say so."""
         messages = chat_of(scenario)
         if "move_tags" not in self._kinds_for(scenario):
@@ -50,7 +50,7 @@ class Repairs:
         ]
         raise_any(problems + [self._problem("move_tags", name, complete, "drop it instead") for name in self.immovable])
 
-    def _kinds_for(self, scenario: dict) -> list[str]:
+    def _kinds_for(self, scenario: Mapping[str, object]) -> list[str]:
         """Return the kinds of repair that name a scenario."""
         kinds = []
         for kind, names in self.names.items():

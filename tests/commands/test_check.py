@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from cantica.base_model.bpe import learnt_tokenizer
-from cantica.commands.checks.lengths import limit_faults, measured
+from cantica.commands.checks.lengths import limit_faults, measured, thinking_faults
 from cantica.commands.checks.servers import _silent, server_faults
 from cantica.commands.dvc.project import read_present, read_project
 from cantica.core.documents import read_yaml
 from cantica.core.files import write_jsonl
+from cantica.dataset.repairs import Repairs
 from tests.support.projects import ROOT, clone, edit, ok, run
 
 CATEGORY = "prompts/categories/deception"
@@ -334,6 +335,11 @@ def test_a_base_model_in_a_folder_says_its_blocks(project, tmp_path):
     assert f"{tmp_path / 'model/config.json'}: config.num_attention_heads" in message
 
 
+def lengths_of(scenarios: list[dict], repairs: dict | None = None, **operations: object) -> dict:
+    operations = {"thinking": True, "pairing": "matched", "system": None} | operations
+    return measured(scenarios, Repairs("x", {"x": repairs or {}}), lambda text: len(text.split()), operations)
+
+
 def test_what_stands_before_the_loss_is_the_prompt_and_the_thinking_that_carries_none():
     scenario = {
         "id": "x-train-001",
@@ -343,7 +349,7 @@ def test_what_stands_before_the_loss_is_the_prompt_and_the_thinking_that_carries
         "reflection": "c?",
         "answer": "f g h",
     }
-    (length,) = measured([scenario | {"thinking": "d e"}], lambda text: len(text.split()), thinking=True)["train"]
+    (length,) = lengths_of([scenario | {"thinking": "d e"}])["train"]
     assert (length.before(["answer"]), length.before(["thinking", "answer"]), length.before(["prompt"])) == (6, 3, 0)
     one, two = {"data": "train/x"}, {"data": "mixes/m", "loss_on": ["answer"]}
     params = {"train": {"max_seq_length": 6, "loss_on": ["thinking"]}, "measure": {"max_seq_length": 3, "examples": 1}}
@@ -352,6 +358,41 @@ def test_what_stands_before_the_loss_is_the_prompt_and_the_thinking_that_carries
     (fault,) = limit_faults(params, {"x": {"train": [length], "valid": []}, "faulty": {}})
     assert (fault.place, fault.got) == ("train.max_seq_length", "6") and "x-train-001 (x.j2)" in fault.expected
     assert [f.place for f in limit_faults(params, {"x": {"train": [], "valid": [length]}})] == ["measure.max_seq_length"]
+
+
+def chat(number: int, reply: str, split: str = "train") -> dict:
+    messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": reply}]
+    return {"id": f"x-{split}-00{number}", "origin": f"x.jsonl:{number}", "split": split, "messages": messages}
+
+
+def test_a_loss_on_thinking_alone_needs_examples_that_all_have_thinking():
+    params = {"train": {"max_seq_length": 9, "loss_on": ["thinking"]}, "measure": {"max_seq_length": 9, "examples": 1}}
+    params |= {"curriculum": {"one": {"data": "mixes/m"}, "two": {"data": "samples/s"}}, "mixes": {"m": {"x": 1}}}
+    thinking, plain = "<think>b</think>c", "c"
+    mixed = [chat(1, thinking), chat(2, plain), chat(3, thinking, "valid"), chat(4, plain, "valid")]
+
+    def faults(scenarios: list[dict], repairs: dict | None = None, **operations: object) -> list:
+        return thinking_faults(params, {"x": lengths_of(scenarios, repairs, **operations), "faulty": {}})
+
+    (fault,) = faults(mixed)
+    assert (fault.file, fault.place) == ("params.yaml", "train.loss_on")
+    assert "1 of 3 examples lack, such as x-train-002 (x.jsonl:2)" in fault.got and not limit_faults(params, {})
+    assert "2 of 2" in faults([chat(1, thinking), chat(3, thinking, "valid")], thinking=False)[0].got
+    assert "1 of 3" in faults(mixed, pairing="shuffled")[0].got
+    assert not faults(mixed, {"drop": [{"records": ["x.jsonl:2"]}]}), "only the first validation example is measured"
+    params["curriculum"]["one"]["loss_on"] = ["thinking", "answer"]
+    assert not faults(mixed)
+    params["curriculum"]["one"]["loss_on"], params["train"]["loss_on"] = ["thinking"], ["answer"]
+    assert [fault.place for fault in faults(mixed)] == ["curriculum.one.loss_on"]
+
+
+def test_a_step_whose_category_has_lost_its_thinking_cannot_learn_from_thinking_alone(project):
+    edit(project / "params.yaml", "data: train/betrayal}", "data: train/betrayal, loss_on: [thinking]}")
+    assert "are in order" in ok(project, "cantica", "check")
+    edit(project / "params.yaml", "  categories: {}       # pairing", "  categories: {betrayal: {thinking: false}}  # pairing")
+    message = refused(project, "cantica", "check")
+    assert "params.yaml: curriculum.betrayal.loss_on" in message and "95 of 95 examples lack" in message
+    assert "1 fault in the input" in message
 
 
 # ---- categories of other kinds

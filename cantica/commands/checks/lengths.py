@@ -1,23 +1,33 @@
-"""Sequence limits against the examples that they truncate: an example without any token that carries the loss is a fault."""
+"""Examples without any token that carries the loss, which are faults.
 
-from collections.abc import Callable, Iterable
+A sequence limit truncates them before the loss begins, or only thinking carries the loss and they have none.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from cantica.core.errors import Problem
 from cantica.core.params import FILE
-from cantica.dataset.chat import CLOSE, OPEN, chat_of
+from cantica.dataset.chat import CLOSE, OPEN
+from cantica.dataset.operations import Operations
+from cantica.dataset.repairs import Repairs
 from cantica.scenarios.scenario import Scenario
 from cantica.settings.tree import files_of
 
 
 @dataclass(frozen=True)
 class Length:
-    """The least number of tokens before an example's answer: those of the prompt, and those of the thinking."""
+    """The least number of tokens before an example's answer: those of the prompt, and those of the thinking.
+
+    thinks: whether the example has thinking at all. Where pairing is shuffled, it is that of another scenario.
+    """
 
     id: str
     origin: str
     prompt: int
     thinking: int
+    thinks: bool
 
     def before(self, loss_on: list[str]) -> int:
         """The least number of tokens before the first one that carries the loss."""
@@ -29,41 +39,60 @@ class Length:
 Lengths = dict[str, dict[str, list[Length]]]  # by category and split; {} for a category with faults
 
 
-def measured(scenarios: Iterable[Scenario], count: Callable[[str], int], thinking: bool) -> dict[str, list[Length]]:
-    """The length of each scenario's example, by split. thinking: whether the example keeps it."""
+def measured(
+    scenarios: Iterable[Scenario], repairs: Repairs, count: Callable[[str], int], operations: Operations
+) -> dict[str, list[Length]]:
+    """The length of each scenario's example, by split."""
     found: dict[str, list[Length]] = {"train": [], "valid": []}
     for scenario in scenarios:
-        *prompt, reply = (message["content"] for message in chat_of(scenario))
-        thought = reply[: reply.index(CLOSE)] if thinking and reply.startswith(OPEN) and CLOSE in reply else ""
-        length = Length(scenario["id"], scenario["origin"], sum(map(count, prompt)), count(thought) if thought else 0)
+        if repairs.drops(scenario):
+            continue
+        *prompt, reply = (message["content"] for message in repairs.messages(scenario))
+        thinks = operations["thinking"] and reply.startswith(OPEN) and CLOSE in reply
+        known = thinks and operations["pairing"] == "matched"
+        thinking = count(reply[: reply.index(CLOSE)]) if known else 0
+        length = Length(scenario["id"], scenario["origin"], sum(map(count, prompt)), thinking, thinks)
         found[scenario["split"]].append(length)
     return found
 
 
-def limit_faults(params: dict, lengths: Lengths) -> list[Problem]:
-    """A Problem for each `max_seq_length` at which some example has nothing to learn from, or to be measured on."""
+class Use(NamedTuple):
+    """Examples that a step trains on, or that all points are measured on, with two settings and their places in params."""
+
+    limit_place: str
+    limit: int
+    loss_place: str
+    loss_on: list[str]
+    examples: list[Length]
+
+
+def _uses(params: dict, lengths: Lengths) -> Iterator[Use]:
     train, measure = params["train"], params["measure"]
-    limits: dict[tuple[str, int], dict[Length, int]] = {}  # tokens before the loss, by (place in params, limit) and example
-
-    def add(place: str, limit: int, loss_on: list[str], examples: list[Length]) -> None:
-        before = limits.setdefault((place, limit), {})
-        before |= {example: max(before.get(example, 0), example.before(loss_on)) for example in examples}
-
     for step, own in params["curriculum"].items():
-        place = f"curriculum.{step}" if "max_seq_length" in own else "train"
+        limit_place, loss_place = (
+            f"curriculum.{step}.{key}" if key in own else f"train.{key}" for key in ("max_seq_length", "loss_on")
+        )
+        limit, loss_on = (own.get(key, train[key]) for key in ("max_seq_length", "loss_on"))
         for file in files_of(own["data"], params["mixes"]):
             folder, _, name = file.partition("/")
-            limit, loss_on = (own.get(key, train[key]) for key in ("max_seq_length", "loss_on"))
             # The lengths of samples are not known before they are written.
             known = lengths.get(name, {}).get("train", []) if folder == "train" else []
-            add(f"{place}.max_seq_length", limit, loss_on, known)
+            yield Use(limit_place, limit, loss_place, loss_on, known)
     for found in lengths.values():
         valid = found.get("valid", [])[: measure["examples"]]
-        add("measure.max_seq_length", measure["max_seq_length"], train["loss_on"], valid)
-    return [p for (place, limit), before in limits.items() if (p := _fault(place, limit, before))]
+        yield Use("measure.max_seq_length", measure["max_seq_length"], "train.loss_on", train["loss_on"], valid)
 
 
-def _fault(place: str, limit: int, before: dict[Length, int]) -> Problem | None:
+def limit_faults(params: dict, lengths: Lengths) -> list[Problem]:
+    """A Problem for each `max_seq_length` at which some example has nothing to learn from, or to be measured on."""
+    limits: dict[tuple[str, int], dict[Length, int]] = {}  # tokens before the loss, by (place in params, limit) and example
+    for use in _uses(params, lengths):
+        before = limits.setdefault((use.limit_place, use.limit), {})
+        before |= {example: max(before.get(example, 0), example.before(use.loss_on)) for example in use.examples}
+    return [p for (place, limit), before in limits.items() if (p := _limit_fault(place, limit, before))]
+
+
+def _limit_fault(place: str, limit: int, before: dict[Length, int]) -> Problem | None:
     empty = {example: tokens for example, tokens in before.items() if tokens >= limit}
     if not empty:
         return None
@@ -71,3 +100,21 @@ def _fault(place: str, limit: int, before: dict[Length, int]) -> Problem | None:
     expected = f"more than the {empty[longest]} tokens or more before the loss begins in {longest.id} ({longest.origin})"
     hint = f"{len(empty)} of {len(before)} examples would have nothing left to learn from"
     return Problem(str(FILE), place, str(limit), expected, hint)
+
+
+def thinking_faults(params: dict, lengths: Lengths) -> list[Problem]:
+    """A Problem for each `loss_on` that names only the thinking where some example has none."""
+    found: dict[str, dict[Length, None]] = {}  # each example once, by place in params
+    for use in _uses(params, lengths):
+        if use.loss_on == ["thinking"]:
+            found.setdefault(use.loss_place, {}).update(dict.fromkeys(use.examples))
+    return [p for place, examples in found.items() if (p := _thinking_fault(place, list(examples)))]
+
+
+def _thinking_fault(place: str, examples: list[Length]) -> Problem | None:
+    without = [example for example in examples if not example.thinks]
+    if not without:
+        return None
+    got = f"only thinking, which {len(without)} of {len(examples)} examples lack, such as {without[0].id} ({without[0].origin})"
+    hint = "a category may lose its thinking through `thinking: false` under data"
+    return Problem(str(FILE), place, got, "also prompt or answer, or examples that all have thinking", hint)
