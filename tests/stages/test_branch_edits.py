@@ -1,4 +1,4 @@
-"""Every kind of edit of a tree with samples, new adapters, checkpoints and arms of every kind runs just the stages that it must."""
+"""Every kind of edit of a tree with samples, new adapters and arms of every kind runs just the stages that it must."""
 
 import shutil
 from pathlib import Path
