@@ -11,6 +11,9 @@ from cantica.core.seeds import seed_of
 from cantica.dataset.chat import Example, Message, assistant_turn, with_system
 
 SAMPLE_ID = re.compile(r"([a-z][a-z0-9_]*)-\d{3,}-\d+")  # the id of an example of a sample; its group is the sample's name
+SAMPLE_ORIGIN = re.compile(
+    r"answer \d+ of .+ to .+"
+)  # the origin of an example of a sample; other samples may have the same one
 # Why an answer is dropped. The first reason that applies is counted.
 REASONS = ("no answer", "not ended", "pattern", "without", "repeated")
 

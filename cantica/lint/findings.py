@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NotRequired, TypedDict
 
 from cantica.core.errors import Problem
-from cantica.dataset.answers import SAMPLE_ID
+from cantica.dataset.answers import SAMPLE_ID, SAMPLE_ORIGIN
 
 # Worst first: faults that spoil the data or the evaluation, then faults of single examples, then the balance of the dataset.
 RULES = (
@@ -76,11 +76,14 @@ class SeverityPolicy:
     def unused_waivers(self, sample: str = "") -> Iterator[Fault]:
         """Yield a fault for each record of a waiver that had no fault to waive. Call it after all findings are known.
 
-        sample: whose records are looked at; "" for all records that are in no sample.
+        sample: whose records are looked at, by their ids, since an origin does not tell the sample; "" for all records that are
+        in no sample.
         """
         for rule, record in self.waived:
+            if (rule, record) in self.used or SAMPLE_ORIGIN.fullmatch(record):
+                continue
             found = SAMPLE_ID.fullmatch(record)
-            if (rule, record) not in self.used and sample == (found[1] if found else ""):
+            if sample == (found[1] if found else ""):
                 message = f"{rule} is waived for {record}, which has no such finding; expected only waivers that are needed"
                 yield Fault("unused_waiver", "params.yaml", message)
 

@@ -118,11 +118,12 @@ def test_warnings_and_waivers_are_counted(project):
     edit(project / "params.yaml", "max_seq_length: 1024", "max_seq_length: 100")
     ok(project, "dvc", "repro", "sample@first")
     assert read_json(project / "data/sampling/first.json")["findings"] == {"warning": {"too_long": 12}, "waived": {}}
-    waiver = "{rule: too_long, records: [first-001-2, first-999-1, second-999-1], reason: meant}"
+    origin = examples(project, "first")[0]["origin"]
+    waiver = f"{{rule: too_long, records: [{origin}, first-001-2, first-999-1, second-999-1], reason: meant}}"
     edit(project / "params.yaml", "waivers: []", f"waivers: [{waiver}]")
     ok(project, "dvc", "repro", "sample@first")
     found = read_json(project / "data/sampling/first.json")["findings"]
-    assert found == {"warning": {"too_long": 11, "unused_waiver": 1}, "waived": {"too_long": 1}}
+    assert found == {"warning": {"too_long": 10, "unused_waiver": 1}, "waived": {"too_long": 2}}
     assert read_json(project / "reports/dataset.json")["findings"]["unused_waiver"] == 0, "these records are not in a category"
 
 
