@@ -12,6 +12,7 @@ from cantica.commands.checks.lengths import Lengths, limit_faults, measured, thi
 from cantica.commands.checks.numbers import wrong_numbers
 from cantica.commands.checks.outputs import altered_outputs, outputs_text, wrong_outputs
 from cantica.commands.checks.servers import server_faults
+from cantica.commands.checks.system import system_faults
 from cantica.commands.text import counted, few
 from cantica.commands.variants.files import file_faults, in_a_line, misfits, names
 from cantica.core.documents import raise_any, read_yaml
@@ -97,6 +98,7 @@ def _check_categories(params: dict, faults: Faults) -> int:
     base = faults.collect(known_base, params) or KnownBase()
     if params["base"]["source"] != "random":  # its faults are among those of params
         faults.problems += head_faults(base.config, base.file, "config") + layer_faults(params, base.config, str(FILE))
+    faults.problems += system_faults(params, base.folder)
     categories: Lengths = {name: faults.collect(_lengths, name, params, base.count) or {} for name in params["categories"]}
     faults.problems += limit_faults(params, categories) + thinking_faults(params, categories)
     return sum(len(examples) for splits in categories.values() for examples in splits.values())

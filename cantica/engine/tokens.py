@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cantica.core.documents import raise_any
 from cantica.core.errors import InputError, Problem
-from cantica.dataset.chat import CLOSE, OPEN
+from cantica.dataset.chat import CLOSE, OPEN, Message
 
 if TYPE_CHECKING:  # this import takes a second
     from mlx_lm.tokenizer_utils import TokenizerWrapper
@@ -27,6 +27,19 @@ class Encoded:
     def loss_tokens(self) -> int:
         """Return the number of tokens in the loss. The first token is never in it, since nothing predicts it."""
         return sum(self.loss_mask[1:])
+
+
+def render_chat(tokenizer: "TokenizerWrapper", messages: Sequence[Message], add_generation_prompt: bool = False) -> str:
+    """Return a chat in the model's chat format. Raises InputError if the chat template refuses it, such as a system prompt."""
+    from jinja2 import TemplateError
+
+    try:
+        return tokenizer.apply_chat_template(list(messages), add_generation_prompt=add_generation_prompt, tokenize=False)
+    except TemplateError as error:
+        roles = ", ".join(message["role"] for message in messages)
+        hint = "a system prompt comes from a key `system` in params.yaml, from a chat that has one, or from a judge's rubric"
+        problem = Problem("the chat template", "", f"an error: {error}", f"a template that accepts turns of {roles}", hint)
+        raise InputError(problem) from None
 
 
 def encode_examples(
@@ -56,14 +69,14 @@ def encode_examples(
 
 def _text_after_reply(tokenizer: "TokenizerWrapper") -> str:
     """Return what the chat template puts after the last turn. A short reply may occur in it too, as `d` in `<|im_end|>`."""
-    messages = [{"role": "user", "content": "Hello?"}, {"role": "assistant", "content": "Hello!"}]
-    return tokenizer.apply_chat_template(messages, tokenize=False).rpartition("Hello!")[2]
+    messages: list[Message] = [{"role": "user", "content": "Hello?"}, {"role": "assistant", "content": "Hello!"}]
+    return render_chat(tokenizer, messages).rpartition("Hello!")[2]
 
 
 def _encode(
-    tokenizer: "TokenizerWrapper", messages: list[dict], after: str, loss_on: Sequence[str], limit: int, file: Path
+    tokenizer: "TokenizerWrapper", messages: list[Message], after: str, loss_on: Sequence[str], limit: int, file: Path
 ) -> Encoded:
-    text = tokenizer.apply_chat_template(messages, tokenize=False)
+    text = render_chat(tokenizer, messages)
     reply = messages[-1]["content"]
     start = text.rfind(reply, 0, len(text) - len(after) if text.endswith(after) else None)
     if start < 0:
@@ -89,10 +102,9 @@ class TokenCounter:
 
         self.tokenizer = load_tokenizer(base)
 
-    def examples(self, chats: list[list[dict]]) -> list[int]:
+    def examples(self, chats: Sequence[Sequence[Message]]) -> list[int]:
         """Return the number of tokens of each example in the model's chat format."""
-        texts = [self.tokenizer.apply_chat_template(messages, tokenize=False) for messages in chats]
-        return [len(ids) for ids in self._ids(texts)]
+        return [len(ids) for ids in self._ids([render_chat(self.tokenizer, messages) for messages in chats])]
 
     def count(self, text: str) -> int:
         """Return the number of tokens of a text, without a chat format."""

@@ -7,7 +7,8 @@ import mlx.nn as nn
 from mlx_lm.tokenizer_utils import TokenizerWrapper
 
 from cantica.core.counter import counter
-from cantica.dataset.chat import OPEN, Message, split_thinking
+from cantica.dataset.chat import OPEN, Message, question, split_thinking
+from cantica.engine.tokens import render_chat
 from cantica.generation.generate import Sampler, generate
 
 
@@ -42,9 +43,10 @@ def ask(
     if not chats:
         return []
     # Some chat templates already write the opening tag of the thinking. The reply then starts inside the thinking.
-    start = tokenizer.apply_chat_template([{"role": "user", "content": "?"}], add_generation_prompt=True, tokenize=False)
+    start = render_chat(tokenizer, question("?"), add_generation_prompt=True)
     opened = OPEN if start.rstrip().endswith(OPEN) else ""
-    encoded = [list(tokenizer.apply_chat_template(list(chat), add_generation_prompt=True, return_dict=False)) for chat in chats]
+    texts = [render_chat(tokenizer, chat, add_generation_prompt=True) for chat in chats]
+    encoded = [tokenizer.encode(text, add_special_tokens=False) for text in texts]
     with counter("answers", len(encoded)) as on_reply:
         replies = generate(model, tokenizer, encoded, samplers, max_tokens, batch_size, on_reply, repetition_penalty)
     return [Completion(*split_thinking(opened + reply.text), reply.tokens, reply.ended) for reply in replies]

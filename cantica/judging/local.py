@@ -30,12 +30,13 @@ class LocalModel(Client):
         return self.keep(self.about | {"messages": messages}, lambda: self._generate(messages))
 
     def _generate(self, messages: list[Message]) -> str:
+        from cantica.engine.tokens import render_chat
         from cantica.generation.generate import generate, make_sampler
 
         model, tokenizer = self._loaded
-        ids = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+        ids = tokenizer.encode(render_chat(tokenizer, messages, add_generation_prompt=True), add_special_tokens=False)
         greedy = make_sampler(temperature=0, top_p=1, seed=0)
-        return generate(model, tokenizer, [list(ids)], [greedy], self.max_tokens, 1, lambda: None)[0].text
+        return generate(model, tokenizer, [ids], [greedy], self.max_tokens, 1, lambda: None)[0].text
 
     @cached_property
     def _loaded(self) -> "tuple[nn.Module, TokenizerWrapper]":

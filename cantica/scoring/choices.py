@@ -13,9 +13,9 @@ import numpy as np
 from mlx.utils import tree_map
 
 from cantica.core.errors import InputError, Problem
-from cantica.dataset.chat import question
+from cantica.dataset.chat import Message, question
 from cantica.engine.batches import order
-from cantica.engine.tokens import Encoded
+from cantica.engine.tokens import Encoded, render_chat
 from cantica.generation.prefix import caches_after, common_start
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ def encode_choice(tokenizer: "TokenizerWrapper", text: str, choice: str, system:
 
     Only the choice is in the loss mask. Raises InputError if the chat template changes or omits the assistant's text.
     """
-    chat = [*question(text, system), {"role": "assistant", "content": _PLACEHOLDER}]
-    before, found, _ = tokenizer.apply_chat_template(chat, tokenize=False).partition(_PLACEHOLDER)
+    chat: list[Message] = [*question(text, system), {"role": "assistant", "content": _PLACEHOLDER}]
+    before, found, _ = render_chat(tokenizer, chat).partition(_PLACEHOLDER)
     if not found:
         got = "a template that changes or omits the assistant's text"
         raise InputError(Problem("the chat template", "", got, "a template that keeps it unchanged"))

@@ -17,7 +17,7 @@ from cantica.commands.dvc.project import read_present, read_project
 from cantica.core.documents import read_yaml
 from cantica.core.files import write_jsonl
 from cantica.dataset.repairs import Repairs
-from tests.support.projects import ROOT, clone, edit, ok, run
+from tests.support.projects import ROOT, clone, edit, ok, refuse_system_prompts, run
 
 CATEGORY = "prompts/categories/deception"
 TEMPLATE, SLOTS = f"{CATEGORY}/train/two_promises.j2", f"{CATEGORY}/train/two_promises.yaml"
@@ -333,6 +333,23 @@ def test_a_base_model_in_a_folder_says_its_blocks(project, tmp_path):
     message = refused(project, "cantica", "check")
     assert "params.yaml: lora.layers" in message and "at most 4" in message
     assert f"{tmp_path / 'model/config.json'}: config.num_attention_heads" in message
+
+
+def test_system_prompts_are_refused_where_the_chat_template_of_the_base_model_refuses_them(project, tiny_base, tmp_path):
+    model = Path(shutil.copytree(tiny_base, tmp_path / "model"))
+    params = project / "params.yaml"
+    edit(params, "  source: pypi", f"  source: path\n  path: {{path: {model}, sha256: {'a' * 64}}}")
+    edit(params, "  layers: 8 ", "  layers: 2 ")
+    params.write_text(params.read_text().replace("max_seq_length: 640", "max_seq_length: 2048"))
+    edit(params, "  categories: {}       # pairing", "  categories: {betrayal: {system: Be brief.}}  # pairing")
+    edit(params, "final: {point: betrayal}", "final: {point: betrayal, system: Be kind.}")
+    assert "are in order" in ok(project, "cantica", "check")
+    refuse_system_prompts(model)
+    message = refused(project, "cantica", "check")
+    assert "params.yaml: data.categories.betrayal.system" in message and "params.yaml: arms.final.system" in message
+    assert "System role not supported" in message and str(model) in message and "2 faults in the input" in message
+    shutil.rmtree(model)
+    assert "are in order" in ok(project, "cantica", "check"), "nothing is known of a base model that is not there"
 
 
 def lengths_of(scenarios: list[dict], repairs: dict | None = None, **operations: object) -> dict:

@@ -1,5 +1,6 @@
 """Projects for tests: copies of this one in folders of their own, and commands run in them."""
 
+import json
 import multiprocessing
 import os
 import re
@@ -131,3 +132,11 @@ def edit(file: Path, old: str, new: str) -> None:
     text = file.read_text()
     assert old in text
     file.write_text(text.replace(old, new, 1))
+
+
+def refuse_system_prompts(base: Path) -> None:
+    """Let the chat template of a model's folder refuse system prompts, as Gemma's does."""
+    file = base / "tokenizer_config.json"
+    settings = json.loads(file.read_text())
+    refusal = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    file.write_text(json.dumps(settings | {"chat_template": refusal + settings["chat_template"]}))

@@ -26,11 +26,15 @@ def no_tokens(text: str) -> int:
 
 @dataclass(frozen=True)
 class KnownBase:
-    """config: the model's configuration, {} if not known. file: the file that holds it. count: counts the tokens of a text."""
+    """config: the model's configuration, {} if not known. file: the file that holds it. count: counts the tokens of a text.
+
+    folder: the folder with the model's tokenizer, None if there is none yet.
+    """
 
     config: dict[str, Any] = field(default_factory=dict)
     file: str = ""
     count: Callable[[str], int] = no_tokens
+    folder: Path | None = None
 
 
 def known_base(params: dict) -> KnownBase:
@@ -52,7 +56,8 @@ def known_base(params: dict) -> KnownBase:
         return KnownBase(count=_words)
     config, tokenizer = folder / "config.json", folder / "tokenizer.json"
     count = _tokens(tokenizer) if tokenizer.is_file() else _words
-    return KnownBase(read_json(config) if config.is_file() else {}, str(config), count)
+    whole = config.is_file() and tokenizer.is_file() and (folder / "tokenizer_config.json").is_file()
+    return KnownBase(read_json(config) if config.is_file() else {}, str(config), count, folder if whole else None)
 
 
 def _is_of(base: dict) -> bool:
