@@ -209,6 +209,16 @@ def test_a_training_example_with_the_prompt_of_a_validation_example_is_found_wha
         assert findings(scope, params, tmp_path) == found
 
 
+def test_sums_that_differ_in_their_operator_are_different_prompts(project, tmp_path):
+    files = {
+        ("train", "b"): [("x:1", plain("What is 12 + 4?", "16"))],
+        ("valid", "b"): [("x:2", plain("What is 12 * 4?", "48"))],
+    }
+    assert of_categories(project(files), tmp_path) == []
+    files["valid", "b"] = [("x:2", plain("What is 12 +  4 ?", "I do not know."))]
+    assert of_categories(project(files), tmp_path) == [("split_overlap", "b", 1)]
+
+
 def test_a_category_or_sample_has_the_limit_of_the_strictest_step_that_trains_on_it(project):
     params = project({})
     assert token_limits(params) == {"a": 490, "b": 480, "c": 480, "d": 640, "e": 640, "own": 300}
