@@ -2,7 +2,7 @@
 
     python -m stages.respond final models/base models/adapters/betrayal data/held_out.jsonl data/responses/final.jsonl
 
-The system prompt is that of the arm, or else `respond.system` in params.yaml.
+The system prompt is `system` of the arm in params.yaml, which may be null, or else `respond.system`.
 """
 
 from pathlib import Path
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def main(arm: str, base: Path, adapter: Path, questions: Path, responses: Path) -> None:
     params = read_model_params(f"arms.{arm}", "respond")
-    settings = params["respond"] | {"system": params["arms"][arm].get("system") or params["respond"]["system"]}
+    settings = params["respond"] | {"system": params["arms"][arm].get("system", params["respond"]["system"])}
     prompts: list[Question] = read_jsonl(questions)
     validate_records(prompts, "question", questions)
     if not prompts:

@@ -3,7 +3,8 @@
     python -m stages.respond_server large data/held_out.jsonl data/responses/large.jsonl
 
 The arm is one of `servers` in params.yaml. It gives `respond.samples` responses to each prompt, each with a seed of its own.
-Replies are kept, so that a stage that was interrupted does not ask for them again.
+The system prompt is `system` of the arm, which may be null, or else `respond.system`. Replies are kept, so that a stage that
+was interrupted does not ask for them again.
 """
 
 from pathlib import Path
@@ -19,12 +20,13 @@ from cantica.llm.server import Reply, Server
 
 
 def main(arm: str, questions: Path, responses: Path) -> None:
-    params = read_params("respond.samples", f"servers.{arm}")
-    options, samples = params["servers"][arm], range(params["respond"]["samples"])
+    params = read_params("respond.samples", "respond.system", f"servers.{arm}")
+    options, respond = params["servers"][arm], params["respond"]
+    samples, system = range(respond["samples"]), options.get("system", respond["system"])
     prompts: list[Question] = read_jsonl(questions)
     validate_records(prompts, "question", questions)
     asked = [(prompt, sample, seed_of(options["seed"], prompt["id"], sample)) for prompt in prompts for sample in samples]
-    chats = [(question(prompt["prompt"], options.get("system")), seed) for prompt, _, seed in asked]
+    chats = [(question(prompt["prompt"], system), seed) for prompt, _, seed in asked]
     with Server(options, f"servers.{arm}") as server:
         replies = server.complete_all(chats)
         print(f"{responses}: {server.summary()}")

@@ -168,7 +168,8 @@ def _subject(arm: str, params: dict) -> tuple[str, dict[str, str]]:
 
 def _settings(arm: str, section: str, params: dict) -> dict[str, Any]:
     """The settings of generation for an arm, with its system prompt."""
-    if arm not in params["arms"]:
-        return params["servers"].get(arm, {})
-    system = params["arms"][arm].get("system") or params[section].get("system")
-    return params[section] | {"system": system}
+    if arm in params["answers"]:
+        return {}
+    own = (params["arms"] | params["servers"])[arm]
+    settings = params[section] if arm in params["arms"] else own
+    return settings | {"system": own.get("system", params[section].get("system"))}

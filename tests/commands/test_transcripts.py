@@ -175,6 +175,17 @@ def test_the_system_prompt_of_an_arm_is_part_of_all_that_it_was_asked(build):
     assert not any(system(f"{name}@base") for name in NAMES if not name.startswith("held_out"))
 
 
+def test_an_arm_may_have_no_system_prompt_where_the_others_have_one(build):
+    edit(build / "params.yaml", "system: null         # a system prompt for evaluation", "system: Be kind.")
+    edit(build / "params.yaml", "final: {point: betrayal}", "final: {point: betrayal, system: null}")
+    add_others(build)
+    roles = {arm: [message["role"] for message in samples_of(arm)[0]["input"]] for arm in (*ARMS, "large")}
+    assert roles == {"base": ["system", "user"], "final": ["user"], "large": ["system", "user"]}
+    assert samples_of("large")[0]["input"][0]["content"] == "Be brief."
+    edit(build / "params.yaml", ', "system": "Be brief."', "")
+    assert samples_of("large")[0]["input"][0]["content"] == "Be kind."
+
+
 def add_others(project: Path) -> None:
     """An arm from a file, which answers two prompts, and one behind a server."""
     ids = [record["id"] for record in read_jsonl(Path("data/held_out.jsonl"))]
@@ -211,6 +222,12 @@ def test_arms_from_a_file_and_a_server_have_logs_of_their_responses_alone(build)
     [
         ("given.jsonl", "So be it.", "So be it!", "other answers than in given.jsonl"),
         ("params.yaml", '"temperature": 0.5', '"temperature": 0.6', "other settings under `servers.large`"),
+        (
+            "params.yaml",
+            "system: null         # a system prompt for evaluation",
+            "system: Be kind.",
+            "another `respond.system`",
+        ),
         ("data/responses/large.jsonl", '"sample": 1', '"sample": 2', "answers to other prompts"),
     ],
 )
@@ -295,6 +312,12 @@ def test_all_missing_files_are_told_at_once(build):
         ("params.yaml", "\n  temperature: 0.7", "\n  temperature: 0.8", "other settings under `respond`"),
         ("params.yaml", "final: {point: betrayal}", "final: {point: deception}", "answers of another adapter"),
         ("params.yaml", "final: {point: betrayal}", "final: {point: betrayal, system: Be brief.}", "another system prompt"),
+        (
+            "params.yaml",
+            "system: null         # a system prompt for evaluation",
+            "system: Be kind.",
+            "settings under `respond`",
+        ),
         ("params.yaml", "max_tokens: 16 ", "max_tokens: 17 ", "other settings under `probe`"),
         ("params.yaml", "  items: 24 ", "  items: 23 ", "answers to other items"),
         ("prompts/capability/multiple_choice.yaml", "dry in the rain", "dry in a storm", "answers to other items"),

@@ -27,8 +27,10 @@ def system_faults(params: dict, folder: Path | None) -> list[Problem]:
 
 def prompted(params: dict) -> list[str]:
     """The places in params of all system prompts for the base model or an adapter on it."""
-    data = params["data"]
-    sections = {"data": data, "respond": params["respond"]}
+    data, arms = params["data"], params["arms"]
+    sections = {"data": data}
+    if any("system" not in own for own in arms.values()):
+        sections["respond"] = params["respond"]
     sections |= {f"data.categories.{name}": own for name, own in data["categories"].items()}
     sections |= {f"{section}.{name}": own for section in ("samples", "arms") for name, own in params[section].items()}
     return [f"{place}.system" for place, own in sections.items() if own.get("system")]

@@ -124,9 +124,11 @@ def setting_faults(arm: str, section: str, params: dict, built: Lock) -> list[st
     found = []
     if was[key] != (params[section] if key == section else params["servers"][arm]):
         found.append(f"answers generated with other settings under `{key}`")
+    if arm in params["servers"] and was.get("respond.system") != params["respond"]["system"]:
+        found.append("answers generated with another `respond.system`")
     if arm in params["arms"]:
         own = params["arms"][arm]
-        if was[f"arms.{arm}"].get("system") != own.get("system"):
+        if was[f"arms.{arm}"].get("system", was[section].get("system")) != own.get("system", params[section].get("system")):
             found.append("answers generated with another system prompt")
         if f"models/adapters/{own['point']}" not in dependencies(entry):
             found.append("answers of another adapter")
