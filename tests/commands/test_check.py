@@ -13,6 +13,7 @@ import pytest
 from cantica.base_model.bpe import learnt_tokenizer
 from cantica.commands.checks.lengths import limit_faults, measured, thinking_faults
 from cantica.commands.checks.servers import _silent, server_faults
+from cantica.commands.checks.system import prompted
 from cantica.commands.dvc.project import read_present, read_project
 from cantica.core.documents import read_yaml
 from cantica.core.files import write_jsonl
@@ -350,6 +351,16 @@ def test_system_prompts_are_refused_where_the_chat_template_of_the_base_model_re
     assert "System role not supported" in message and str(model) in message and "2 faults in the input" in message
     shutil.rmtree(model)
     assert "are in order" in ok(project, "cantica", "check"), "nothing is known of a base model that is not there"
+
+
+def test_the_system_prompts_for_the_base_model_are_known():
+    section = {"system": "Be brief."}
+    params = {"data": section | {"categories": {"x": {"system": None}, "y": section}}, "samples": {"own": section}}
+    params |= {"respond": section, "arms": {"base": {}, "final": section}}
+    others = ["data.categories.y.system", "samples.own.system", "arms.final.system"]
+    assert prompted(params) == ["data.system", "respond.system", *others]
+    params["arms"]["base"] = {"system": None}  # each arm at a point has a setting of its own
+    assert prompted(params) == ["data.system", *others]
 
 
 def lengths_of(scenarios: list[dict], repairs: dict | None = None, **operations: object) -> dict:
