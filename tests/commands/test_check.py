@@ -148,8 +148,8 @@ FAULTS = {
     ),
     "infinite temperature": (
         "params.yaml",
-        "temperature: 0.7",
-        "temperature: .inf",
+        "\n  temperature: 0.7",
+        "\n  temperature: .inf",
         ("params.yaml: respond.temperature", "got       inf", "a finite number"),
     ),
     "kind without criteria": (
