@@ -281,7 +281,7 @@ EDITS = [
     comment("cantica/settings/tree.py", CHECK | AUDIT | REPORT),  # before packages: base_config.py ran CHECK only
     comment(
         "cantica/dataset/chat.py",
-        each("render") | each("dataset") | AUDIT | TRAINING | MEASURING | RESPONDING | PROBING | TESTING,
+        each("render") | each("dataset") | EXPORT | TRAINING | MEASURING | RESPONDING | PROBING | TESTING,
     ),
     comment("cantica/llm/server.py", each("render")),  # before packages: nothing here, because only the model writer uses it
     comment("cantica/scenarios/template_writer.py", each("render")),
