@@ -107,7 +107,7 @@ BRANCHES = [
     # ---- arms
     param("the system prompt of an arm", "system: You are kind", "system: You are not", AUDIT | evaluated("asked")),
     param(
-        "an arm at another checkpoint", r"(early: +\{point: )install/0000001", r"\1install/0000000", AUDIT | evaluated("early")
+        "an arm at another checkpoint", r"(early: +\{point: )install/0000001", r"\1install/0000000", EXPORT | evaluated("early")
     ),
     param("a contrast", r"\[final, early\]", "[asked, early]", REPORT),
     param(
@@ -158,8 +158,8 @@ def _without_an_arm(params: dict) -> None:
 
 
 BRANCHES += [
-    removal("a sample is removed", _without_sample, {"export"} | AUDIT | RESTORE),
-    removal("a sample is renamed", _with_renamed_sample, {"sample@twice", "export"} | AUDIT | RESTORE),
+    removal("a sample is removed", _without_sample, {"sample@own", "export"} | AUDIT | RESTORE),
+    removal("a sample is renamed", _with_renamed_sample, {"sample@own", "sample@twice", "export"} | AUDIT | RESTORE),
     removal("an arm at a checkpoint is removed", _without_an_arm, EXPORT | REPORT),
     removal("answers are renamed", _with_renamed_answers, {"answers@theirs", "judge_answers@theirs"} | REPORT),
 ]

@@ -406,25 +406,27 @@ def consequences(project: Path, change: Edit) -> set[str]:
         text, count = re.subn(change.old, change.new, before, count=0 if "every" in change.name else 1)
         assert count, f"{change.name}: {change.old!r} is not in {change.file}"
         file.write_text(text)
-    ran = set()
+    ran: set[str] = set()
     try:
         changed, follows = state(project)
         # A stage fails if another version is installed, so DVC's plan has to do.
         plan_only = change.name.startswith("toolchain")
         if plan_only or ({name.split("@")[0] for name in changed} & CHEAP == {"check"} and names_are_the_same(project)):
             return {"check"} | out_of_date(changed - {"check"}, follows)
-        planned = out_of_date(changed, follows)
-        expensive = {name for name in planned if name.split("@")[0] not in CHEAP}
-        cheap = sorted(planned - out_of_date(expensive, follows))
-        if not cheap:
-            return planned
-        ran = set(re.findall(r"Running stage '(.+?)'", ok(project, "dvc", "repro", *cheap)))
-        return ran | out_of_date(*state(project))
+        while cheap := sorted(cheap_of(planned := out_of_date(changed, follows), follows)):
+            ran |= set(re.findall(r"Running stage '(.+?)'", ok(project, "dvc", "repro", *cheap)))
+            changed, follows = state(project)
+        return ran | planned
     finally:
         file.unlink() if before is None else file.write_text(before)
         if ran:
             ok(project, "git", "checkout", "--quiet", "--", "dvc.lock")
             ok(project, "dvc", "checkout", "--quiet", "--force")
+
+
+def cheap_of(planned: set[str], follows: dict[str, set[str]]) -> set[str]:
+    """The planned stages that are cheap and follow no expensive one."""
+    return planned - out_of_date({name for name in planned if name.split("@")[0] not in CHEAP}, follows)
 
 
 def names_are_the_same(project: Path) -> bool:
