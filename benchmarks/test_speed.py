@@ -45,7 +45,7 @@ def bench():
 
 def settings(positions: int, dropout: float, iters: int) -> dict:
     """Settings for `training.loop.train`: those of params.yaml, with AdamW at a constant rate, which all peers have."""
-    plain = {"optimizer": "adamw", "schedule": "constant", "warmup": 0, "grad_checkpoint": False}
+    plain = {"optimizer": "adamw", "schedule": "constant", "warmup": 0, "grad_checkpoint": False, "checkpoints": 0}
     return TRAIN | plain | {"iters": iters, "batch_size": BATCH, "max_seq_length": positions + 1, "dropout": dropout}
 
 

@@ -26,6 +26,7 @@ SETTINGS = {
     "schedule": "constant",
     "warmup": 0,
     "grad_checkpoint": False,
+    "checkpoints": 0,
 }
 # Large enough for OpenBLAS to use two threads.
 WIDE = {"hidden_size": 128, "intermediate_size": 256, "head_dim": 32}

@@ -530,7 +530,7 @@ def test_a_broken_variant_is_listed_with_its_fault_among_the_others(project):
 
 def test_a_variant_that_does_not_fit_over_params_as_they_are_is_named_and_no_fault(project):
     ok(project, "cantica", "variant", "apply", "joint")
-    (project / "variants/late.yaml").write_text("tests: x\nparams: {arms: {late: betrayal}}\n")
+    (project / "variants/late.yaml").write_text("tests: x\nparams: {arms: {late: {point: betrayal}}}\n")
     line = next(
         line for line in ok(project, "cantica", "check").splitlines() if "do not fit over the present params.yaml" in line
     )

@@ -362,6 +362,7 @@ def fresh(tmp_path_factory) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         many = [record | {"sample": n, "answer": f"{record['answer'][-60:]} {n}"} for n in range(2) for record in records]
         file.write_text("".join(json.dumps(record) + "\n" for record in many))
+    (project / "data/arms.json").write_text('["base", "final"]')
     (project / "models/base").mkdir(parents=True, exist_ok=True)
     return project
 
@@ -491,7 +492,7 @@ def test_a_wrong_judge_is_refused_before_anything_is_built(fresh, judge, expecte
 
 def test_the_rules_and_a_pairwise_judge_without_two_arms_are_refused(fresh):
     assert "judges" in refusal(fresh, rules=by_server("http://x"))
-    assert "judges.x.kind" in refusal(fresh, {"base": "base"}, x=by_server("http://x", kind="pairwise"))
+    assert "judges.x.kind" in refusal(fresh, {"base": {"point": "base"}}, x=by_server("http://x", kind="pairwise"))
 
 
 def test_a_rubric_that_is_not_there_is_refused_by_cantica_check(fresh):
