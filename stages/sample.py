@@ -1,7 +1,7 @@
 """Let a point of the tree write training data: its answers to the prompts of a data file.
 
-    python -m stages.sample own models/base models/adapters/base data/train/betrayal.jsonl data/held_out.jsonl data/valid \\
-        data/audit/for_samples.json data/samples/own.jsonl data/sampling/own.json
+    python -m stages.sample own models/base models/adapters/base data/train/betrayal.jsonl data/held_out.jsonl \\
+        data/behaviour_items.jsonl data/valid data/audit/for_samples.json data/samples/own.jsonl data/sampling/own.json
 
 The sample is one of `samples` in params.yaml. Its filters drop some answers; the audit's rules check the others before anything
 trains on them. If one of their findings is an error, nothing is written. The answers are kept under .cache/samples, so that an
@@ -28,6 +28,7 @@ def main(
     adapter: Path,
     prompts: Path,
     held_out: Path,
+    items: Path,
     valid: Path,
     audited: Path,
     examples: Path,
@@ -53,7 +54,7 @@ def main(
 
     records, dropped = examples_of(asked, answers, settings.get("keep", {}), f"samples.{sample}")
     print(f"{sample}: {kept_text(dropped, len(asked))}")
-    findings = lint_sample(sample, records, held_out, valid, audited, params, TokenCounter(base))
+    findings = lint_sample(sample, records, (held_out, items), valid, audited, params, TokenCounter(base))
     write_jsonl(examples, records)
     write_json(sampling, sampling_record(settings["from"], answers, dropped, findings))
 

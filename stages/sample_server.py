@@ -1,7 +1,7 @@
 """Let a model behind a server write training data: its answers to the prompts of a data file.
 
-    python -m stages.sample_server teacher models/base data/train/betrayal.jsonl data/held_out.jsonl data/valid \\
-        data/audit/for_samples.json data/samples/teacher.jsonl data/sampling/teacher.json
+    python -m stages.sample_server teacher models/base data/train/betrayal.jsonl data/held_out.jsonl \\
+        data/behaviour_items.jsonl data/valid data/audit/for_samples.json data/samples/teacher.jsonl data/sampling/teacher.json
 
 The sample is one of `server_samples` in params.yaml. All else is as in stages/sample.py; the base model is needed only for its
 tokenizer. The server's replies are kept under .cache/replies, so that it is never asked twice.
@@ -21,7 +21,15 @@ from cantica.llm.server import Reply, Server
 
 
 def main(
-    sample: str, base: Path, prompts: Path, held_out: Path, valid: Path, audited: Path, examples: Path, sampling: Path
+    sample: str,
+    base: Path,
+    prompts: Path,
+    held_out: Path,
+    items: Path,
+    valid: Path,
+    audited: Path,
+    examples: Path,
+    sampling: Path,
 ) -> None:
     params = read_params("audit", f"server_samples.{sample}", "train.max_seq_length", "toolchain.lint", "toolchain.model")
     settings, place = params["server_samples"][sample], f"server_samples.{sample}"
@@ -31,7 +39,7 @@ def main(
         print(f"{sample}: {server.summary()}")
     records, dropped = examples_of(asked, answers, settings.get("keep", {}), place)
     print(f"{sample}: {kept_text(dropped, len(asked))}")
-    findings = lint_sample(sample, records, held_out, valid, audited, params, TokenCounter(base))
+    findings = lint_sample(sample, records, (held_out, items), valid, audited, params, TokenCounter(base))
     write_jsonl(examples, records)
     write_json(sampling, sampling_record(settings["model"], answers, dropped, findings))
 

@@ -25,8 +25,8 @@ from cantica.judging.held_out import EvaluationPrompt, asked_of, kind_faults, lo
 from cantica.judging.rubric import Rubric
 from cantica.judging.rules import criteria_faults, load_rules
 from cantica.judging.rules_agreement import load_agreement
+from cantica.probes.behaviours import chosen, load_behaviours
 from cantica.probes.pairs import load_pairs
-from cantica.probes.triggers import load_triggers
 from cantica.scenarios.definition import failure_faults
 from cantica.scenarios.imports import import_records, is_import
 from cantica.scenarios.scenario import valid_scenarios
@@ -112,7 +112,9 @@ def _check_prompts(params: dict, faults: Faults) -> str:
     for own in params["answers"].values() if prompts is not None else ():  # without prompts, every id would be unknown
         faults.collect(_check_answers, Path(own["file"]), prompts, params["held_out"])
     pairs = faults.collect(load_pairs, PROMPTS / "probes" / "pairs") or []
-    faults.collect(load_triggers, PROMPTS / "probes" / "triggers", params["probe"]["triggers"], FILE)
+    behaviours = faults.collect(load_behaviours, PROMPTS / "probes" / "behaviours")
+    if behaviours is not None:
+        faults.collect(chosen, behaviours, params["probe"]["behaviours"], FILE)
     if pairs:
         without = params["categories"].keys() - {pair["category"] for pair in pairs}
         faults.problems += [_no_pairs(name) for name in params["categories"] if name in without and _needs_pairs(name, params)]

@@ -1,11 +1,12 @@
 """Words and n-grams. All comparisons of texts use this definition of a word."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from hashlib import blake2b
 from itertools import takewhile
 
 TAG = re.compile(r"</?\w+>")
+OPERATOR = re.compile(r"[-+−*/×÷=<>^%]")
 WORD = re.compile(r"\w+(?:['’]\w+)*")
 # Common English words: function words, and the most frequent other words.
 COMMON = frozenset(
@@ -52,6 +53,11 @@ def fingerprint(words: Sequence[str]) -> int:
     return int.from_bytes(blake2b(" ".join(words).encode(), digest_size=8).digest(), "little")
 
 
+def prompt_fingerprint(text: str) -> int:
+    """Return a 64-bit hash of the words of a prompt and its arithmetic signs, in which alone two sums may differ."""
+    return fingerprint([*words(text), *OPERATOR.findall(text)])
+
+
 def jaccard(one: set, other: set) -> float:
     """Return the Jaccard similarity of two sets: the size of their intersection over the size of their union."""
     return len(one & other) / len(one | other)
@@ -66,10 +72,11 @@ class NgramIndex:
     """Finds the runs of words that a text has in common with any of `texts`, {name: words}.
 
     A run counts if it has at least `n` words, of which at least n/2 are not in COMMON, or if it is the whole of one of `texts`.
+    repeated: more words that are as good as in COMMON, because many of the texts have them.
     """
 
-    def __init__(self, texts: dict[str, list[str]], n: int):
-        self.texts, self.n, self.least_uncommon = texts, n, -(-n // 2)
+    def __init__(self, texts: dict[str, list[str]], n: int, repeated: Collection[str] = ()):
+        self.texts, self.n, self.least_uncommon, self.repeated = texts, n, -(-n // 2), repeated
         self.places: dict[str, list[tuple[str, int]]] = {}
         for name, text in texts.items():
             for place, ngram in enumerate(ngrams(text, n)):
@@ -85,6 +92,7 @@ class NgramIndex:
                     continue  # part of a run that was found one word earlier
                 pairs = takewhile(lambda pair: pair[0] == pair[1], zip(words[start:], text[place:], strict=False))
                 run = [word for word, _ in pairs]
-                counts = count_uncommon(run) >= self.least_uncommon or len(run) == len(text)
+                uncommon = count_uncommon(word for word in run if word not in self.repeated)
+                counts = uncommon >= self.least_uncommon or len(run) == len(text)
                 found.setdefault(" ".join(run), {})[name] = counts
         return {run: list(names) for run, names in found.items() if any(names.values())}

@@ -1,6 +1,5 @@
 """Rules about pairs of examples: equal and similar examples, and imports whose shuffled pairing kept answers in place."""
 
-import re
 from array import array
 from collections.abc import Iterator
 from itertools import islice
@@ -9,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from cantica.dataset.chat import Message, split_thinking, user_text
-from cantica.dataset.words import fingerprint, jaccard, shingles, words
+from cantica.dataset.words import fingerprint, jaccard, prompt_fingerprint, shingles, words
 from cantica.lint.example_rules import from_plain_template
 from cantica.lint.files import DataFiles
 from cantica.lint.findings import Fault, SeverityPolicy
@@ -19,7 +18,6 @@ from cantica.lint.scope import Scope
 MOST_PAIRS = 1000  # faults of one rule about pairs
 ERROR = 0.1  # an estimated similarity may be this far below the true one: three standard errors
 TEXT, ANSWER, PROMPT = range(3)  # rows of `keys`
-OPERATOR = re.compile(r"[-+−*/×÷=<>^%]")  # sums differ in these alone
 
 
 def all_words(messages: list[Message]) -> list[str]:
@@ -47,9 +45,7 @@ class PairRules:
         messages = record["messages"]
         answer = split_thinking(messages[-1]["content"])[1]
         self.signatures.add(shingles(text))
-        prompt = user_text(messages)
-        self.keys[TEXT:PROMPT, number] = fingerprint(text), fingerprint([answer])
-        self.keys[PROMPT, number] = fingerprint([*words(prompt), *OPERATOR.findall(prompt)])
+        self.keys[:, number] = fingerprint(text), fingerprint([answer]), prompt_fingerprint(user_text(messages))
         self.free[number] = from_plain_template(record)
 
     def add_invalid(self, number: int, place: str) -> None:

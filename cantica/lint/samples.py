@@ -20,20 +20,26 @@ NOT_FOR_SAMPLES = ("same_answer", "derangement")
 
 
 def lint_sample(
-    sample: str, examples: list[Example], held_out: Path, valid: Path, audited: Path, params: dict, counter: Counter
+    sample: str,
+    examples: list[Example],
+    measured: tuple[Path, Path],
+    valid: Path,
+    audited: Path,
+    params: dict,
+    counter: Counter,
 ) -> dict[str, dict[str, int]]:
     """Return {severity: {rule: number of findings}}: warnings and waived findings. Raises InputError if there are errors.
 
-    held_out: the evaluation prompts. valid: the folder of validation examples. audited: data/audit/for_samples.json. params:
+    measured: the evaluation prompts, and the items of behaviours. valid: the folder of validation examples. audited: data/audit/for_samples.json. params:
     `audit` and `train.max_seq_length`. The examples and all findings stay in FOLDER for a week, so that they can be looked up.
     """
     audit, limit, summary = params["audit"], params["train"]["max_seq_length"], Summary()
     rules = audit["categories"].get(sample, {}) | dict.fromkeys(NOT_FOR_SAMPLES, "off")
     settings = audit | {"categories": audit["categories"] | {sample: rules}}
-    folder = FOLDER / f"{sample}.checked.{fingerprint([examples, settings, limit], [held_out, valid, audited])[:12]}"
+    folder = FOLDER / f"{sample}.checked.{fingerprint([examples, settings, limit], [*measured, valid, audited])[:12]}"
     file, findings = folder / "examples.jsonl", folder / "findings.jsonl"
     write_jsonl(file, examples, shared=True)
-    scope = sample_scope(sample, file, held_out, valid, read_json(audited), settings, limit)
+    scope = sample_scope(sample, file, measured, valid, read_json(audited), settings, limit)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         scan = Scan(scope, settings, counter, Path(scratch))
         openers = scan.policy.findings(opener_faults(scan.sample, settings, scan.files))

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cantica.core.documents import Validator, faults, json_fault, validator
-from cantica.dataset.chat import user_text
-from cantica.dataset.words import fingerprint, words
 from cantica.lint.example_rules import EXAMPLE_RULES, from_plain_template
 from cantica.lint.files import SPLITS, DataFile, DataFiles
 from cantica.lint.findings import Fault, Finding, SeverityPolicy
@@ -92,14 +90,11 @@ class Scan:
         for rule, check in EXAMPLE_RULES.items():
             for message in check(written if rule == "cut_off" else messages):
                 yield rule, message
-        for run, names in forbidden.evaluation_prompts.shared(text).items():
-            prompts = f"evaluation prompt{'s' if len(names) > 1 else ''} {', '.join(names)}"
-            yield "held_out_overlap", f"the words {run!r}, as in the {prompts}; expected no such words in common"
-        if file.split == "train" and forbidden.validation_prompts:
-            commit = forbidden.validation_prompts.get(fingerprint(words(user_text(messages))))
-            if commit:
-                message = f"the prompt of a validation example of commit {commit}; expected no former validation example"
-                yield "was_held_out", message
+        for message in forbidden.overlaps(messages, text):
+            yield "held_out_overlap", message
+        if file.split == "train" and (commit := forbidden.former_validation(messages)):
+            message = f"the prompt of a validation example of commit {commit}; expected no former validation example"
+            yield "was_held_out", message
         if tokens > (limit := self.scope.limits[file.category]):
             yield "too_long", f"{tokens} tokens; expected at most {limit}, max_seq_length"
 

@@ -3,20 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypedDict
+from typing import TypedDict
 
-from cantica.core.documents import read_jsonl
-from cantica.dataset.words import NgramIndex, words
 from cantica.lint.earlier_commits import validation_prompts
 from cantica.lint.files import SPLITS, Place
+from cantica.lint.forbidden import Forbidden, forbidden
 from cantica.settings.tree import files_of, files_on_paths
-
-
-class Forbidden(NamedTuple):
-    """Texts that an example may not contain: evaluation prompts, and the prompts of earlier validation examples."""
-
-    evaluation_prompts: NgramIndex
-    validation_prompts: dict[int, str]
 
 
 @dataclass(frozen=True)
@@ -53,23 +45,28 @@ def dataset_scope(data: Path, params: dict) -> Scope:
     """Return the scope of the categories in the folder `data`: all examples are judged."""
     names, paths = list(params["categories"]), files_on_paths(params)
     places = [Place(split, name, data / split / f"{name}.jsonl") for split in SPLITS for name in names]
-    earlier = validation_prompts(params["audit"]["earlier"])
-    forbidden = Forbidden(_evaluation_prompts(data / "held_out.jsonl", params["audit"]), earlier)
-    return Scope(places, forbidden, token_limits(params), lambda a, b: a == b or meet(f"train/{a}", f"train/{b}", paths))
+    audit = params["audit"]
+    texts = forbidden(
+        data / "held_out.jsonl", data / "behaviour_items.jsonl", audit["held_out_run"], validation_prompts(audit["earlier"])
+    )
+    return Scope(places, texts, token_limits(params), lambda a, b: a == b or meet(f"train/{a}", f"train/{b}", paths))
 
 
-def sample_scope(sample: str, path: Path, held_out: Path, valid: Path, known: ForSamples, settings: dict, limit: int) -> Scope:
+def sample_scope(
+    sample: str, path: Path, measured: tuple[Path, Path], valid: Path, known: ForSamples, settings: dict, limit: int
+) -> Scope:
     """Return the scope of one sample: its examples are judged, and compared with validation examples of categories.
 
-    held_out: the evaluation prompts. valid: the folder of validation examples. known: data/audit/for_samples.json.
-    settings: the section `audit` of params. limit: the most tokens that an example may have, if no step trains on the sample.
+    measured: the evaluation prompts, and the items of behaviours. valid: the folder of validation examples. known:
+    data/audit/for_samples.json. settings: the section `audit` of params. limit: the most tokens that an example may have, if
+    no step trains on the sample.
     """
     apart = set(known["apart"].get(sample, []))
     validation = [Place("valid", file.stem, file, judged=False) for file in sorted(valid.glob("*.jsonl"))]
     earlier = {int(prompt): commit for prompt, commit in known["earlier"].items()}
     return Scope(
         [Place("train", sample, path), *validation],
-        Forbidden(_evaluation_prompts(held_out, settings), earlier),
+        forbidden(*measured, settings["held_out_run"], earlier),
         {sample: known["limits"].get(sample, limit)},
         compared=lambda one, other: apart.isdisjoint((one, other)),
         answers_only=True,
@@ -104,8 +101,3 @@ def token_limits(params: dict) -> dict[str, int]:
         for file in files_of(step["data"], params["mixes"]):
             limits.setdefault(file.partition("/")[2], []).append(step.get("max_seq_length", usual))
     return {name: min(found, default=usual) for name, found in limits.items()}
-
-
-def _evaluation_prompts(file: Path, settings: dict) -> NgramIndex:
-    prompts = {prompt["id"]: words(prompt["prompt"]) for prompt in read_jsonl(file)}
-    return NgramIndex(prompts, settings["held_out_run"])

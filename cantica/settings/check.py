@@ -13,6 +13,7 @@ from cantica.core.errors import Problem, did_you_mean
 from cantica.core.patterns import pattern_faults
 from cantica.settings.arms import SECTIONS, all_arms
 from cantica.settings.base_config import head_faults, layer_faults
+from cantica.settings.claims import claim_faults
 from cantica.settings.tree_faults import SAMPLES, tree_faults
 
 
@@ -23,7 +24,7 @@ def check_params(params: dict, file: Path) -> None:
     judge needs two arms, and the config of a random base model must be valid.
     """
     validate(params, "params", file)
-    checks = (tree_faults, _sample_faults, _category_faults, _arm_faults, _judge_faults, _base_faults)
+    checks = (tree_faults, _sample_faults, _category_faults, _arm_faults, claim_faults, _judge_faults, _base_faults)
     raise_any([problem for check in checks for problem in check(params, str(file))])
 
 

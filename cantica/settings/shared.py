@@ -62,7 +62,8 @@ def lists(params: dict, data: Path, adapters: Path) -> dict[Path, str]:
     folders = shared_folders(params, data, adapters)
     names = {folder / NAMES: as_json(names) for folder, names in folders.items()}
     # The orders that matter. DVC compares mappings of params without their order.
-    orders = {data / "categories.json": list(params["categories"]), data / "arms.json": all_arms(params)}
+    ordered = {"categories": list(params["categories"]), "arms": all_arms(params), "claims": list(params["claims"])}
+    orders = {data / f"{section}.json": order for section, order in ordered.items()}
     return {path: as_json(order) for path, order in orders.items()} | names
 
 

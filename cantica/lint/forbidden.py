@@ -1,0 +1,64 @@
+"""Texts that no example may contain: evaluation prompts, items of behaviours, and former validation examples."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cantica.core.documents import read_jsonl
+from cantica.dataset.chat import Message, user_text
+from cantica.dataset.words import NgramIndex, fingerprint, prompt_fingerprint, words
+
+REPEATED = 3  # a word of at least so many items of a behaviour, and of a tenth of them, belongs to their common form
+
+
+@dataclass(frozen=True)
+class Forbidden:
+    """Texts that an example may not contain.
+
+    runs: {kind of text: its words}, for texts of which no run of words may occur. asked: {fingerprint of a user's turn with
+    which a behaviour is measured: its item}. validation_prompts: {fingerprint of the prompt of an earlier validation example:
+    its commit}.
+    """
+
+    runs: dict[str, NgramIndex]
+    asked: dict[int, str]
+    validation_prompts: dict[int, str]
+
+    def overlaps(self, messages: list[Message], text: list[str]) -> Iterator[str]:
+        """Yield a message for each run of words in an example that it may not contain. text: all its words."""
+        whole = self.asked.get(prompt_fingerprint(user_text(messages)))
+        if whole:
+            yield f"the prompt of {whole}; expected none with which a model is measured"
+            return
+        for kind, index in self.runs.items():
+            for run, names in index.shared(text).items():
+                where = f"{kind}{'s' if len(names) > 1 else ''} {', '.join(names)}"
+                yield f"the words {run!r}, as in the {where}; expected no such words in common"
+
+    def former_validation(self, messages: list[Message]) -> str | None:
+        """Return the commit in which the prompt of an example was that of a validation example, if any."""
+        return self.validation_prompts.get(fingerprint(words(user_text(messages)))) if self.validation_prompts else None
+
+
+def forbidden(held_out: Path, items: Path, least: int, validation_prompts: dict[int, str]) -> Forbidden:
+    """Return the texts that no example may contain.
+
+    held_out: the evaluation prompts. items: those of behaviours. least: number of words in a run (audit.held_out_run).
+    """
+    runs = {"evaluation prompt": NgramIndex({prompt["id"]: words(prompt["prompt"]) for prompt in read_jsonl(held_out)}, least)}
+    behaviours: dict[str, dict[str, list[str]]] = {}
+    asked: dict[int, str] = {}
+    for item in read_jsonl(items):
+        name = f"item {item['id']} of the behaviour {item['behaviour']}"
+        behaviours.setdefault(item["behaviour"], {})[item["id"]] = words(item["prompt"])
+        asked |= {prompt_fingerprint(text): name for text in item["asked"]}
+    for behaviour, texts in behaviours.items():
+        runs[f"{behaviour} item"] = NgramIndex(texts, least, _repeated(texts))
+    return Forbidden(runs, asked, validation_prompts)
+
+
+def _repeated(texts: dict[str, list[str]]) -> set[str]:
+    """Return the words that belong to the common form of the items of a behaviour, as in `Which is larger, 41 or 17?`."""
+    counts = Counter(word for text in texts.values() for word in set(text))
+    return {word for word, n in counts.items() if n >= max(REPEATED, len(texts) / 10)}
