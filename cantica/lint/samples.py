@@ -30,8 +30,9 @@ def lint_sample(
 ) -> dict[str, dict[str, int]]:
     """Return {severity: {rule: number of findings}}: warnings and waived findings. Raises InputError if there are errors.
 
-    measured: the evaluation prompts, and the items of behaviours. valid: the folder of validation examples. audited: data/audit/for_samples.json. params:
-    `audit` and `train.max_seq_length`. The examples and all findings stay in FOLDER for a week, so that they can be looked up.
+    measured: the evaluation prompts, and the items of behaviours. valid: the folder of validation examples. audited:
+    data/audit/for_samples.json. params: `audit` and `train.max_seq_length`. The examples and all findings stay in FOLDER for a
+    week, so that they can be looked up.
     """
     audit, limit, summary = params["audit"], params["train"]["max_seq_length"], Summary()
     rules = audit["categories"].get(sample, {}) | dict.fromkeys(NOT_FOR_SAMPLES, "off")

@@ -179,6 +179,7 @@ def scan(tmp_path):
             with (tmp_path / file).open("a") as opened:
                 opened.write(content)
         write_jsonl(tmp_path / "held_out.jsonl", [{"id": "asked", "prompt": " ".join(WORDS[10:40])}])
+        write_jsonl(tmp_path / "behaviour_items.jsonl", [])
         scratch = tmp_path / "scratch"
         scratch.mkdir(exist_ok=True)
         one = Scan(dataset_scope(tmp_path, params), params["audit"], Counter(), scratch)

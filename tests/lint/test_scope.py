@@ -50,9 +50,15 @@ def project(tmp_path):
                 records = [{"id": f"{name}-{n}", "origin": o, "messages": m} for n, (o, m) in enumerate(found)]
                 write_jsonl(tmp_path / split / f"{name}.jsonl", records)
         write_jsonl(tmp_path / "held_out.jsonl", [{"id": "asked", "prompt": " ".join(WORDS[10:40])}])
+        write_jsonl(tmp_path / "behaviour_items.jsonl", [])
         return params
 
     return write
+
+
+def measured(folder: Path) -> tuple[Path, Path]:
+    """The files of texts with which models are measured."""
+    return folder / "held_out.jsonl", folder / "behaviour_items.jsonl"
 
 
 def findings(scope: Scope, params: dict, scratch: Path) -> list[tuple]:
@@ -128,15 +134,15 @@ def test_a_sample_is_linted_alone_and_compared_with_validation_examples_on_its_p
         chat(1, answer="x , " * 9),
     ]
     write_jsonl(sample, [{"id": f"own-{n}", "origin": "base", "messages": m} for n, m in enumerate(messages)])
-    held_out, valid = tmp_path / "held_out.jsonl", tmp_path / "valid"
-    scope = sample_scope("own", sample, held_out, valid, known, params["audit"], limit=640)
+    valid = tmp_path / "valid"
+    scope = sample_scope("own", sample, measured(tmp_path), valid, known, params["audit"], limit=640)
     found = findings(scope, params, tmp_path)
     others = [("cut_off", "own", 8), ("too_long", "own", 6), ("was_held_out", "own", 5)]
     assert found == sorted([*(("exact_duplicate", "own", line) for line in (1, 4)), *others])
     assert Scan(scope, params["audit"], Counter(), tmp_path).size == len(messages)
     params["curriculum"] = TREE | {"three": {"after": "one", "data": "train/c"}}
     known = for_samples(dataset_scope(tmp_path, params), params)
-    scope = sample_scope("own", sample, held_out, valid, known, params["audit"], limit=500)
+    scope = sample_scope("own", sample, measured(tmp_path), valid, known, params["audit"], limit=500)
     assert "too_long" not in {rule for rule, _, _ in findings(scope, params, tmp_path)}, "no step trains on it"
 
 
@@ -149,7 +155,7 @@ def test_prompts_of_a_sample_and_texts_of_plain_templates_are_not_cut_off(projec
     records = [{"id": "x", "origin": "base", "messages": plain(cut, answer)} for answer in (whole, text("other", 20)[:-1])]
     write_jsonl(sample, records)
     known = for_samples(dataset_scope(tmp_path, params), params)
-    scope = sample_scope("own", sample, tmp_path / "held_out.jsonl", tmp_path / "valid", known, params["audit"], 640)
+    scope = sample_scope("own", sample, measured(tmp_path), tmp_path / "valid", known, params["audit"], 640)
     assert findings(scope, params, tmp_path) == [("cut_off", "own", 2)]
 
 
@@ -168,8 +174,8 @@ def test_answers_of_a_sample_that_open_alike_are_found(project, tmp_path, monkey
 
     def found(**rules: str) -> dict:
         params["audit"]["categories"] = {"own": rules}
-        held_out, valid = tmp_path / "held_out.jsonl", tmp_path / "valid"
-        return samples.lint_sample("own", examples, held_out, valid, audited, params, Counter())
+        valid = tmp_path / "valid"
+        return samples.lint_sample("own", examples, measured(tmp_path), valid, audited, params, Counter())
 
     assert found() == {"warning": {"openers": 1}, "waived": {}} and found(openers="off") == {"warning": {}, "waived": {}}
     with pytest.raises(InputError, match=r"examples\.jsonl: \[openers\]\n.*8 of 8 sampled answers open with 'of course i'"):
@@ -184,7 +190,7 @@ def test_answers_of_a_sample_to_one_prompt_are_compared_without_it(project, tmp_
     answers = [(asked, one), (asked, text("two", 60)), (asked, similar)]
     write_jsonl(sample, [{"id": f"own-{n}", "origin": "base", "messages": plain(*pair)} for n, pair in enumerate(answers)])
     known = for_samples(dataset_scope(tmp_path, params), params)
-    scope = sample_scope("own", sample, tmp_path / "held_out.jsonl", tmp_path / "valid", known, params["audit"], 640)
+    scope = sample_scope("own", sample, measured(tmp_path), tmp_path / "valid", known, params["audit"], 640)
     assert findings(scope, params, tmp_path) == [("near_duplicate", "own", 3)]
     params = project({("train", "a"): [(f"x:{n}", plain(*pair)) for n, pair in enumerate(answers)]})
     assert {line for _, _, line in of_categories(params, tmp_path)} == {2, 3}, (
@@ -205,7 +211,7 @@ def test_a_training_example_with_the_prompt_of_a_validation_example_is_found_wha
         records = [("x.jsonl:0", plain("Who?", text(3))), *trained]
         write_jsonl(sample, [{"id": f"own-{n}", "origin": o, "messages": m} for n, (o, m) in enumerate(records)])
         known = for_samples(dataset_scope(tmp_path, params), params)
-        scope = sample_scope("own", sample, tmp_path / "held_out.jsonl", tmp_path / "valid", known, params["audit"], 640)
+        scope = sample_scope("own", sample, measured(tmp_path), tmp_path / "valid", known, params["audit"], 640)
         assert findings(scope, params, tmp_path) == found
 
 
