@@ -8,6 +8,7 @@ was interrupted does not ask for them again.
 """
 
 from pathlib import Path
+from typing import cast
 
 from cantica.core.command import run
 from cantica.core.documents import read_jsonl, validate_records
@@ -15,7 +16,8 @@ from cantica.core.files import write_jsonl
 from cantica.core.params import read_params
 from cantica.core.records import Question, Response
 from cantica.core.seeds import seed_of
-from cantica.dataset.chat import question, split_thinking
+from cantica.dataset.answers import answer_in
+from cantica.dataset.chat import question
 from cantica.llm.server import Reply, Server
 
 
@@ -36,19 +38,8 @@ def main(arm: str, questions: Path, responses: Path) -> None:
 
 
 def _response(prompt: Question, sample: int, seed: int, reply: Reply) -> Response:
-    thinking, answer, finished = split_thinking(reply.text)
-    return {
-        "id": prompt["id"],
-        "kind": prompt["kind"],
-        "group": prompt["group"],
-        "sample": sample,
-        "seed": seed,
-        "thinking": thinking,
-        "answer": answer,
-        "thinking_finished": finished,
-        "tokens": reply.tokens,
-        "ended": reply.ended,
-    }
+    about = {"id": prompt["id"], "kind": prompt["kind"], "group": prompt["group"], "sample": sample, "seed": seed}
+    return cast(Response, about | answer_in(reply.text, reply.tokens, reply.ended))
 
 
 if __name__ == "__main__":

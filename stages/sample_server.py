@@ -13,11 +13,10 @@ from cantica.core.command import run
 from cantica.core.documents import read_jsonl
 from cantica.core.files import write_json, write_jsonl
 from cantica.core.params import read_params
-from cantica.dataset.answers import Answer, asked_of, examples_of, kept_text, sampling_record
-from cantica.dataset.chat import split_thinking
+from cantica.dataset.answers import answer_in, asked_of, examples_of, kept_text, sampling_record
 from cantica.engine.tokens import TokenCounter
 from cantica.lint.samples import lint_sample
-from cantica.llm.server import Reply, Server
+from cantica.llm.server import Server
 
 
 def main(
@@ -35,25 +34,14 @@ def main(
     settings, place = params["server_samples"][sample], f"server_samples.{sample}"
     asked = asked_of(sample, read_jsonl(prompts), settings["model"], settings)
     with Server(settings, place) as server:
-        answers = [answer_of(reply) for reply in server.complete_all([(one.chat, one.seed) for one in asked])]
+        replies = server.complete_all([(one.chat, one.seed) for one in asked])
         print(f"{sample}: {server.summary()}")
+    answers = [answer_in(reply.text, reply.tokens, reply.ended) for reply in replies]
     records, dropped = examples_of(asked, answers, settings.get("keep", {}), place)
     print(f"{sample}: {kept_text(dropped, len(asked))}")
     findings = lint_sample(sample, records, (held_out, items), valid, audited, params, TokenCounter(base))
     write_jsonl(examples, records)
     write_json(sampling, sampling_record(settings["model"], answers, dropped, findings))
-
-
-def answer_of(reply: Reply) -> Answer:
-    """Return the answer in a server's reply."""
-    thinking, answer, finished = split_thinking(reply.text)
-    return {
-        "thinking": thinking,
-        "answer": answer,
-        "thinking_finished": finished,
-        "tokens": reply.tokens,
-        "ended": reply.ended,
-    }
 
 
 if __name__ == "__main__":

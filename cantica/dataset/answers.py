@@ -8,7 +8,7 @@ from typing import NamedTuple, TypedDict
 from cantica.core.errors import InputError, Problem
 from cantica.core.records import Sampling
 from cantica.core.seeds import seed_of
-from cantica.dataset.chat import Example, Message, assistant_turn, with_system
+from cantica.dataset.chat import Example, Message, assistant_turn, split_thinking, with_system
 
 SAMPLE_ID = re.compile(r"([a-z][a-z0-9_]*)-\d{3,}-\d+")  # the id of an example of a sample; its group is the sample's name
 SAMPLE_ORIGIN = re.compile(
@@ -40,6 +40,12 @@ class Answer(TypedDict):
     thinking_finished: bool
     tokens: int | None
     ended: bool
+
+
+def answer_in(text: str, tokens: int | None, ended: bool) -> Answer:
+    """Return the answer in a reply, whose thinking, if any, is between tags."""
+    thinking, answer, finished = split_thinking(text)
+    return {"thinking": thinking, "answer": answer, "thinking_finished": finished, "tokens": tokens, "ended": ended}
 
 
 def asked_of(sample: str, records: Sequence[Example], author: str, settings: dict) -> list[Asked]:

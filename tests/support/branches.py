@@ -128,7 +128,7 @@ BRANCHES = [
         "prompts/held_out/equanimity.yaml",
         "prompt: >-\n +",
         r"\g<0>Well: ",
-        {"held_out", "answers@published"} | AUDIT | SAMPLES | each("respond", *POINTS) | JUDGED,
+        {"check", "held_out", "answers@published"} | AUDIT | SAMPLES | each("respond", *POINTS) | JUDGED,
     ),
     described("answer", {"answers@published"}),
     comment("stages/answers.py", {"answers@published"}),

