@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cantica.core.documents import raise_any
 from cantica.core.errors import InputError, Problem
-from cantica.dataset.chat import CLOSE, OPEN, Message
+from cantica.dataset.chat import CLOSE, OPEN, Message, assistant_turn
 
 if TYPE_CHECKING:  # this import takes a second
     from mlx_lm.tokenizer_utils import TokenizerWrapper
@@ -40,6 +40,22 @@ def render_chat(tokenizer: "TokenizerWrapper", messages: Sequence[Message], add_
         hint = "a system prompt comes from a key `system` in params.yaml, from a chat that has one, or from a judge's rubric"
         problem = Problem("the chat template", "", f"an error: {error}", f"a template that accepts turns of {roles}", hint)
         raise InputError(problem) from None
+
+
+def answer_prefix(tokenizer: "TokenizerWrapper", chat: Sequence[Message], start: str = "") -> str:
+    """Return a rendered chat that ends with the start of an answer without thinking.
+
+    If the chat template writes the opening tag of the thinking, empty and finished thinking comes before the start.
+    """
+    text = render_chat(tokenizer, chat, add_generation_prompt=True)
+    if opens_thinking(text):
+        text = text.rstrip().removesuffix(OPEN) + assistant_turn("", "")
+    return text + start
+
+
+def opens_thinking(text: str) -> bool:
+    """Return whether a rendered chat ends with the opening tag of the thinking."""
+    return text.rstrip().endswith(OPEN)
 
 
 def encode_examples(

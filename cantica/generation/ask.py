@@ -7,8 +7,8 @@ import mlx.nn as nn
 from mlx_lm.tokenizer_utils import TokenizerWrapper
 
 from cantica.core.counter import counter
-from cantica.dataset.chat import OPEN, Message, question, split_thinking
-from cantica.engine.tokens import render_chat
+from cantica.dataset.chat import CLOSE, OPEN, Message, split_thinking
+from cantica.engine.tokens import answer_prefix, opens_thinking, render_chat
 from cantica.generation.generate import Sampler, generate
 
 
@@ -35,18 +35,31 @@ def ask(
     max_tokens: int,
     batch_size: int,
     repetition_penalty: float = 1.0,
+    starts: Sequence[str] = (),
 ) -> list[Completion]:
     """Return one completion per chat, in the order of the chats. Each chat has its own sampler in `samplers`.
 
-    chats: each ends with the user's turn. repetition_penalty: as in `generate`.
+    chats: each ends with the user's turn. repetition_penalty: as in `generate`. starts: the start of each answer, which the
+    model continues; "" for none. A completion contains only what the model writes after it. By default no answer has one.
     """
     if not chats:
         return []
-    # Some chat templates already write the opening tag of the thinking. The reply then starts inside the thinking.
-    start = render_chat(tokenizer, question("?"), add_generation_prompt=True)
-    opened = OPEN if start.rstrip().endswith(OPEN) else ""
-    texts = [render_chat(tokenizer, chat, add_generation_prompt=True) for chat in chats]
+    given = list(zip(chats, starts or [""] * len(chats), strict=True))
+    texts = [
+        answer_prefix(tokenizer, chat, start) if start else render_chat(tokenizer, chat, add_generation_prompt=True)
+        for chat, start in given
+    ]
+    # Some chat templates already write the opening tag of the thinking, and so may a start. The reply then continues it.
+    opened = [OPEN if _in_thinking(text, start) else "" for text, (_, start) in zip(texts, given, strict=True)]
     encoded = [tokenizer.encode(text, add_special_tokens=False) for text in texts]
     with counter("answers", len(encoded)) as on_reply:
         replies = generate(model, tokenizer, encoded, samplers, max_tokens, batch_size, on_reply, repetition_penalty)
-    return [Completion(*split_thinking(opened + reply.text), reply.tokens, reply.ended) for reply in replies]
+    return [
+        Completion(*split_thinking(tag + reply.text), reply.tokens, reply.ended)
+        for tag, reply in zip(opened, replies, strict=True)
+    ]
+
+
+def _in_thinking(text: str, start: str) -> bool:
+    """Return whether a reply after a rendered chat begins in the thinking. start: the start of the answer in the text."""
+    return start.rfind(OPEN) > start.rfind(CLOSE) if start else opens_thinking(text)

@@ -34,7 +34,15 @@ def encode_choice(tokenizer: "TokenizerWrapper", text: str, choice: str, system:
     if not found:
         got = "a template that changes or omits the assistant's text"
         raise InputError(Problem("the chat template", "", got, "a template that keeps it unchanged"))
-    pieces = tokenizer._tokenizer(before + choice, add_special_tokens=False, return_offsets_mapping=True)
+    return encode_completion(tokenizer, before, choice)
+
+
+def encode_completion(tokenizer: "TokenizerWrapper", before: str, completion: str) -> Encoded:
+    """Return a text and its completion, encoded together as one text. Only the completion is in the loss mask.
+
+    A token that is partly in the completion counts as part of it.
+    """
+    pieces = tokenizer._tokenizer(before + completion, add_special_tokens=False, return_offsets_mapping=True)
     return Encoded(pieces["input_ids"], [end > len(before) for _, end in pieces["offset_mapping"]], 0)
 
 
