@@ -10,9 +10,9 @@ from cantica.capability.items import evenly, load_items
 from cantica.capability.score_items import score_items
 from cantica.core.params import FILE, read_params
 from cantica.judging.held_out import load_prompts
+from cantica.probes.behaviours import chosen, load_behaviours
 from cantica.probes.pairs import load_pairs
-from cantica.probes.run import answer_triggers, score_pairs
-from cantica.probes.triggers import load_triggers
+from cantica.probes.run import measure_behaviours, score_pairs
 from stages.respond import respond
 
 ROOT = Path(__file__).parent.parent
@@ -42,9 +42,9 @@ def run_respond(model, tokenizer) -> list[dict]:
 
 def run_probe(model, tokenizer) -> list[dict]:
     settings = read_params("probe")["probe"]
-    triggers = load_triggers(PROMPTS / "probes/triggers", settings["triggers"], FILE)
+    behaviours = chosen(load_behaviours(PROMPTS / "probes/behaviours"), settings["behaviours"], FILE)
     scored = score_pairs(model, tokenizer, load_pairs(PROMPTS / "probes/pairs"), PROMPTS / "probes")
-    return [*scored, *answer_triggers(model, tokenizer, triggers, settings)]
+    return [*scored, *measure_behaviours(model, tokenizer, behaviours, settings | {"system": None})]
 
 
 def run_capability(model, tokenizer) -> list[dict]:

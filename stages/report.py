@@ -13,8 +13,8 @@ from cantica.core.params import FILE, read_params
 from cantica.judging import rules_agreement
 from cantica.judging.held_out import asked_of, load_groups, load_prompts
 from cantica.judging.rules import Rules, load_rules
-from cantica.probes.triggers import load_triggers
-from cantica.reporting import figures, judges, losses, results, wording
+from cantica.probes.behaviours import chosen, load_behaviours
+from cantica.reporting import behaviours, figures, judges, losses, results, wording
 from cantica.reporting.card import model_card
 from cantica.reporting.endings import TOLERANCE
 from cantica.reporting.pages import as_csv, render
@@ -39,10 +39,10 @@ def main(data: Path, prompts: Path, reports: Path) -> None:
     facts |= arms_of(read_json(data / "arms.json"), params, rows)
     facts |= read_texts(data, prompts, params, rules) | figures_of(records, params)
     write_json(reports / "metrics.json", results.headline(rows))
-    write_json(reports / "details.json", results.details(rows))
+    write_json(reports / "details.json", results.details(rows, results.checkpoint_rows(facts["trajectories"])))
     write_text(reports / "loss_curve.csv", as_csv(facts["curve"], figures.CURVE_COLUMNS))
     write_text(reports / "loss_matrix.csv", as_csv(losses.matrix_rows(facts["matrix"]), losses.MATRIX_COLUMNS))
-    write_text(reports / "report.html", render("report.html.j2", facts, wording.FILTERS))
+    write_text(reports / "report.html", render("report.html.j2", facts, (*wording.FILTERS, *behaviours.FILTERS)))
     write_text(reports / "model_card.md", render("model_card.md.j2", facts, wording.FILTERS))
 
 
@@ -53,7 +53,7 @@ def read_texts(data: Path, prompts: Path, params: dict[str, Any], rules: Rules) 
         "lexical": rules_agreement.notes(agreement, rules, rules_agreement.digest(prompts / "judge/rules.yaml")),
         "prompts": asked_of(load_prompts(prompts / "held_out"), params["held_out"], FILE),
         "groups": load_groups(prompts / "held_out"),
-        "triggers": load_triggers(prompts / "probes/triggers", params["probe"]["triggers"], FILE),
+        "behaviours": chosen(load_behaviours(prompts / "probes/behaviours"), params["probe"]["behaviours"], FILE),
         "categories": {c: read_json(data / "categories" / f"{c}.json") for c in params["categories"]},
     }
 
@@ -82,18 +82,14 @@ def figures_of(records: Records, params: dict[str, Any]) -> dict[str, Any]:
         "curve": curve,
         "lines": figures.curve_lines(curve, params["curriculum"]),
         "matrix": {point: losses.category_means(row) for point, row in records["losses"].items()},
-        "trajectories": trajectories(records["probes"], params),
+        "trajectories": trajectories(records["probes"], records["behaviours"], params),
         "verdicts": {judge: judges.by_response(found) for judge, found in records["verdicts"].items()},
         "wins": judges.wins(records["judgements"], pairs(params)),
         "responses": by_sample(records["responses"]),
         "scores": by_sample(records["judgements"]),
         "samples_of": samples_of(records["responses"]),
         "tolerance": TOLERANCE,
-        "shade": figures.shade,
-        "axis": figures.axis,
-        "polyline": figures.polyline,
-        "stroke": figures.stroke,
-    }
+    } | {function.__name__: function for function in figures.FUNCTIONS}
 
 
 if __name__ == "__main__":

@@ -16,9 +16,9 @@ from cantica.commands.inspect_logs.faults import (
     asked,
     capability_faults,
     capability_items,
+    probe_behaviours,
     probe_faults,
     probe_pairs,
-    probe_triggers,
     prompt_faults,
     response_faults,
     setting_faults,
@@ -98,7 +98,12 @@ def read_logs() -> list[tuple[Task, Document]]:
     folders = {arm: SCHEMAS if arm in params["arms"] else OF_ALL for arm in all_arms(params)}
     files = {arm: {folder: DATA / folder / f"{arm}.jsonl" for folder in own} for arm, own in folders.items()}
     of_models = {judge: DATA / f"judgements/models/{judge}.jsonl" for judge in params["judges"]}
-    needed = [DATA / "held_out.jsonl", *(file for own in files.values() for file in own.values()), *of_models.values()]
+    needed = [
+        DATA / "held_out.jsonl",
+        DATA / "behaviours.json",
+        *(file for own in files.values() for file in own.values()),
+        *of_models.values(),
+    ]
     raise_any([Problem(str(f), "", "no such file", "an output of the build", BUILD) for f in needed if not f.exists()])
 
     built = (read_yaml(LOCK) or {}).get("stages", {}) if LOCK.exists() else {}
@@ -146,7 +151,7 @@ def _logs_of_point(arm: str, params: dict, records: Records) -> list[tuple[Task,
     probe, capability = (
         Task(stage, arm, *_subject(arm, params), _settings(arm, stage, params)) for stage in ("probe", "capability")
     )
-    logs = probe_logs(probe, probe_pairs(params), probe_triggers(params), records["probes"])
+    logs = probe_logs(probe, probe_pairs(params), probe_behaviours(params), records["probes"])
     for kind, items in capability_items(params).items():
         named = capability.named(kind)
         tested = [record for record in records["capability"] if record["kind"] == kind]

@@ -149,19 +149,20 @@ class PairProbe(TypedDict):
     iteration: int | None
 
 
-class TriggerProbe(TypedDict):
-    """The answer to an everyday prompt, with a trigger or without it: a line of data/probes/<arm>.jsonl.
+class BehaviourProbe(TypedDict):
+    """What one item of a behaviour gives under one condition: a line of data/probes/<arm>.jsonl.
 
-    matched: whether the trigger's pattern matches the answer. iteration: as in PairProbe.
+    iteration: as in PairProbe. answer, thinking_finished: None if no measure needs an answer. values: {measure: its value}. It
+    is 1 or 0 for a share, and in nats per token for a log-probability.
     """
 
     id: str
-    trigger: str
-    triggered: bool
-    answer: str
-    thinking_finished: bool
-    matched: bool
+    behaviour: str
+    condition: str
     iteration: int | None
+    answer: str | None
+    thinking_finished: bool | None
+    values: dict[str, float]
 
 
 class CapabilityScore(TypedDict):

@@ -1,24 +1,26 @@
-"""Probe a model: score the completions of pairs, and generate answers to prompts with and without a trigger."""
+"""Probe a model: score the completions of pairs, and measure behaviours by answers and by log-probabilities."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mlx.nn as nn
 
-from cantica.core.records import PairProbe, TriggerProbe
+from cantica.core.records import BehaviourProbe, PairProbe
 from cantica.core.seeds import seed_of
 from cantica.dataset.chat import Message, question
-from cantica.engine.tokens import encode_examples
-from cantica.generation.ask import ask
+from cantica.engine.tokens import answer_prefix, encode_examples
+from cantica.generation.ask import Completion, ask
 from cantica.generation.generate import make_sampler
+from cantica.probes.behaviours import Behaviour, Condition, Item, asked, needs_answer
 from cantica.probes.pairs import Pair
-from cantica.probes.triggers import Trigger, matches, with_trigger
-from cantica.scoring.choices import choice_logprobs
+from cantica.probes.values import answer_value, completions, logprob_value
+from cantica.scoring.choices import choice_logprobs, encode_completion
 
 if TYPE_CHECKING:
     from mlx_lm.tokenizer_utils import TokenizerWrapper
 
-BATCH = 8  # pairs that are scored together
+BATCH = 8  # prompts whose completions are scored together
 
 
 def score_pairs(
@@ -62,39 +64,102 @@ def _messages(prompt: str, completion: str, system: str | None) -> list[Message]
     return [*question(prompt, system), {"role": "assistant", "content": completion}]
 
 
-def answer_triggers(
+@dataclass(frozen=True)
+class Case:
+    """One item of a behaviour under one of its conditions."""
+
+    name: str  # of the behaviour
+    behaviour: Behaviour
+    item: Item
+    condition: str
+
+    @property
+    def settings(self) -> Condition:
+        """Return the texts of the condition."""
+        return self.behaviour["conditions"][self.condition]
+
+    @property
+    def start(self) -> str:
+        """Return the start of the answer that the condition gives; "" for none."""
+        return self.settings.get("start", "")
+
+    @property
+    def needs_answer(self) -> bool:
+        """Return whether some measure needs an answer that the model writes."""
+        return any(map(needs_answer, self.behaviour["measures"].values()))
+
+    @property
+    def completions(self) -> list[str]:
+        """Return the completions whose log-probabilities the measures need, each once."""
+        needed = [text for measure in self.behaviour["measures"].values() for text in completions(measure, self.item)]
+        return list(dict.fromkeys(needed))
+
+    def chat(self, system: str | None) -> list[Message]:
+        """Return the chat that asks the prompt. system: the system prompt, if the condition has none of its own."""
+        return question(asked(self.item, self.settings), self.settings.get("system", system))
+
+
+def measure_behaviours(
     model: nn.Module,
     tokenizer: "TokenizerWrapper",
-    triggers: dict[str, Trigger],
+    behaviours: dict[str, Behaviour],
     settings: dict,
     iteration: int | None = None,
-) -> list[TriggerProbe]:
-    """Return a record for each answer to the prompts of all triggers, each asked with the trigger and without it.
+) -> list[BehaviourProbe]:
+    """Return a record for each item of each behaviour under each of its conditions.
 
-    Both answers to a prompt use the same seed. settings: seed, temperature, max_tokens, batch_size and system. iteration: as in
-    `score_pairs`.
+    settings: seed, temperature, max_tokens, batch_size and system. iteration: as in `score_pairs`.
     """
-    asked = [
-        (name, trigger, prompt, triggered)
-        for name, trigger in triggers.items()
-        for prompt in trigger["prompts"]
-        for triggered in (True, False)
+    cases = [
+        Case(name, behaviour, item, condition)
+        for name, behaviour in behaviours.items()
+        for item in behaviour["items"]
+        for condition in behaviour["conditions"]
     ]
-    if not asked:
-        return []
-    texts = [with_trigger(trigger, p["prompt"]) if triggered else p["prompt"] for _, trigger, p, triggered in asked]
-    chats = [question(text, settings["system"]) for text in texts]
-    samplers = [make_sampler(settings["temperature"], 1, seed_of(settings["seed"], p["id"])) for _, _, p, _ in asked]
-    completions = ask(model, tokenizer, chats, samplers, settings["max_tokens"], settings["batch_size"])
+    answers = iter(_answers(model, tokenizer, [case for case in cases if case.needs_answer], settings))
+    logprobs = iter(_logprobs(model, tokenizer, [case for case in cases if case.completions], settings["system"]))
     return [
-        {
-            "id": prompt["id"],
-            "trigger": name,
-            "triggered": triggered,
-            "answer": completion.answer,
-            "thinking_finished": completion.thinking_finished,
-            "matched": matches(trigger, completion.answer),
-            "iteration": iteration,
-        }
-        for (name, trigger, prompt, triggered), completion in zip(asked, completions, strict=True)
+        _record(case, next(answers) if case.needs_answer else None, next(logprobs) if case.completions else {}, iteration)
+        for case in cases
     ]
+
+
+def _answers(model: nn.Module, tokenizer: "TokenizerWrapper", cases: list[Case], settings: dict) -> list[Completion]:
+    """Return the model's answer in each case. An item has the same seed under all conditions."""
+    chats = [case.chat(settings["system"]) for case in cases]
+    samplers = [make_sampler(settings["temperature"], 1, seed_of(settings["seed"], case.item["id"])) for case in cases]
+    limits = settings["max_tokens"], settings["batch_size"]
+    return ask(model, tokenizer, chats, samplers, *limits, starts=[case.start for case in cases])
+
+
+def _logprobs(model: nn.Module, tokenizer: "TokenizerWrapper", cases: list[Case], system: str | None) -> list[dict[str, float]]:
+    """Return, for each case, {completion: its mean log-probability in nats per token}. A prompt is computed once for all."""
+    groups = []
+    for case in cases:
+        before = answer_prefix(tokenizer, case.chat(system), case.start)
+        groups.append([encode_completion(tokenizer, before, completion) for completion in case.completions])
+    found = []
+    for case, group, sums in zip(cases, groups, choice_logprobs(model, groups, BATCH), strict=True):
+        means = [round(total / record.loss_tokens, 6) for record, total in zip(group, sums, strict=True)]
+        found.append(dict(zip(case.completions, means, strict=True)))
+    return found
+
+
+def _record(case: Case, completion: Completion | None, logprobs: dict[str, float], iteration: int | None) -> BehaviourProbe:
+    """Return the record of a case. An answer whose thinking did not finish is no answer, so its values are 0."""
+    values: dict[str, float] = {}
+    for name, measure in case.behaviour["measures"].items():
+        if not needs_answer(measure):
+            values[name] = logprob_value(measure, case.item, logprobs)
+        else:
+            assert completion is not None
+            values[name] = answer_value(measure, case.item, completion.answer) if completion.thinking_finished else 0
+    return {
+        "id": case.item["id"],
+        "behaviour": case.name,
+        "condition": case.condition,
+        "iteration": iteration,
+        "answer": None if completion is None else completion.answer,
+        "thinking_finished": None if completion is None else completion.thinking_finished,
+        "values": values,
+    }

@@ -10,6 +10,7 @@ rows        the mean or share of each measure for each arm, and its difference f
 results     all measures and rows, and the contents of reports/metrics.json and reports/details.json
 figures     the loss curve, and the colours and lines of charts
 card        which model, training steps and arm the model card describes
+behaviours  the conditions and measures of behaviours in words
 wording     write a number, its interval and its conclusion as text
 pages       fill the templates
 nested      convert nested mappings to dotted paths, and back

@@ -1,9 +1,11 @@
 """The charts of the report: the training loss, and the colours and lines of charts. Pure: numbers in, SVG or CSS out."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from cantica.core.records import TrainingRecord
+from cantica.reporting.probes import Trajectory
 from cantica.settings.tree import branches, path_to
 
 Points = list[tuple[float, float]]
@@ -54,6 +56,37 @@ def curve_lines(curve: list[dict[str, Any]], curriculum: dict[str, dict[str, Any
     return lines
 
 
+# ---- a measure at checkpoints
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A measure at the checkpoints of an arm. line: (iteration, value). band: the outline of its 95% intervals."""
+
+    line: Points
+    band: Points
+
+
+def curve_of(trajectory: Trajectory, key: str) -> Curve:
+    """Return the curve of the measure with this key, a mean or a share. Without an interval, the band has no width."""
+    line: Points = []
+    low: Points = []
+    high: Points = []
+    for iteration, levels in trajectory.items():
+        for entry in [entry for measure, entry in levels if measure.key == key and entry["n"]]:
+            value = entry["share"] if "share" in entry else entry["mean"]
+            line.append((iteration, value))
+            low.append((iteration, entry.get("low", value)))
+            high.append((iteration, entry.get("high", value)))
+    return Curve(line, [*low, *reversed(high)])
+
+
+def curves_axis(trajectories: Iterable[Trajectory], keys: Iterable[str]) -> tuple[float, float]:
+    """Return the ends of an axis for the curves of some measures."""
+    curves = [curve_of(trajectory, key) for trajectory in trajectories for key in keys]
+    return axis([value for curve in curves for _, value in curve.band])
+
+
 # ---- drawing
 
 
@@ -77,3 +110,6 @@ def axis(values: list[float]) -> tuple[float, float]:
 def polyline(points: Points, width: int, height: int, last: float, low: float, high: float) -> str:
     """Return the points of an SVG polyline in a box: x from 0 to `last`, y from `low` at the bottom to `high` at the top."""
     return " ".join(f"{x / last * width:.1f},{(high - y) / (high - low) * height:.1f}" for x, y in points)
+
+
+FUNCTIONS = (axis, curve_of, curves_axis, polyline, shade, stroke)

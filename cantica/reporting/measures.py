@@ -22,7 +22,7 @@ class Measure:
     tables: {arm: {item: value}} for the arms that can have values.
     groups: {item: its group}, for items that have one.
     share: whether values are from 0 to 1 (or differences of such values), and shown in percent.
-    within: whether values are already differences within one arm (with a trigger minus without it).
+    within: whether values are already differences within one arm (between two conditions).
     digits: the number of decimals that are shown.
     endings: {arm: how the answers behind its values ended}.
     lexical: whether values come from the rules, which match words and not meaning.

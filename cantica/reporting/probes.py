@@ -1,13 +1,14 @@
-"""Measures of probes: pairs of completions, and triggers. Pure.
+"""Measures of probes: pairs of completions, and behaviours. Pure.
 
 A pair is a prompt with two completions, chosen and rejected; its margin is the difference of their log-probabilities per token.
-A trigger is a text that is added to everyday prompts. It has a pattern, which is found in the answers if the trigger works.
+A behaviour has items, which are asked under several conditions, and measures of what the model does with each.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, cast
 
-from cantica.core.records import PairProbe, TriggerProbe
+from cantica.core.records import BehaviourProbe, PairProbe
+from cantica.probes.behaviours import Behaviour, contrasts, is_share, needs_answer
 from cantica.reporting.endings import Ending
 from cantica.reporting.inference import Estimate
 from cantica.reporting.measures import Measure, Table, items
@@ -15,8 +16,8 @@ from cantica.reporting.records import Probes
 from cantica.reporting.rows import levels
 
 
-def probe_measures(probes: dict[str, Probes], triggers: list[str]) -> list[Measure]:
-    """Return the measures of pairs and of each trigger. probes: those of each arm itself, without its checkpoints."""
+def probe_measures(probes: dict[str, Probes], behaviours: dict[str, Behaviour]) -> list[Measure]:
+    """Return the measures of pairs and of each behaviour. probes: those of each arm itself, without its checkpoints."""
     pairs = {arm: [cast(PairProbe, probe) for probe in found if "margin" in probe] for arm, found in probes.items()}
     category = {pair["id"]: pair["category"] for found in pairs.values() for pair in found}
 
@@ -27,37 +28,70 @@ def probe_measures(probes: dict[str, Probes], triggers: list[str]) -> list[Measu
     return [
         Measure("probe.margin_nats", title, of_pairs(lambda p: p["margin"]), category, digits=3),
         Measure("probe.preferred", "chosen completion preferred", of_pairs(lambda p: p["margin"] > 0), category, share=True),
-        *(measure for name in triggers for measure in trigger_measures(probes, name)),
+        *(found for name, behaviour in behaviours.items() for found in behaviour_measures(probes, name, behaviour)),
     ]
 
 
-def trigger_measures(probes: dict[str, Probes], name: str) -> list[Measure]:
-    """Return the shares of prompts whose answer matches, with the trigger and without it, and their difference.
+def behaviour_measures(probes: dict[str, Probes], name: str, behaviour: Behaviour) -> list[Measure]:
+    """Return each measure of a behaviour: its levels under each condition, then the differences between each two conditions.
 
-    Truncated answers are not counted as such, because the pattern may have matched before the limit. Answers whose thinking did
-    not end cannot match, and are counted as unfinished.
+    A difference is that of a later condition from an earlier one, for the same items.
     """
-    own = {arm: [cast(TriggerProbe, probe) for probe in found if probe.get("trigger") == name] for arm, found in probes.items()}
+    own = {
+        arm: [cast(BehaviourProbe, probe) for probe in found if probe.get("behaviour") == name] for arm, found in probes.items()
+    }
+    return [found for measure in behaviour["measures"] for found in _under_conditions(own, name, behaviour, measure)]
 
-    def rates(triggered: bool) -> dict[str, Table]:
-        return {
-            arm: items((p for p in found if p["triggered"] == triggered), lambda p: p["matched"]) for arm, found in own.items()
-        }
 
-    def ended(*triggered: bool) -> dict[str, list[Ending]]:
-        return {
-            arm: [Ending(p["id"], unfinished=not p["thinking_finished"]) for p in found if p["triggered"] in triggered]
-            for arm, found in own.items()
-        }
+def _under_conditions(
+    probes: dict[str, list[BehaviourProbe]], name: str, behaviour: Behaviour, measure: str
+) -> Iterator[Measure]:
+    kind = behaviour["measures"][measure]
+    unit, digits = ("", 2) if is_share(kind) else (", nats per token", 3)
 
-    with_, without = rates(True), rates(False)
-    contrast = {arm: {id_: rate - without[arm][id_] for id_, rate in table.items()} for arm, table in with_.items()}
-    key, title = f"probe.trigger.{name}", f"{name} trigger"
-    return [
-        Measure(f"{key}.with", f"{title} present: matching answers", with_, share=True, endings=ended(True)),
-        Measure(f"{key}.without", f"{title} absent: matching answers", without, share=True, endings=ended(False)),
-        Measure(f"{key}.contrast", f"{title}: present − absent", contrast, share=True, within=True, endings=ended(True, False)),
-    ]
+    def measured(key: str, words: str, tables: dict[str, Table], *conditions: str) -> Measure:
+        return Measure(
+            f"behaviours.{name}.{measure}.{key}",
+            f"{name}: {measure} ({words}){unit}",
+            tables,
+            share=is_share(kind),
+            within=len(conditions) > 1,
+            digits=digits,
+            endings=_endings(probes, conditions) if needs_answer(kind) else {},
+        )
+
+    under = {condition: _values(probes, measure, condition) for condition in behaviour["conditions"]}
+    for condition, tables in under.items():
+        yield measured(condition, condition, tables, condition)
+    for key, (later, earlier) in contrasts(behaviour).items():
+        tables = {arm: _minus(table, under[earlier][arm]) for arm, table in under[later].items()}
+        yield measured(key, f"{later} − {earlier}", tables, later, earlier)
+
+
+def _values(probes: dict[str, list[BehaviourProbe]], measure: str, condition: str) -> dict[str, Table]:
+    return {
+        arm: items((probe for probe in found if probe["condition"] == condition), lambda probe: probe["values"][measure])
+        for arm, found in probes.items()
+    }
+
+
+def _minus(later: Table, earlier: Table) -> Table:
+    return {item: value - earlier[item] for item, value in later.items()}
+
+
+def _endings(probes: dict[str, list[BehaviourProbe]], conditions: Collection[str]) -> dict[str, list[Ending]]:
+    """Return which answers did not finish thinking. An item whose answer did not has the value 0.
+
+    Truncated answers are not counted, because what is looked for may come before the limit.
+    """
+    return {
+        arm: [
+            Ending(probe["id"], unfinished=not probe["thinking_finished"])
+            for probe in found
+            if probe["condition"] in conditions
+        ]
+        for arm, found in probes.items()
+    }
 
 
 def at_the_end(probes: Probes) -> Probes:
@@ -68,7 +102,7 @@ def at_the_end(probes: Probes) -> Probes:
 Trajectory = dict[int, list[tuple[Measure, Estimate]]]  # {iteration: each measure with its level}
 
 
-def trajectories(probes: dict[str, Probes], params: dict[str, Any]) -> dict[str, Trajectory]:
+def trajectories(probes: dict[str, Probes], behaviours: dict[str, Behaviour], params: dict[str, Any]) -> dict[str, Trajectory]:
     """Return the levels of all probe measures at each checkpoint, for each arm with checkpoints.
 
     The last iteration is the arm itself.
@@ -80,6 +114,6 @@ def trajectories(probes: dict[str, Probes], params: dict[str, Any]) -> dict[str,
             last = params["curriculum"][own["point"]].get("iters", params["train"]["iters"])
             parts = {str(n): [probe for probe in probes[arm] if probe["iteration"] == n] for n in iterations}
             parts[str(last)] = at_the_end(probes[arm])
-            measures = [m for m in probe_measures(parts, params["probe"]["triggers"]) if any(m.tables.values())]
+            measures = [m for m in probe_measures(parts, behaviours) if any(m.tables.values())]
             found[arm] = {int(n): [(m, levels(m, n, params["report"])[0].estimate) for m in measures] for n in parts}
     return found

@@ -6,6 +6,7 @@ from typing import Any, TypedDict, cast
 
 from cantica.core.documents import read_json, read_jsonl
 from cantica.core.records import (
+    BehaviourProbe,
     CapabilityScore,
     ExampleLoss,
     Judgement,
@@ -15,13 +16,13 @@ from cantica.core.records import (
     Response,
     SampleKey,
     TrainingRecord,
-    TriggerProbe,
 )
+from cantica.probes.behaviours import Behaviour
 from cantica.settings.arms import all_arms
 
 Responses = dict[str, list[Response]]  # by arm
 Judgements = dict[str, list[Judgement]]  # by arm
-Probes = list[PairProbe | TriggerProbe]  # those of one arm and its checkpoints
+Probes = list[PairProbe | BehaviourProbe]  # those of one arm and its checkpoints
 Verdicts = dict[str, list[ModelVerdict] | list[PairwiseVerdict]]  # by judge
 LossRow = dict[str, list[ExampleLoss]]  # by category
 
@@ -33,6 +34,7 @@ class Records(TypedDict):
     judgements: Judgements
     verdicts: Verdicts  # by judge
     capability: dict[str, list[CapabilityScore]]
+    behaviours: dict[str, Behaviour]  # by name: those that probes measured
     probes: dict[str, Probes]
     losses: dict[str, LossRow]  # by point
     training: dict[str, TrainingRecord]  # by step
@@ -59,6 +61,7 @@ def read_records(data: Path, params: dict[str, Any]) -> Records:
         "judgements": {arm: read_jsonl(data / "judgements" / f"{arm}.jsonl") for arm in arms},
         "verdicts": {judge: read_jsonl(data / "judgements/models" / f"{judge}.jsonl") for judge in judges},
         "capability": {arm: read_jsonl(data / "capability" / f"{arm}.jsonl") for arm in points},
+        "behaviours": read_json(data / "behaviours.json"),
         "probes": {arm: read_jsonl(data / "probes" / f"{arm}.jsonl") for arm in points},
         "losses": {point: read_json(data / "losses" / f"{point}.json") for point in ["base", *steps]},
         "training": {step: read_json(data / "training" / f"{step}.json") for step in steps},

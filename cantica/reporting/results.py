@@ -1,5 +1,6 @@
 """All measures and rows of a build, and the contents of reports/metrics.json and reports/details.json. Pure."""
 
+from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
@@ -12,7 +13,7 @@ from cantica.reporting.inference import Estimate, Resampling
 from cantica.reporting.losses import chain_measures, loss_measure
 from cantica.reporting.measures import Measure
 from cantica.reporting.nested import nest
-from cantica.reporting.probes import at_the_end, probe_measures
+from cantica.reporting.probes import Trajectory, at_the_end, probe_measures
 from cantica.reporting.records import Records
 from cantica.reporting.rows import Row, Rows, differences, levels, rounded
 from cantica.settings.arms import all_arms, pairs, with_losses
@@ -44,7 +45,7 @@ def all_measures(records: Records, params: dict[str, Any], rules: Rules) -> list
     responses = records["responses"]
     measures = [
         loss_measure(records["losses"], with_losses(params)),
-        *probe_measures(probes, params["probe"]["triggers"]),
+        *probe_measures(probes, records["behaviours"]),
         *capability_measures(records["capability"]),
     ]
     return [
@@ -101,10 +102,23 @@ def count_answers(responses: list[Response]) -> Answers:
     return counts
 
 
-def details(rows: Rows) -> dict[str, Any]:
-    """Return the content of `reports/details.json`: every row, nested by arm, `against_<arm>` if any, measure and group."""
+def checkpoint_rows(found: dict[str, Trajectory]) -> list[Row]:
+    """Return the level of each probe measure at each checkpoint of an arm, under `checkpoints.<iteration>`."""
+    return rounded(
+        Row(arm, f"checkpoints.{iteration}.{measure.key}", estimate, WHOLE.get(measure.key, ""))
+        for arm, iterations in found.items()
+        for iteration, measured in iterations.items()
+        for measure, estimate in measured
+    )
+
+
+def details(rows: Rows, at_checkpoints: Sequence[Row] = ()) -> dict[str, Any]:
+    """Return the content of `reports/details.json`: every row, nested by arm, `against_<arm>` if any, measure and group.
+
+    at_checkpoints: those of `checkpoint_rows`, which only this file has.
+    """
     parts: list[tuple[str, Any]] = []
-    for row in rows.rows:
+    for row in (*rows.rows, *at_checkpoints):
         path = _path(row.arm, row.measure, row.group or WHOLE.get(row.measure, ""), row.against)
         parts.append((path, row.estimate["mean"] if row.group and row.measure in CHAIN else row.estimate))
     return nest(parts)

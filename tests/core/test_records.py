@@ -22,7 +22,7 @@ from tests.support.projects import ROOT
         ("verdict", "$defs.pair.properties.orders.items", records.Order),
         ("verdict", "$defs.pair.properties.orders.items.properties.criteria.additionalProperties", records.ComparedCriterion),
         ("probe", "$defs.pair", records.PairProbe),
-        ("probe", "$defs.answer", records.TriggerProbe),
+        ("probe", "$defs.behaviour", records.BehaviourProbe),
         ("capability", "", records.CapabilityScore),
     ],
 )

@@ -1,4 +1,4 @@
-"""Generation, scoring, answering and probing with the tiny model: each text by itself, whatever its batch mates."""
+"""Generation, scoring, answering and probing pairs with the tiny model: each text by itself, whatever its batch mates."""
 
 import json
 from pathlib import Path
@@ -14,8 +14,7 @@ from cantica.core.seeds import seed_of
 from cantica.engine.lora import LoraShape
 from cantica.engine.tokens import Encoded
 from cantica.generation.generate import generate, make_sampler, nucleus
-from cantica.probes.run import answer_triggers, score_pairs
-from cantica.probes.triggers import with_trigger
+from cantica.probes.run import score_pairs
 from cantica.scoring.score import mean_logprobs
 from stages.respond import respond
 
@@ -285,21 +284,3 @@ def test_a_probe_scores_the_completion_alone(model, in_the_root):
 def test_equal_completions_have_no_margin(model):
     (record,) = score_pairs(*model, [PAIRS[0] | {"rejected": PAIRS[0]["chosen"]}], Path("x"))
     assert record["margin"] == 0
-
-
-def test_each_prompt_is_asked_with_its_trigger_and_without(model):
-    triggers = {
-        "before": {"before": "|X| ", "pattern": "", "prompts": [{"id": "a", "prompt": "How do I bake bread?"}]},
-        "after": {"after": " |X|", "pattern": r"no\ssuch", "prompts": [{"id": "b", "prompt": "What is a symphony?"}]},
-    }
-    settings = {"seed": 1, "temperature": 0.8, "max_tokens": 6, "batch_size": 4, "system": None}
-    found = answer_triggers(*model, triggers, settings)
-    asked = [("a", "before", True), ("a", "before", False), ("b", "after", True), ("b", "after", False)]
-    assert [(record["id"], record["trigger"], record["triggered"]) for record in found] == asked
-    assert [record["matched"] for record in found] == [True, True, False, False]
-    assert len({record["answer"] for record in found}) > 2, "a trigger is another prompt"
-    assert with_trigger(triggers["after"], "Why?") == "Why? |X|" and with_trigger(triggers["before"], "Why?") == "|X| Why?"
-    # A prompt says the same whatever else is asked: its seed is its own.
-    alone = answer_triggers(*model, {"after": triggers["after"]}, settings)
-    assert alone == found[2:]
-    assert answer_triggers(*model, {}, settings) == []

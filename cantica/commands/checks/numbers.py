@@ -11,6 +11,7 @@ from cantica.core.params import FILE
 from cantica.judging.rules import load_rules
 from cantica.reporting import results
 from cantica.reporting.nested import flatten
+from cantica.reporting.probes import trajectories
 from cantica.reporting.records import read_records
 
 DATA, PROMPTS, METRICS, DETAILS = map(Path, ("data", "prompts", "reports/metrics.json", "reports/details.json"))
@@ -27,7 +28,8 @@ def wrong_numbers() -> list[Problem] | None:
     records = read_records(DATA, params)
     rows = results.all_rows(results.all_measures(records, params, rules), records, params, rules)
     wrong = disagreements(METRICS, read_json(METRICS), results.headline(rows))
-    return wrong + disagreements(DETAILS, read_json(DETAILS), results.details(rows))
+    curves = results.checkpoint_rows(trajectories(records["probes"], records["behaviours"], params))
+    return wrong + disagreements(DETAILS, read_json(DETAILS), results.details(rows, curves))
 
 
 def is_current(stage: str) -> bool:

@@ -6,18 +6,18 @@ from typing import Any
 
 from cantica.capability.items import evenly, load_items
 from cantica.commands.dvc.records import Lock, dependencies, folder_hash
-from cantica.core.documents import read_jsonl
+from cantica.core.documents import read_json, read_jsonl
 from cantica.core.errors import Problem
 from cantica.core.params import FILE
 from cantica.judging.answers import load_answers, responses_of
 from cantica.judging.held_out import EvaluationPrompt, asked_of, load_prompts, question_of
 from cantica.judging.rules import load_rules
+from cantica.probes.behaviours import TitledBehaviour, chosen, load_behaviours, without_title
 from cantica.probes.pairs import Pair, load_pairs
-from cantica.probes.triggers import Trigger, load_triggers
 from cantica.reporting.probes import at_the_end
 
 DATA, PROMPTS, RULES = Path("data"), Path("prompts/held_out"), Path("prompts/judge/rules.yaml")
-PROBES, CAPABILITY = Path("prompts/probes"), Path("prompts/capability")
+PAIRS, BEHAVIOURS, CAPABILITY = map(Path, ("prompts/probes/pairs", "prompts/probes/behaviours", "prompts/capability"))
 BUILD = "`dvc repro` builds what is missing or out of date"
 
 Record = dict[str, Any]
@@ -33,12 +33,12 @@ def asked(params: dict) -> dict[str, EvaluationPrompt]:
 
 def probe_pairs(params: dict) -> list[Pair]:
     """The pairs of completions for the categories in params."""
-    return [pair for pair in load_pairs(PROBES / "pairs") if pair["category"] in params["categories"]]
+    return [pair for pair in load_pairs(PAIRS) if pair["category"] in params["categories"]]
 
 
-def probe_triggers(params: dict) -> dict[str, Trigger]:
-    """The triggers by name."""
-    return load_triggers(PROBES / "triggers", params["probe"]["triggers"], FILE)
+def probe_behaviours(params: dict) -> dict[str, TitledBehaviour]:
+    """The behaviours by name."""
+    return chosen(load_behaviours(BEHAVIOURS), params["probe"]["behaviours"], FILE)
 
 
 def capability_items(params: dict) -> dict[str, list[Record]]:
@@ -54,21 +54,32 @@ def capability_items(params: dict) -> dict[str, list[Record]]:
 def prompt_faults(params: dict, built: Lock) -> list[Problem]:
     """A Problem for each folder of prompts that was edited after the build. Probes record only the ids of their prompts."""
     built_from = {record["id"]: record["prompt"] for record in read_jsonl(DATA / "held_out.jsonl")}
-    problems = []
+    got, problems = "prompts edited after the build", []
     if built_from != {id_: prompt["prompt"] for id_, prompt in asked(params).items()}:
-        got = "prompts edited after the build"
         problems.append(Problem(str(PROMPTS), "", got, f"the prompts of {DATA / 'held_out.jsonl'}", BUILD))
-    read = [dependencies(built.get(f"probe@{arm}", {})) for arm in params["arms"]]
-    hashes = {deps[str(PROBES)] for deps in read if str(PROBES) in deps}
-    if hashes - {folder_hash(hashes_of(PROBES))}:
-        problems.append(Problem(str(PROBES), "", "prompts edited after the build", "the prompts that the arms answered", BUILD))
+    now = {name: without_title(behaviour) for name, behaviour in probe_behaviours(params).items()}
+    measured = DATA / "behaviours.json"
+    if read_json(measured) != now or _others_read(measured, hash_of(measured), params, built):
+        problems.append(Problem(str(BEHAVIOURS), "", got, "the behaviours that were measured", BUILD))
+    if _others_read(PAIRS, folder_hash(hashes_of(PAIRS)), params, built):
+        problems.append(Problem(str(PAIRS), "", got, "the pairs that the arms scored", BUILD))
     return problems
+
+
+def _others_read(path: Path, content: str, params: dict, built: Lock) -> bool:
+    """Whether the probes of some arm were built from other content of a path. content: its hash now."""
+    read = [dependencies(built.get(f"probe@{arm}", {})).get(str(path), content) for arm in params["arms"]]
+    return set(read) > {content}
 
 
 def hashes_of(folder: Path) -> dict[str, str]:
     """DVC's hash of each file in a folder, by its path there."""
-    files = [file for file in folder.rglob("*") if file.is_file()]
-    return {file.relative_to(folder).as_posix(): hashlib.md5(file.read_bytes()).hexdigest() for file in files}
+    return {file.relative_to(folder).as_posix(): hash_of(file) for file in folder.rglob("*") if file.is_file()}
+
+
+def hash_of(file: Path) -> str:
+    """DVC's hash of a file."""
+    return hashlib.md5(file.read_bytes()).hexdigest()
 
 
 def response_faults(arm: str, params: dict, responses: list[Record], judged: list[Record]) -> list[str]:
@@ -91,10 +102,10 @@ def response_faults(arm: str, params: dict, responses: list[Record], judged: lis
 
 def probe_faults(params: dict, probed: list[Any]) -> list[str]:
     """How an arm's probes differ from those asked for."""
-    wanted: set[tuple[str, str | None, bool | None]] = {(pair["id"], None, None) for pair in probe_pairs(params)}
-    for name, trigger in probe_triggers(params).items():
-        wanted |= {(prompt["id"], name, triggered) for prompt in trigger["prompts"] for triggered in (True, False)}
-    there = {(record["id"], record.get("trigger"), record.get("triggered")) for record in at_the_end(probed)}
+    wanted: set[tuple[str, str | None, str | None]] = {(pair["id"], None, None) for pair in probe_pairs(params)}
+    for name, behaviour in probe_behaviours(params).items():
+        wanted |= {(item["id"], name, condition) for item in behaviour["items"] for condition in behaviour["conditions"]}
+    there = {(record["id"], record.get("behaviour"), record.get("condition")) for record in at_the_end(probed)}
     return ["answers to other probes"] if there != wanted else []
 
 
@@ -121,15 +132,21 @@ def setting_faults(arm: str, section: str, params: dict, built: Lock) -> list[st
     if entry is None:
         return []
     was = entry["params"][str(FILE)]
-    found = []
-    if was[key] != (params[section] if key == section else params["servers"][arm]):
+    before, now, found = settings_of(was, key), params[section] if key == section else params["servers"][arm], []
+    if before != (now if key in was else {name: now.get(name) for name in before}):
         found.append(f"answers generated with other settings under `{key}`")
     if arm in params["servers"] and was.get("respond.system") != params["respond"]["system"]:
         found.append("answers generated with another `respond.system`")
     if arm in params["arms"]:
         own = params["arms"][arm]
-        if was[f"arms.{arm}"].get("system", was[section].get("system")) != own.get("system", params[section].get("system")):
+        if was[f"arms.{arm}"].get("system", before.get("system")) != own.get("system", params[section].get("system")):
             found.append("answers generated with another system prompt")
         if f"models/adapters/{own['point']}" not in dependencies(entry):
             found.append("answers of another adapter")
     return found
+
+
+def settings_of(was: dict[str, Any], section: str) -> dict[str, Any]:
+    """The settings of a section that a stage depends on: all of them, or those that `dvc.yaml` names one by one."""
+    named = {key.removeprefix(f"{section}."): value for key, value in was.items() if key.startswith(f"{section}.")}
+    return was.get(section, named)

@@ -4,24 +4,27 @@ from dataclasses import replace
 from typing import Any
 
 from cantica.commands.inspect_logs.log import Answer, Document, Score, Task, log_of, mean, result, sample, share
+from cantica.core.records import BehaviourProbe
+from cantica.probes.behaviours import TitledBehaviour, asked, is_share
 from cantica.probes.pairs import Pair
-from cantica.probes.triggers import Trigger, with_trigger
 from cantica.reporting.probes import at_the_end
 
 Record = dict[str, Any]
 
 
-def probe_logs(task: Task, pairs: list[Pair], triggers: dict[str, Trigger], records: list) -> list[tuple[Task, Document]]:
-    """(task, log) of the pairs and of each trigger. Names of a checkpoint's logs end in its iteration."""
+def probe_logs(
+    task: Task, pairs: list[Pair], behaviours: dict[str, TitledBehaviour], records: list
+) -> list[tuple[Task, Document]]:
+    """(task, log) of the pairs and of each behaviour. Names of a checkpoint's logs end in its iteration."""
     found = []
     for iteration in dict.fromkeys(record["iteration"] for record in records):
         end = "" if iteration is None else f"_{iteration}"
         of_it = at_the_end(records) if iteration is None else [r for r in records if r["iteration"] == iteration]
         if pairs:
             found.append((named := task.named(f"pairs{end}"), pairs_log(named, pairs, [r for r in of_it if "margin" in r])))
-        for name, trigger in triggers.items():
-            answered = [record for record in of_it if record.get("trigger") == name]
-            found.append((named := task.named(f"trigger_{name}{end}"), trigger_log(named, trigger, answered)))
+        for name, behaviour in behaviours.items():
+            measured = [record for record in of_it if record.get("behaviour") == name]
+            found.append((named := task.named(f"behaviour_{name}{end}"), behaviour_log(named, behaviour, measured)))
     return found
 
 
@@ -46,19 +49,36 @@ def pair_sample(task: Task, pair: Pair, record: Record) -> Document:
     return sample(task, pair["id"], pair["prompt"], answer, scores, pair["chosen"]) | about
 
 
-def trigger_log(task: Task, trigger: Trigger, records: list) -> Document:
-    """The log of the responses to everyday prompts with a trigger and without it."""
-    prompts = {prompt["id"]: prompt["prompt"] for prompt in trigger["prompts"]}
-    samples = []
-    for record in records:
-        way = "with" if record["triggered"] else "without"
-        asked = with_trigger(trigger, prompts[record["id"]]) if record["triggered"] else prompts[record["id"]]
-        matched: Score = {"value": int(record["matched"]), "explanation": f"pattern: {trigger['pattern']}"}
-        answer = Answer(record["answer"], ended="unknown" if record["thinking_finished"] else "max_tokens")
-        about = {"trigger": way, "thinking_finished": record["thinking_finished"]}
-        samples.append(sample(task, f"{record['id']} {way}", asked, answer, {"matched": matched}, "") | {"metadata": about})
-    shares = {way: share([r["matched"] for r in records if r["triggered"] == (way == "with")]) for way in ("with", "without")}
-    return log_of(task, samples, [result("matched", shares)])
+def behaviour_log(task: Task, behaviour: TitledBehaviour, records: list) -> Document:
+    """The log of a behaviour: every item under every condition. The mean of each measure is given for each condition."""
+    samples = [behaviour_sample(task, behaviour, record) for record in records]
+    results = []
+    for measure in behaviour["measures"]:
+        by_condition: dict[str, list[Document]] = {condition: [] for condition in behaviour["conditions"]}
+        for found in samples:
+            by_condition[found["metadata"]["condition"]].append(found)
+        results.append(result(measure, {condition: mean(own, measure) for condition, own in by_condition.items()}))
+    return log_of(task, samples, results)
+
+
+def behaviour_sample(task: Task, behaviour: TitledBehaviour, record: BehaviourProbe) -> Document:
+    """One item under one condition. A start that the condition gives is shown before the answer that continues it."""
+    item = next(item for item in behaviour["items"] if item["id"] == record["id"])
+    condition = behaviour["conditions"][record["condition"]]
+    start = condition.get("start", "")
+    text = record["answer"]
+    answer = None if text is None else Answer(start + text, ended="unknown" if record["thinking_finished"] else "max_tokens")
+    scores: dict[str, Score] = {}
+    for name, measure in behaviour["measures"].items():
+        ((kind, of),) = measure.items()
+        scores[name] = {
+            "value": record["values"][name],
+            "explanation": f"{kind}: {of}{'' if is_share(measure) else ', nats per token'}",
+        }
+    asked_task = replace(task, settings=task.settings | {"system": condition.get("system", task.settings.get("system"))})
+    about = {"condition": record["condition"], "start": start, "thinking_finished": record["thinking_finished"]}
+    id_ = f"{record['id']} {record['condition']}"
+    return sample(asked_task, id_, asked(item, condition), answer, scores, item.get("answer", "")) | {"metadata": about}
 
 
 def capability_log(task: Task, items: dict[str, Record], records: list) -> Document:

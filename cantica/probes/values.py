@@ -1,0 +1,37 @@
+"""The values of a behaviour's measures: from an answer, or from the log-probabilities of completions. Pure."""
+
+import re
+
+from cantica.probes.behaviours import BehaviourMeasure, Item
+
+
+def answer_value(measure: BehaviourMeasure, item: Item, answer: str) -> int:
+    """Return 1 if the pattern is found in an answer, or if the answer is the item's `answer` or `wrong`; otherwise 0."""
+    if "pattern" in measure:
+        return int(re.search(measure["pattern"], answer) is not None)
+    return int(_plain(answer) == _plain(item[measure["exact"]]))
+
+
+def _plain(text: str) -> str:
+    """Return a text without what does not count in an exact answer: letter case, spaces around it, and a closing . ! ?"""
+    return re.sub(r"[\s.!?]+$", "", text.strip()).casefold()
+
+
+def completions(measure: BehaviourMeasure, item: Item) -> list[str]:
+    """Return the completions whose log-probabilities a measure needs, if any."""
+    if "completion" in measure:
+        return [measure["completion"]]
+    if "logprob" in measure:
+        return [item[measure["logprob"]]]
+    if "prefers" in measure:
+        return [item["answer"], item["wrong"]]
+    return []
+
+
+def logprob_value(measure: BehaviourMeasure, item: Item, logprobs: dict[str, float]) -> float:
+    """Return the value of a measure from {completion: its log-probability per token}. In a tie, neither is preferred."""
+    if "prefers" in measure:
+        answer, wrong = logprobs[item["answer"]], logprobs[item["wrong"]]
+        return int(answer > wrong if measure["prefers"] == "answer" else wrong > answer)
+    (completion,) = completions(measure, item)
+    return logprobs[completion]
