@@ -32,10 +32,11 @@ def zeros(runs: dict) -> dict:
 def test_the_interval_is_that_of_the_closed_form():
     """Mean squares from sums over the table: runs 4·Σ(mean−3)²/2 = 4, items 3·5/3 = 5, rest 2/6."""
     found = crossed.level(RUNS, share=False)
-    ms = {"runs": (4.0, 2), "items": (5.0, 3), "rest": (2.0 / 6, 6)}
-    whole = ms["runs"][0] + ms["items"][0] - ms["rest"][0]
-    freedom = whole**2 / sum(square**2 / df for square, df in ms.values())
-    reach = stats.t.ppf(0.975, freedom) * math.sqrt(whole / 12)
+    of_runs, of_items, rest = 4.0, 5.0, 2.0 / 6
+    whole = of_runs + of_items - rest
+    weight = of_runs / whole
+    critical = weight * stats.t.ppf(0.975, 2) + (1 - weight) * stats.t.ppf(0.975, 3)
+    reach = critical * math.sqrt(whole / 12)
     assert found == pytest.approx({"mean": 3.0, "low": 3 - reach, "high": 3 + reach, "n": 4, "seeds": 3})
 
 
@@ -44,7 +45,17 @@ def test_a_difference_of_runs_with_the_same_seeds_is_that_of_their_differences()
     alone = crossed.level(RUNS, share=False)
     assert (found["difference"], found["n"], found["seeds"]) == (3.0, 4, 3)
     assert (found["low"], found["high"]) == pytest.approx((alone["low"], alone["high"]))
-    assert found["p"] < 0.05 and "detectable" not in found
+    assert 0.05 < found["p"] < 0.06 and found["low"] < 0 and "detectable" not in found
+
+
+@settings(max_examples=60, deadline=None)
+@given(CELLS, CELLS, st.sampled_from([0.05, 0.01, 0.001]))
+def test_a_smaller_alpha_has_a_wider_interval_and_p_agrees_with_that_of_95_percent(first, second, alpha):
+    one, other = runs_of(first), runs_of(second)
+    usual, wide = (crossed.difference(one, other, **DRAWS, alpha=a) for a in (0.05, alpha))
+    assert wide["low"] <= usual["low"] + 1e-9 and wide["high"] >= usual["high"] - 1e-9
+    if usual["low"] < usual["high"] and abs(usual["p"] - 0.05) > 1e-6:
+        assert (usual["p"] < 0.05) == (not usual["low"] <= 0 <= usual["high"])
 
 
 def test_without_an_effect_of_items_it_is_students_test_of_the_runs():
@@ -110,7 +121,7 @@ def test_shares_stay_shares_and_what_never_varies_has_no_width():
 @pytest.mark.slow
 @pytest.mark.parametrize("same", [True, False])
 def test_in_simulation_intervals_cover_as_often_as_they_say(same):
-    """Over spreads of seeds and items. Two seeds that matter fall short; an interval that ignores the seeds covers far less."""
+    """Over spreads of seeds and items; the Monte-Carlo error is 0.5%. An interval that ignores the seeds covers far less."""
     times, lines = 2000, []
     for k, n in ((2, 18), (3, 30), (5, 72)):
         for of_runs, of_items in ((0.0, 0.0), (0.0, 0.5), (0.1, 0.5), (0.5, 0.5), (0.5, 0.0)):
@@ -128,6 +139,5 @@ def test_in_simulation_intervals_cover_as_often_as_they_say(same):
                 naive += stats.ttest_1samp(items, 0).pvalue >= 0.05
             lines.append((k, n, of_runs, of_items, held / times, float(naive / times)))
     print(*lines, sep="\n")
-    assert min(line[4] for line in lines if line[0] == 2) >= 0.87
-    assert min(line[4] for line in lines if line[0] > 2) >= 0.925
+    assert min(line[4] for line in lines) >= 0.94
     assert min(line[5] for line in lines) < 0.75
