@@ -29,14 +29,15 @@ def levels(measure: Measure, arm: str, resampling: Resampling, against: str = ""
     """Return a row for all items, then one for each group: mean or share, and the counts of truncated answers and the like."""
 
     def row(table: Table, group: str = "") -> Row:
-        estimate = _level(measure, table, resampling)
+        estimate = level(measure, table, resampling)
         estimate |= counts(of_items(measure.endings.get(arm, []), table))  # type: ignore[typeddict-item]  # keys of Estimate
         return Row(arm, measure.key, estimate, group, against)
 
     return [row(measure.tables[arm]), *(row(table, group) for group, table in measure.by_group(arm).items())]
 
 
-def _level(measure: Measure, table: Table, resampling: Resampling) -> Estimate:
+def level(measure: Measure, table: Table, resampling: Resampling) -> Estimate:
+    """Return the mean or share of an arm's values; the difference if they are differences within the arm."""
     if measure.within:
         return inference.paired(dict.fromkeys(table, 0.0), table, **resampling)
     return inference.share(table.values()) if measure.share else inference.mean(table.values(), **resampling)
@@ -117,12 +118,13 @@ class Rows:
 
 
 def rounded(rows: Iterable[Row]) -> list[Row]:
-    """Return the rows with numbers rounded to four decimals, and p to six."""
-    return [Row(row.arm, row.measure, cast(Estimate, _rounded(row.estimate)), row.group, row.against) for row in rows]
+    """Return the rows with rounded numbers."""
+    return [Row(row.arm, row.measure, cast(Estimate, rounded_numbers(row.estimate)), row.group, row.against) for row in rows]
 
 
-def _rounded(numbers: Mapping[str, Any]) -> dict[str, Any]:
+def rounded_numbers(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an estimate with numbers rounded to four decimals, and p to six."""
     return {
-        key: _rounded(value) if isinstance(value, dict) else round(value, 6 if key == "p" else 4)
+        key: rounded_numbers(value) if isinstance(value, dict) else round(value, 6 if key == "p" else 4)
         for key, value in numbers.items()
     }
