@@ -1,0 +1,37 @@
+"""The power of a claim: how likely a true effect is found with what was measured. Pure.
+
+The observed variances are used as if they were the true ones, so that both numbers are estimates.
+"""
+
+from cantica.commands.comparison.crossed import Interval
+from cantica.reporting.inference import POWER
+from cantica.settings.claims import Bound
+
+
+def power(found: Interval, bound: Bound, distance: float, alpha: float) -> float | None:
+    """Return the chance that the interval excludes the bound if the true value lies `distance` beyond it, as claimed."""
+    error, critical = _scale(found, bound, alpha)
+    if error <= 0:
+        return None
+    from scipy.special import nctdtr
+
+    return float(1 - nctdtr(float(found.freedom), distance / error, critical))
+
+
+def detectable(found: Interval, bound: Bound, alpha: float) -> float | None:
+    """Return the smallest distance from the bound, on the claimed side, at which the power is POWER."""
+    error, critical = _scale(found, bound, alpha)
+    if error <= 0:
+        return None
+    from scipy.special import nctdtrinc
+
+    return float(nctdtrinc(float(found.freedom), 1 - POWER, critical)) * error
+
+
+def _scale(found: Interval, bound: Bound, alpha: float) -> tuple[float, float]:
+    """Return the standard error and the critical value of the side of an interval that has to exclude the bound."""
+    from scipy.special import stdtrit
+
+    critical = float(stdtrit(float(found.freedom), 1 - alpha / 2))
+    reach = found.mean - found.low if bound.direction == "above" else found.high - found.mean
+    return float(reach) / critical, critical
