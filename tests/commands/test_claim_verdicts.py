@@ -9,8 +9,9 @@ from scipy import stats
 from cantica.commands.comparison.claimed import Run, Variant
 from cantica.commands.comparison.crossed import level_interval
 from cantica.commands.comparison.power import detectable, power
-from cantica.commands.comparison.steps_until import interval, passed
+from cantica.commands.comparison.students import gap, student_interval
 from cantica.commands.comparison.verdicts import Ruling, verdicts, word
+from cantica.reporting.claims import from_document, steps_until
 from cantica.settings.claims import Bound, claims_of
 
 RATE, OTHER, LOSS = "behaviours.b.hates.on", "behaviours.b.right.on", "loss_nats"
@@ -31,7 +32,7 @@ def numbers(values, against=None, **more) -> dict:
 
 
 def runs(own: dict, by_seed: dict[str, dict]) -> dict[str, Run]:
-    return {seed: Run(own, found) for seed, found in by_seed.items()}
+    return {seed: Run(own, from_document(found)) for seed, found in by_seed.items()}
 
 
 def decide(claim: dict, by_seed: dict[str, dict], **more: dict) -> Ruling:
@@ -306,15 +307,15 @@ def test_runs_that_lack_what_is_claimed_are_named():
     other = {"level": dict(LEVEL, arm="helpful")}
     ruling = across(singles(6), singles(50, name="level"), other)
     assert ruling.outcome == "uninformative"
-    assert ruling.reason.startswith(f"the run of w with seed 1 has no claim on {RATE} of the arm pirate")
+    assert ruling.reason.startswith(f"the run of w with seed 1 has no numbers for a claim on {RATE} of the arm pirate")
     assert "seed 3" in ruling.reason
     assert across(singles(6), {}).reason == "there is no finished run of w"
-    empty = decide(DIFFERENCE, pairs(6, 50, ("1", "2")) | {"3": {"n": 0}})
+    empty = decide(DIFFERENCE, pairs(6, 50, ("1", "2")) | {"3": numbers([], [])})
     assert empty.reason == f"reports/claims.json of v, seed 3, has no values of {RATE} of the arm pirate against helpful"
     own = claims(c=DIFFERENCE)
-    older = {"1": Run(claims(c=dict(DIFFERENCE, measure=LOSS)), {"c": numbers([1.0, 2.0], [1.0, 2.0])})}
+    older = {"1": Run(claims(c=dict(DIFFERENCE, measure=LOSS)), from_document({"c": numbers([1.0, 2.0], [1.0, 2.0])}))}
     (ruling,) = verdicts("v", {"v": Variant(own, older, frozenset())})
-    assert ruling.reason == f"the run of v with seed 1 has no claim on {RATE} of the arm pirate against helpful"
+    assert ruling.reason == f"the run of v with seed 1 has no numbers for a claim on {RATE} of the arm pirate against helpful"
     gate = claims(c=dict(LEVEL, gate=True))
     (ruling,) = verdicts("v", {"v": Variant(gate, older, frozenset())})
     assert (ruling.outcome, ruling.statements[0].estimate) == ("fails", {})
@@ -326,7 +327,7 @@ def test_bounds_may_have_changed_since_a_run():
     """Numbers do not depend on bounds, names or order, so a run with other ones still counts."""
     older = claims(before=dict(DIFFERENCE, below=-0.1, negligible=0.05))
     own = claims(c=DIFFERENCE)
-    entries = {seed: Run(older, {"before": numbers_}) for seed, numbers_ in pairs(6, 50).items()}
+    entries = {seed: Run(older, from_document({"before": numbers_})) for seed, numbers_ in pairs(6, 50).items()}
     (ruling,) = verdicts("v", {"v": Variant(own, entries, SHARES)})
     assert ruling.outcome == "reproduced"
 
@@ -342,7 +343,10 @@ def curve(at: int, last: int = 40, every: int = 4) -> list[list[float]]:
 
 
 def steps(first: list[int], second: list[int]) -> dict[str, dict]:
-    return {str(n): {"curve": curve(a), "against": curve(b)} for n, (a, b) in enumerate(zip(first, second, strict=True), 1)}
+    return {
+        str(n): {"curve": curve(a), "against": curve(b), "difference": a - b}
+        for n, (a, b) in enumerate(zip(first, second, strict=True), 1)
+    }
 
 
 def test_steps_until_have_students_interval_over_seeds():
@@ -360,7 +364,11 @@ def test_steps_of_other_seeds_are_welchs_test():
     claim = {key: value for key, value in STEPS.items() if key != "against"}
     own, other = claims(c=claim | {"against": {"variant": "w"}}), claims(level=claim | {"below": 9})
     variants = {
-        name: Variant(owned, runs(owned, {seed: {key: {"curve": curve(at)}} for seed, at in values.items()}), frozenset())
+        name: Variant(
+            owned,
+            runs(owned, {seed: {key: {"curve": curve(at), "iterations": at}} for seed, at in values.items()}),
+            frozenset(),
+        )
         for name, key, owned, values in (("v", "c", own, curves[0]), ("w", "level", other, curves[1]))
     }
     found = verdicts("v", variants)[0].statements[0].estimate
@@ -372,7 +380,8 @@ def test_steps_that_agree_are_as_exact_as_checkpoints_lie():
     """One checkpoint earlier in each of three runs is no finding; four earlier is."""
     assert decide(STEPS, steps([8, 8, 8], [12, 12, 12])).outcome == "underpowered"
     assert decide(STEPS, steps([8, 8, 8], [24, 24, 24])).outcome == "reproduced"
-    level = decide({key: STEPS[key] for key in ("measure", "steps_until", "arm")} | {"below": 20}, steps([8] * 3, [8] * 3))
+    singly = {seed: {"curve": curve(8), "iterations": 8} for seed in SEEDS}
+    level = decide({key: STEPS[key] for key in ("measure", "steps_until", "arm")} | {"below": 20}, singly)
     assert level.outcome == "reproduced" and level.statements[0].estimate["mean"] == 8
 
 
@@ -387,9 +396,9 @@ def test_steps_at_the_first_or_the_last_checkpoint_in_every_run_are_uninformativ
 
 @given(st.integers(1, 50))
 def test_a_curve_passes_a_rate_at_a_checkpoint_or_at_its_end(at):
-    iteration, gap = passed(curve(at), Bound("below", 0.1))
-    assert gap == 4 and iteration in range(4, 41, 4) and (at > 40 or at <= iteration < at + 4)
-    assert passed([[3, 0.5], [10, 0.05]], Bound("below", 0.1)) == (10, 7)
+    iteration = steps_until(curve(at), Bound("below", 0.1))
+    assert iteration in range(4, 41, 4) and (at > 40 or at <= iteration < at + 4)
+    assert gap(curve(at), iteration) == 4 and gap([(3, 0.5), (10, 0.05)], 10) == 7
 
 
 @settings(max_examples=60, deadline=None)
@@ -397,7 +406,7 @@ def test_a_curve_passes_a_rate_at_a_checkpoint_or_at_its_end(at):
 def test_steps_have_an_interval_that_holds_their_mean_and_is_never_narrower_than_checkpoints(rows, exact):
     values = np.array(rows, float)
     gaps = np.full(len(rows), float(exact))
-    found = interval([values[:, 0], -values[:, 1]], [gaps, gaps], 0.05)
+    found = student_interval([values[:, 0], -values[:, 1]], [gaps, gaps], 0.05)
     assert found.low <= found.mean <= found.high
     assert found.high - found.low >= 2 * 1.96 * exact / np.sqrt(6 * len(rows))
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from cantica.commands.comparison.crossed import Runs
-from cantica.commands.comparison.steps_until import Curve
+from cantica.reporting.claims import Curve, Numbers
 from cantica.settings.claims import Claim, Statement
 
 
@@ -14,7 +13,7 @@ class Run:
     """A finished run: the claims of its params.yaml, and the numbers of its reports/claims.json."""
 
     claims: dict[str, Claim]
-    numbers: dict[str, Any]
+    numbers: dict[str, list[Numbers]]
 
 
 @dataclass(frozen=True)
@@ -33,74 +32,72 @@ Variants = Mapping[str, Variant]  # by name
 class Side:
     """One side of a statement: an arm in the runs of a variant.
 
-    tables: {seed: {item: value}}. curves: {seed: curve}, for `steps_until`. endings: how answers ended, over all runs:
-    {"truncated": count, "unfinished": count, "of": answers}.
+    tables: {seed: {item: value}}; {} for `steps_until`. curves: {seed: curve}, for `steps_until`. ended: how the answers of
+    all runs ended, as in `reporting.claims.Side`.
     """
 
     name: str
     tables: Runs
     curves: dict[str, Curve]
-    endings: dict[str, int]
+    ended: dict[str, int]
 
 
 def sides_of(own: Statement, name: str, variants: Variants) -> tuple[list[Side], list[str]]:
-    """Return the sides of a statement of variant `name`, and a sentence for everything that is missing. Sides are complete.
+    """Return the sides of a statement of variant `name`, and a sentence for everything that is missing; then there are none.
 
     A difference has two sides: the arm, and what it is compared with.
     """
-    entries, missing = _entries(own, name, own.against, variants)
+    found, missing = _numbers(own, name, own.against, variants)
+    others: dict[str, Numbers] = {}
     if own.variant:
-        others, lacking = _entries(own, own.variant, "", variants)
-        if missing or lacking:
-            return [], missing + lacking
-        return [_side(name, entries, 0), _side(own.variant, others, 0)], []
+        others, lacking = _numbers(own, own.variant, "", variants)
+        missing = missing + lacking
     if missing:
         return [], missing
-    return [_side(own.arm, entries, 0)] + ([_side(own.against, entries, 1)] if own.against else []), []
+    if own.variant:
+        return [_side(name, found, 0), _side(own.variant, others, 0)], []
+    return [_side(arm, found, place) for place, arm in enumerate(filter(None, (own.arm, own.against)))], []
 
 
-def _entries(own: Statement, variant: str, against: str, variants: Variants) -> tuple[dict[str, Any], list[str]]:
-    """Return {seed: numbers} of a statement in the runs of a variant, and a sentence for each run that has none."""
+def _numbers(own: Statement, variant: str, against: str, variants: Variants) -> tuple[dict[str, Numbers], list[str]]:
+    """Return {seed: numbers} of a statement in the runs of a variant, and a sentence for each run that has none.
+
+    against: the arm that the numbers must be compared with; with "" any will do, since the first side is the same.
+    """
     runs = variants[variant].runs if variant in variants else {}
-    found, missing = {}, [] if runs else [f"there is no finished run of {variant}"]
+    subject = _subject(own, against)
+    found: dict[str, Numbers] = {}
+    missing = [] if runs else [f"there is no finished run of {variant}"]
     for seed, run in sorted(runs.items()):
-        fitting = [entry for entry, other in _fitting(own, run) if other == against or not against]
-        whole = [entry for entry in fitting if _complete(entry, own, against)]
-        if whole:
-            found[seed] = whole[0]
+        fitting = [numbers for other, numbers in _fitting(own, run) if not against or other.against == against]
+        with_values = [numbers for numbers in fitting if any(side.table or side.curve for side in numbers.sides)]
+        if with_values:
+            found[seed] = with_values[0]
         elif fitting:
-            missing.append(f"reports/claims.json of {variant}, seed {seed}, has no values of {_subject(own, against)}")
+            missing.append(f"reports/claims.json of {variant}, seed {seed}, has no values of {subject}")
         else:
-            missing.append(f"the run of {variant} with seed {seed} has no claim on {_subject(own, against)}")
+            missing.append(f"the run of {variant} with seed {seed} has no numbers for a claim on {subject}")
     return found, missing
 
 
-def _fitting(own: Statement, run: Run) -> Iterator[tuple[Any, str]]:
-    """Yield (numbers, arm that it is compared with) for each statement of a run on the same measure and arm."""
+def _fitting(own: Statement, run: Run) -> Iterator[tuple[Statement, Numbers]]:
+    """Yield each statement of a run on the same measure and arm, whatever its name and bound, with its numbers."""
     for claim in run.claims.values():
-        for n, other in enumerate(claim.statements, 1):
+        for other, numbers in zip(claim.statements, run.numbers.get(claim.name, []), strict=False):
             if (other.measure, other.arm, other.steps_until) == (own.measure, own.arm, own.steps_until):
-                numbers = run.numbers.get(claim.name, {})
-                yield numbers if len(claim.statements) == 1 else numbers.get(str(n), {}), other.against
-
-
-def _complete(entry: dict[str, Any], own: Statement, against: str) -> bool:
-    """Return whether numbers have the values that a statement needs."""
-    needed = ["curve"] if own.steps_until else ["items", "values"]
-    return all(entry.get(key) for key in needed + (["against"] if against else []))
+                yield other, numbers
 
 
 def _subject(own: Statement, against: str) -> str:
     """Return what a statement is about, in words."""
-    until = f" until {own.steps_until.direction} {own.steps_until.value}" if own.steps_until else ""
+    until = f" until {own.steps_until.direction} {own.steps_until.value:g}" if own.steps_until else ""
     return f"{own.measure}{until} of the arm {own.arm}" + (f" against {against}" if against else "")
 
 
-def _side(name: str, entries: dict[str, Any], place: int) -> Side:
+def _side(name: str, numbers: dict[str, Numbers], place: int) -> Side:
     """Return the first or second side of the numbers of all runs."""
-    values, curve = (("values", "curve"), ("against", "against"))[place]
-    tables = {seed: dict(zip(own["items"], own[values], strict=True)) for seed, own in entries.items() if "items" in own}
-    curves = {seed: own[curve] for seed, own in entries.items() if "curve" in own}
-    counted = [own.get("endings", {}) for own in entries.values()]
-    kinds = set.intersection(*(set(counts) for counts in counted))
-    return Side(name, tables, curves, {kind: sum(counts[kind][place] for counts in counted) for kind in sorted(kinds)})
+    sides = {seed: own.sides[place] for seed, own in numbers.items()}
+    kinds = set.intersection(*(set(side.ended) for side in sides.values()))
+    ended = {kind: sum(side.ended[kind] for side in sides.values()) for kind in sorted(kinds)}
+    tables = {seed: side.table for seed, side in sides.items() if side.table}
+    return Side(name, tables, {seed: side.curve for seed, side in sides.items() if side.curve}, ended)

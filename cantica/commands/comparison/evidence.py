@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
-from cantica.commands.comparison import steps_until
 from cantica.commands.comparison.claimed import Side
 from cantica.commands.comparison.crossed import EXACT, Interval, OverSeeds, array, difference_interval, level_interval, shared
+from cantica.commands.comparison.students import gap, student_interval
 from cantica.probes.behaviours import MINUS
+from cantica.reporting.claims import steps_until
 from cantica.settings.claims import Bound, Statement
 
 if TYPE_CHECKING:
@@ -62,12 +63,14 @@ def _level(values: "np.ndarray", within: bool, share: bool, alpha: float) -> Evi
     return _evidence(kind, float(values.mean()), found, *values.shape)
 
 
-def _of_steps(rate: Bound, sides: list[Side], alpha: float) -> Evidence:
-    """Over seeds: each run has one value, the first checkpoint at which the measure has passed the rate."""
+def _of_steps(beyond: Bound, sides: list[Side], alpha: float) -> Evidence:
+    """Over seeds: each run has one value, the first checkpoint beyond a bound."""
     import numpy as np
 
-    passed = [np.array([steps_until.passed(side.curves[seed], rate) for seed in sorted(side.curves)]) for side in sides]
-    at, gaps = [own[:, 0] for own in passed], [own[:, 1] for own in passed]
+    curves = [[side.curves[seed] for seed in sorted(side.curves)] for side in sides]
+    steps = [[steps_until(curve, beyond) for curve in own] for own in curves]
+    gaps = [np.array([*map(gap, own, values)], float) for own, values in zip(curves, steps, strict=True)]
+    at = [np.array(values, float) for values in steps]
     levels = [_over_seeds("mean", [values], [exact], alpha) for values, exact in zip(at, gaps, strict=True)]
     if len(sides) == 1:
         return Evidence(levels[0].estimate, (levels[0].estimate,), levels[0].interval)
@@ -81,7 +84,7 @@ def _of_steps(rate: Bound, sides: list[Side], alpha: float) -> Evidence:
 def _over_seeds(kind: Kind, sides: list["np.ndarray"], gaps: list["np.ndarray"], alpha: float) -> Evidence:
     """The sum of the means of independent sides, of values with one for each run."""
     seeds = min(len(side) for side in sides)
-    found = steps_until.interval(sides, gaps, alpha) if seeds > 1 else None
+    found = student_interval(sides, gaps, alpha) if seeds > 1 else None
     return _evidence(kind, sum(float(side.mean()) for side in sides), found, seeds)
 
 

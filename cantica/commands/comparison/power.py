@@ -13,9 +13,11 @@ def power(found: Interval, bound: Bound, distance: float, alpha: float) -> float
     error, critical = _scale(found, bound, alpha)
     if error <= 0:
         return None
+    import numpy as np
     from scipy.special import nctdtr
 
-    return float(1 - nctdtr(float(found.freedom), distance / error, critical))
+    missed = nctdtr(float(found.freedom), distance / error, critical)
+    return 1 - float(np.nan_to_num(missed, nan=0.0))  # it is nan only where it is less than the smallest number
 
 
 def detectable(found: Interval, bound: Bound, alpha: float) -> float | None:

@@ -13,8 +13,8 @@ from cantica.commands.comparison import power
 from cantica.commands.comparison.claimed import Side, Variants, sides_of
 from cantica.commands.comparison.crossed import OverSeeds
 from cantica.commands.comparison.evidence import Evidence, evidence
-from cantica.commands.comparison.steps_until import passed
 from cantica.commands.headline import number
+from cantica.reporting.claims import steps_until
 from cantica.reporting.endings import TOLERANCE
 from cantica.reporting.inference import ALPHA
 from cantica.settings.claims import Bound, Claim, Statement
@@ -144,7 +144,7 @@ def _extremes(own: Statement, sides: list[Side], found: Evidence) -> Iterator[st
     if own.steps_until:
         for place, which in ((0, "first"), (-1, "last")):
             curves = [curve for side in sides for curve in side.curves.values()]
-            if all(passed(curve, own.steps_until)[0] == curve[place][0] for curve in curves):
+            if all(steps_until(curve, own.steps_until) == curve[place][0] for curve in curves):
                 yield f"both sides are at the {which} checkpoint in every run"
         return
     shares = [level["share"] for level in found.levels if "share" in level]
@@ -157,11 +157,11 @@ def _unequal(sides: list[Side]) -> Iterator[str]:
     """Yield how the answers of two sides ended differently: then their values may differ for that reason alone."""
     if len(sides) < 2:
         return
-    first, second = (side.endings for side in sides)
+    first, second = (side.ended for side in sides)
     for kind in ("truncated", "unfinished"):
         both = kind in first and kind in second
         if both and abs(first[kind] / first["of"] - second[kind] / second["of"]) > TOLERANCE + 1e-9:
-            counts = " and ".join(f"{side.endings[kind]} of {side.endings['of']} ({side.name})" for side in sides)
+            counts = " and ".join(f"{side.ended[kind]} of {side.ended['of']} ({side.name})" for side in sides)
             yield f"the answers ended unequally: {kind} are {counts}"
 
 
