@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from cantica.capability.items import load_items
 from cantica.commands.checks.base import KnownBase, known_base, no_tokens
+from cantica.commands.checks.claims import Measured, claims_on_measures, read_measured
 from cantica.commands.checks.kernels import compare_kernels
 from cantica.commands.checks.lengths import Lengths, limit_faults, measured, thinking_faults
 from cantica.commands.checks.numbers import wrong_numbers
@@ -14,7 +15,7 @@ from cantica.commands.checks.outputs import altered_outputs, outputs_text, wrong
 from cantica.commands.checks.servers import server_faults
 from cantica.commands.checks.system import system_faults
 from cantica.commands.text import counted, few
-from cantica.commands.variants.files import file_faults, in_a_line, misfits, names
+from cantica.commands.variants.files import file_faults, in_a_line, misfits, names, variant_faults
 from cantica.core.documents import raise_any, read_yaml
 from cantica.core.errors import InputError, Problem
 from cantica.core.params import FILE, toolchain_faults
@@ -69,6 +70,9 @@ def check_inputs() -> str:
     faults = Faults(toolchain_faults(params["toolchain"]))
     scenarios = _check_categories(params, faults)
     prompts = _check_prompts(params, faults)
+    if measured := faults.collect(read_measured):
+        faults.problems += faults.collect(claims_on_measures, params, measured, str(FILE)) or []
+    faults.problems += variant_faults(params["claims"], str(FILE))
     folders = shared_folders(params, Path("data"), Path("models/adapters"))
     faults.problems += [problem for folder, known in folders.items() for problem in unknown_files(folder, known)]
     kernels = faults.collect(compare_kernels, params["toolchain"]["model"]["blas-core"])
@@ -80,12 +84,12 @@ def check_inputs() -> str:
     raise_any((wrong or []) + [problem for problem in wrong_outputs(outputs) if problem.file not in files])
     summary = f"{counted(len(params['curriculum']), 'step')}, {counted(scenarios, 'scenario')}, {prompts} are in order"
     summary += "" if wrong is None else "; the metrics match the records"
-    return "\n".join(filter(None, [summary, kernels, _misfits_text(), *outputs_text(outputs)]))
+    return "\n".join(filter(None, [summary, kernels, _misfits_text(read_measured()), *outputs_text(outputs)]))
 
 
-def _misfits_text() -> str:
+def _misfits_text(measured: Measured) -> str:
     """A line on the variants that do not fit over the present params.yaml, with the reason if there is one of them."""
-    unfit = {name: problems for name in names() if (problems := misfits(name))}
+    unfit = {name: problems for name in names() if (problems := misfits(name, measured))}
     if len(unfit) > 1:
         named = few(list(unfit), VARIANTS_SHOWN)
         return f"variants that do not fit over the present params.yaml: {named}; `cantica variant diff NAME` says why"

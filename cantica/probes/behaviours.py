@@ -149,3 +149,13 @@ def needs_answer(measure: BehaviourMeasure) -> bool:
 def contrasts(behaviour: Behaviour) -> dict[str, tuple[str, str]]:
     """Return {name: (later condition, earlier condition)} for every two conditions of a behaviour."""
     return {f"{later}{MINUS}{earlier}": (later, earlier) for earlier, later in combinations(behaviour["conditions"], 2)}
+
+
+def paths(behaviour: Behaviour) -> dict[str, tuple[bool, bool]]:
+    """Return {"<measure>.<condition>" or "<measure>.<contrast>": (whether it is a share, whether it is a difference)}."""
+    conditions = [*((name, False) for name in behaviour["conditions"]), *((name, True) for name in contrasts(behaviour))]
+    return {
+        f"{measure}.{name}": (is_share(kind), within)
+        for measure, kind in behaviour["measures"].items()
+        for name, within in conditions
+    }

@@ -14,6 +14,7 @@ from cantica.reporting.measures import Measure, Table
 from cantica.reporting.results import WHOLE
 from cantica.reporting.rows import level, rounded_numbers
 from cantica.settings.claims import Bound, Claim, Statement
+from cantica.settings.measures import Unit
 
 Curve = list[tuple[int, float]]  # (iteration, level), in order of iterations
 Measures = dict[str, Measure]  # by their path under an arm in details.json
@@ -41,11 +42,12 @@ class Side:
 class Numbers:
     """The numbers of one statement in one run.
 
-    sides: the arm, and then the arm that it is compared with, if that is in the same run. Their items are the same.
-    estimate: of the level or of the difference; {} for `steps_until`. steps: for `steps_until`, the number of iterations, or
-    the difference between those of the two sides.
+    unit: of the values. sides: the arm, and then the arm that it is compared with, if that is in the same run; both have the
+    same items. estimate: of the level or of the difference; {} for `steps_until`. steps: for `steps_until`, the number of
+    iterations, or the difference between those of the two sides.
     """
 
+    unit: Unit
     sides: tuple[Side, ...]
     estimate: Estimate = field(default_factory=Estimate)
     steps: int | None = None
@@ -92,7 +94,7 @@ def _estimated(own: Statement, measure: Measure, resampling: Resampling) -> Numb
     values = [{item: round(value, DIGITS) for item, value in table.items()} for table in tables]
     sides = [Side(table, ended=counted) for table, counted in zip(values, ended, strict=True)]
     written = {key: value for key, value in rounded_numbers(estimate).items() if key in ESTIMATE}
-    return Numbers(tuple(sides), cast(Estimate, written))
+    return Numbers(measure.unit, tuple(sides), cast(Estimate, written))
 
 
 def _endings(sides: list[list[Ending]]) -> list[dict[str, int]]:
@@ -112,7 +114,7 @@ def _steps(own: Statement, checkpoints: dict[str, Measures]) -> Numbers:
     """Return the iterations until a measure of an arm passes a bound, or their difference from those of another arm."""
     sides = tuple(Side(curve=curve(checkpoints[arm][own.measure])) for arm in (own.arm, own.against) if arm)
     steps = [steps_until(side.curve, cast(Bound, own.steps_until)) for side in sides]
-    return Numbers(sides, steps=steps[0] - steps[1] if own.against else steps[0])
+    return Numbers("iterations", sides, steps=steps[0] - steps[1] if own.against else steps[0])
 
 
 def curve(measure: Measure) -> Curve:
@@ -155,6 +157,7 @@ def _as_record(numbers: Numbers) -> dict[str, Any]:
         record = {**numbers.estimate, "items": list(numbers.sides[0].table), "values": own}
     if others:
         record["against"] = others[0]
+    record["unit"] = numbers.unit
     if ended := [side.ended for side in numbers.sides if side.ended]:
         record["endings"] = {kind: [counted[kind] for counted in ended] for kind in ended[0]}
     return record
@@ -165,13 +168,13 @@ def _from_record(record: dict[str, Any]) -> Numbers:
     if "curve" in record:
         curves = [[(iteration, value) for iteration, value in own] for own in (record["curve"], *others)]
         sides = tuple(Side(curve=own) for own in curves)
-        return Numbers(sides, steps=record["difference" if others else "iterations"])
+        return Numbers(record["unit"], sides, steps=record["difference" if others else "iterations"])
     endings: dict[str, list[int]] = record.get("endings", {})
     sides = tuple(
         Side(dict(zip(record["items"], values, strict=True)), ended={kind: found[n] for kind, found in endings.items()})
         for n, values in enumerate((record["values"], *others))
     )
-    return Numbers(sides, cast(Estimate, {key: record[key] for key in ESTIMATE if key in record}))
+    return Numbers(record["unit"], sides, cast(Estimate, {key: record[key] for key in ESTIMATE if key in record}))
 
 
 def _pairs(curve: Curve) -> list[list[float]]:

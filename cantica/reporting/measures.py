@@ -9,7 +9,9 @@ from statistics import fmean
 from typing import Any
 
 from cantica.reporting.endings import Ending
+from cantica.settings.measures import Unit
 
+NATS_DIGITS = 3  # decimals of values in nats per token
 Table = dict[str, float]  # {item: value}
 
 
@@ -37,6 +39,11 @@ class Measure:
     digits: int = 2
     endings: dict[str, list[Ending]] = field(default_factory=dict)
     lexical: bool = False
+
+    @property
+    def unit(self) -> Unit:
+        """What its values are."""
+        return "share" if self.share else "nats per token" if self.digits == NATS_DIGITS else "points"
 
     def by_group(self, arm: str) -> dict[str, Table]:
         """Return {group: {item: value}} for an arm."""

@@ -4,7 +4,7 @@ schemas/params.schema.json describes the form. Faults that depend on the measure
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from cantica.core.errors import Problem, did_you_mean
@@ -68,13 +68,13 @@ class Claim:
 def claims_of(params: dict[str, Any]) -> dict[str, Claim]:
     """Return {name: claim}, in the order of params. They must have no fault."""
     return {
-        name: Claim(name, own["says"], own.get("gate", False), tuple(_statement(*found) for found in _written(name, own)))
+        name: Claim(name, own["says"], own.get("gate", False), tuple(_statement(*found) for found in written(name, own)))
         for name, own in params["claims"].items()
     }
 
 
-def _written(name: str, claim: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Return (place, statement) for each statement of a claim, as written."""
+def written(name: str, claim: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return (place in params, statement) for each statement of a claim, as its author wrote it."""
     place = f"claims.{name}"
     return [(f"{place}.all.{n}", own) for n, own in enumerate(claim["all"])] if "all" in claim else [(place, claim)]
 
@@ -99,10 +99,28 @@ def claim_faults(params: dict[str, Any], file: str) -> list[Problem]:
         if "all" in claim and alone:
             got = f"`all` and also {', '.join(alone)}"
             found.append(Problem(file, place, got, "either one statement, or several in `all`"))
-        for where, own in _written(name, claim):
+        for where, own in written(name, claim):
             faults = list(_form_faults(own, where, file))
             found += faults or list(_statement_faults(_statement(where, own), params, file))
-    return found
+    return found + (list(_gate_faults(params, file)) + list(_repeated(params, file)) if not found else [])
+
+
+def _gate_faults(params: dict[str, Any], file: str) -> Iterator[Problem]:
+    for claim in claims_of(params).values():
+        for own in claim.statements if claim.gate else ():
+            if own.negligible is not None:
+                expected = "none: a gate compares the mean over seeds with its bound"
+                yield Problem(file, f"{own.place}.negligible", f"{own.negligible:g}, in a gate", expected)
+
+
+def _repeated(params: dict[str, Any], file: str) -> Iterator[Problem]:
+    """Yield a Problem for each statement that stands twice. It would count twice when intervals are adjusted."""
+    first: dict[Statement, str] = {}
+    for claim in claims_of(params).values():
+        for own in claim.statements:
+            place = first.setdefault(replace(own, place=""), own.place)
+            if place != own.place:
+                yield Problem(file, own.place, f"the statement of {place} again", "another statement")
 
 
 def _form_faults(own: dict[str, Any], place: str, file: str) -> Iterator[Problem]:

@@ -58,6 +58,7 @@ def test_a_level_has_the_estimate_of_details_and_a_value_for_each_item():
     assert found.estimate == {key: row.estimate[key] for key in ("mean", "low", "high", "n")}
     assert found.sides == (Side({"b": 3.0, "c": 0.333333, "d": 0.0}, ended={"unfinished": 2, "of": 3}),)
     (share,) = numbers({"measure": "probe.preferred.one", "arm": "base", "above": 0.5})
+    assert (found.unit, share.unit) == ("points", "share")
     assert share.estimate["share"] == share.estimate["n"] == 1
 
 
@@ -85,7 +86,7 @@ def test_p_of_one_group_is_not_adjusted_for_the_others():
 
 def test_an_arm_without_values_has_no_items():
     (found,) = numbers({"measure": "judge.benign.one", "arm": "elsewhere", "above": 1})
-    assert found == Numbers((Side(),), {"n": 0})
+    assert found == Numbers("points", (Side(),), {"n": 0})
 
 
 CURVE = Measure("m", "m", {"20": {"a": 0.0, "b": 0.25}, "2": {"a": 1.0, "b": 1.0}, "8": {"a": 0.5, "b": 0.5}, "9": {}})
@@ -120,6 +121,7 @@ def test_steps_of_an_arm_and_of_two():
         "difference": -12,
         "curve": [[2, 1.0], [8, 0.5], [20, 0.125]],
         "against": [[2, 1.0], [8, 1.0], [20, 1.0]],
+        "unit": "iterations",
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from cantica.commands.checks.claims import Measured, claims_on_measures
 from cantica.commands.git import git
 from cantica.commands.variants.overlays import differences, has_key, lay, partial, remove
 from cantica.core.documents import faults, raise_any, read_yaml, validate, validator, validator_of
@@ -14,6 +15,7 @@ from cantica.core.errors import InputError, Problem, did_you_mean
 from cantica.core.files import write_text
 from cantica.core.params import FILE
 from cantica.settings.check import check_params
+from cantica.settings.claims import written
 
 FOLDER = Path("variants")
 # The params that `--seeds` sets: the randomness of training, of samples and of responses. Not that of categories and of samples
@@ -53,16 +55,31 @@ def file_faults(name: str) -> list[Problem]:
     unknown = [key for key in variant.get("remove", []) if not has_key(whole, key.split("."))]
     hints = [did_you_mean(key, whole["properties"]) for key in unknown]
     removed = [Problem(str(file), "remove", repr(k), "a key of params.yaml", h) for k, h in zip(unknown, hints, strict=True)]
-    return removed + faults(variant, check, file)
+    wrong = faults(variant, check, file)
+    return removed + wrong + ([] if wrong else variant_faults(variant.get("params", {}).get("claims", {}), str(file), name))
 
 
-def misfits(name: str) -> list[Problem]:
-    """The faults of params.yaml, as it is now, with a variant laid over it."""
+def variant_faults(claims: dict[str, Any], file: str, own: str = "") -> list[Problem]:
+    """A Problem for each claim across variants that names no other variant. own: the variant that makes the claims, if any."""
+    others = [name for name in names() if name != own]
+    return [
+        Problem(
+            file, f"{place}.against.variant", repr(part), f"another variant: {', '.join(others)}", did_you_mean(part, others)
+        )
+        for name, claim in claims.items()
+        for place, statement in written(name, claim)
+        if isinstance(against := statement.get("against"), dict)
+        for part in against["variant"].split("+")
+        if part not in others
+    ]
+
+
+def misfits(name: str, measured: Measured) -> list[Problem]:
+    """The faults of params.yaml, as it is now, with a variant laid over it; and of its claims."""
     try:
-        overlaid(name)
+        return claims_on_measures(overlaid(name), measured, f"variant {name} over {FILE}")
     except InputError as error:
         return list(error.problems)
-    return []
 
 
 def in_a_line(problems: list[Problem]) -> str:
