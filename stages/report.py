@@ -1,4 +1,4 @@
-"""Write metrics, details, the data of the plots, the report and the model card.
+"""Write metrics, details, the numbers of claims, the data of the plots, the report and the model card.
 
 python -m stages.report data prompts reports
 """
@@ -14,7 +14,7 @@ from cantica.judging import rules_agreement
 from cantica.judging.held_out import asked_of, load_groups, load_prompts
 from cantica.judging.rules import Rules, load_rules
 from cantica.probes.behaviours import chosen, load_behaviours
-from cantica.reporting import behaviours, figures, judges, losses, results, wording
+from cantica.reporting import behaviours, claims, figures, judges, losses, results, wording
 from cantica.reporting.card import model_card
 from cantica.reporting.endings import TOLERANCE
 from cantica.reporting.pages import as_csv, render
@@ -24,8 +24,8 @@ from cantica.reporting.rows import Rows
 from cantica.settings.arms import description, pairs
 
 SECTIONS = (
-    *("answers", "arms", "base", "categories", "contrasts", "curriculum", "data", "fuse", "held_out", "judges", "lora"),
-    *("measure", "mixes", "probe", "report", "respond", "samples", "server_samples", "servers", "train"),
+    *("answers", "arms", "base", "categories", "claims", "contrasts", "curriculum", "data", "fuse", "held_out", "judges"),
+    *("lora", "measure", "mixes", "probe", "report", "respond", "samples", "server_samples", "servers", "train"),
 )
 
 
@@ -37,9 +37,11 @@ def main(data: Path, prompts: Path, reports: Path) -> None:
     rows = results.all_rows(measures, records, params, rules)
     facts: dict[str, Any] = {"params": params, "records": records, "rules": rules, "measures": measures, "rows": rows}
     facts |= arms_of(read_json(data / "arms.json"), params, rows)
+    facts["claimed"] = claims.claims_of_build(read_json(data / "claims.json"), records, params, rules)
     facts |= read_texts(data, prompts, params, rules) | figures_of(records, params)
     write_json(reports / "metrics.json", results.headline(rows))
     write_json(reports / "details.json", results.details(rows, results.checkpoint_rows(facts["trajectories"])))
+    write_json(reports / "claims.json", claims.as_document(facts["claimed"]))
     write_text(reports / "loss_curve.csv", as_csv(facts["curve"], figures.CURVE_COLUMNS))
     write_text(reports / "loss_matrix.csv", as_csv(losses.matrix_rows(facts["matrix"]), losses.MATRIX_COLUMNS))
     write_text(reports / "report.html", render("report.html.j2", facts, (*wording.FILTERS, *behaviours.FILTERS)))

@@ -5,15 +5,22 @@ One run decides nothing. `cantica compare` decides claims over the runs of sever
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from statistics import fmean
 from typing import Any, cast
 
+from cantica.judging.rules import Rules
 from cantica.reporting.endings import Ending, counts, of_items
 from cantica.reporting.inference import Estimate, Resampling, paired
+from cantica.reporting.judges import flag_measures, pairwise, preference_measures
+from cantica.reporting.losses import chain_measures
 from cantica.reporting.measures import Measure, Table
-from cantica.reporting.results import WHOLE
+from cantica.reporting.probes import checkpoint_measures
+from cantica.reporting.records import Records
+from cantica.reporting.results import WHOLE, all_measures
 from cantica.reporting.rows import level, rounded_numbers
-from cantica.settings.claims import Bound, Claim, Statement
+from cantica.settings.arms import all_arms, with_losses
+from cantica.settings.claims import Bound, Claim, Statement, claims_of
 from cantica.settings.measures import Unit
 
 Curve = list[tuple[int, float]]  # (iteration, level), in order of iterations
@@ -53,12 +60,43 @@ class Numbers:
     steps: int | None = None
 
 
+def claims_of_build(names: list[str], records: Records, params: dict[str, Any], rules: Rules) -> dict[str, list[Numbers]]:
+    """Return the numbers of each claim of a build. names: of the claims, in their order."""
+    claims = claims_of(params)
+    checkpoints = checkpoint_measures(records["probes"], records["behaviours"], params)
+    curves = {arm: by_path(measures) for arm, measures in checkpoints.items()}
+    return claim_numbers([claims[name] for name in names], by_path(claimable(records, params, rules)), curves, params["report"])
+
+
+def claimable(records: Records, params: dict[str, Any], rules: Rules) -> list[Measure]:
+    """Return every measure that a claim may be about; `settings.measures` lists them without their values."""
+    chains = chain_measures(records["losses"], with_losses(params), params["curriculum"])
+    return [
+        *all_measures(records, params, rules),
+        *(replace(chain, groups={item: item for table in chain.tables.values() for item in table}) for chain in chains),
+        *flag_measures(records["judgements"], list(rules["flags"])),
+        *_preferences(records, params),
+    ]
+
+
+def _preferences(records: Records, params: dict[str, Any]) -> list[Measure]:
+    """Return how often each pairwise judge prefers the later arms to an earlier one, as one measure for each earlier arm."""
+    found: dict[str, Measure] = {}
+    verdicts = pairwise(records["verdicts"], params["judges"])
+    for first, second in combinations(all_arms(params), 2):
+        for one in preference_measures(verdicts, first, second):
+            key = f"against_{first}.{one.key}"
+            other = found.get(key, one)
+            found[key] = replace(one, key=key, tables=other.tables | one.tables, groups=other.groups | one.groups)
+    return list(found.values())
+
+
 def claim_numbers(
     claims: Iterable[Claim], measures: Measures, checkpoints: dict[str, Measures], resampling: Resampling
 ) -> dict[str, list[Numbers]]:
     """Return {claim: the numbers of each of its statements}.
 
-    checkpoints: for each arm with checkpoints, its measures whose tables are by iteration instead of by arm.
+    checkpoints: for each arm with checkpoints, its measures there; their tables are by iteration instead of by arm.
     """
     return {
         claim.name: [

@@ -56,13 +56,22 @@ def rule_measures(judged: Judgements, responses: Responses, kinds: dict[str, Any
     ]
 
 
+def flag_measures(judged: Judgements, flags: list[str]) -> list[Measure]:
+    """Return the measure of each flag: whether a response raises it."""
+
+    def raised(flag: str) -> dict[str, Table]:
+        return {arm: items(found, lambda j: flag in j["flags"]) for arm, found in judged.items()}
+
+    return [Measure(f"flags.{flag}", f"responses flagged as {flag}", raised(flag), share=True, lexical=True) for flag in flags]
+
+
 def flag_rows(judged: Judgements, arm: str, flags: list[str]) -> list[Row]:
     """Return a row for each flag: the share of an arm's responses that raise it."""
-
-    def share(flag: str) -> inference.Estimate:
-        return inference.share(items(judged[arm], lambda j: flag in j["flags"]).values())
-
-    return [Row(arm, "flags", share(flag), group=flag) for flag in flags] if judged[arm] else []
+    if not judged[arm]:
+        return []
+    measures = flag_measures({arm: judged[arm]}, flags)
+    shares = [inference.share(measure.tables[arm].values()) for measure in measures]
+    return [Row(arm, "flags", share, group=flag) for flag, share in zip(flags, shares, strict=True)]
 
 
 def model_measures(verdicts: Single, responses: Responses) -> list[Measure]:

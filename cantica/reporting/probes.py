@@ -99,11 +99,10 @@ def at_the_end(probes: Probes) -> Probes:
     return [probe for probe in probes if probe["iteration"] is None]
 
 
-Trajectory = dict[int, list[tuple[Measure, Estimate]]]  # {iteration: each measure with its level}
-
-
-def trajectories(probes: dict[str, Probes], behaviours: dict[str, Behaviour], params: dict[str, Any]) -> dict[str, Trajectory]:
-    """Return the levels of all probe measures at each checkpoint, for each arm with checkpoints.
+def checkpoint_measures(
+    probes: dict[str, Probes], behaviours: dict[str, Behaviour], params: dict[str, Any]
+) -> dict[str, list[Measure]]:
+    """Return the measures of each arm with checkpoints. Their tables are by iteration, as text, instead of by arm.
 
     The last iteration is the arm itself.
     """
@@ -114,6 +113,16 @@ def trajectories(probes: dict[str, Probes], behaviours: dict[str, Behaviour], pa
             last = params["curriculum"][own["point"]].get("iters", params["train"]["iters"])
             parts = {str(n): [probe for probe in probes[arm] if probe["iteration"] == n] for n in iterations}
             parts[str(last)] = at_the_end(probes[arm])
-            measures = [m for m in probe_measures(parts, behaviours) if any(m.tables.values())]
-            found[arm] = {int(n): [(m, levels(m, n, params["report"])[0].estimate) for m in measures] for n in parts}
+            found[arm] = [measure for measure in probe_measures(parts, behaviours) if any(measure.tables.values())]
     return found
+
+
+Trajectory = dict[int, list[tuple[Measure, Estimate]]]  # {iteration: each measure with its level}
+
+
+def trajectories(probes: dict[str, Probes], behaviours: dict[str, Behaviour], params: dict[str, Any]) -> dict[str, Trajectory]:
+    """Return the levels of all probe measures at each checkpoint, for each arm with checkpoints."""
+    return {
+        arm: {int(n): [(m, levels(m, n, params["report"])[0].estimate) for m in measures] for n in measures[0].tables}
+        for arm, measures in checkpoint_measures(probes, behaviours, params).items()
+    }

@@ -1,4 +1,4 @@
-"""Do reports/metrics.json and details.json hold the numbers that follow from the records?"""
+"""Do reports/metrics.json, details.json and claims.json hold the numbers that follow from the records?"""
 
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,13 @@ from cantica.core.documents import read_json, read_yaml
 from cantica.core.errors import Problem
 from cantica.core.params import FILE
 from cantica.judging.rules import load_rules
-from cantica.reporting import results
+from cantica.reporting import claims, results
 from cantica.reporting.nested import flatten
 from cantica.reporting.probes import trajectories
 from cantica.reporting.records import read_records
 
-DATA, PROMPTS, METRICS, DETAILS = map(Path, ("data", "prompts", "reports/metrics.json", "reports/details.json"))
+DATA, PROMPTS = Path("data"), Path("prompts")
+METRICS, DETAILS, CLAIMS = (Path("reports") / name for name in ("metrics.json", "details.json", "claims.json"))
 
 
 def wrong_numbers() -> list[Problem] | None:
@@ -22,14 +23,16 @@ def wrong_numbers() -> list[Problem] | None:
 
     None where that is not possible: the records are missing, or the report is out of date and `dvc repro` makes it anew.
     """
-    if not (METRICS.exists() and DETAILS.exists() and is_current("report")):
+    if not (all(file.exists() for file in (METRICS, DETAILS, CLAIMS)) and is_current("report")):
         return None
     params, rules = read_yaml(FILE), load_rules(PROMPTS / "judge/rules.yaml")
     records = read_records(DATA, params)
     rows = results.all_rows(results.all_measures(records, params, rules), records, params, rules)
+    claimed = claims.as_document(claims.claims_of_build(read_json(DATA / "claims.json"), records, params, rules))
     wrong = disagreements(METRICS, read_json(METRICS), results.headline(rows))
     curves = results.checkpoint_rows(trajectories(records["probes"], records["behaviours"], params))
-    return wrong + disagreements(DETAILS, read_json(DETAILS), results.details(rows, curves))
+    wrong += disagreements(DETAILS, read_json(DETAILS), results.details(rows, curves))
+    return wrong + disagreements(CLAIMS, read_json(CLAIMS), claimed)
 
 
 def is_current(stage: str) -> bool:
