@@ -36,13 +36,13 @@ def rule_measures(judged: Judgements, responses: Responses, kinds: dict[str, Any
     judgements = [j for arm in judged for j in judged[arm]]
     if not judgements:
         return []
-    group = {j["id"]: j["group"] for j in judgements}
 
     def table(value: Callable[[Judgement], float | None]) -> dict[str, Table]:
         return {arm: items(judged[arm], value) for arm in judged}
 
     def scores(kind: str) -> Measure:
         tables = table(lambda j: j["score"] if j["kind"] == kind else None)
+        group = {j["id"]: j["group"] for j in judgements if j["kind"] == kind}
         ended = {arm: scored_endings(responses[arm], [j for j in judged[arm] if j["kind"] == kind]) for arm in judged}
         title = f"score on {kind} prompts, 0 to {len(kinds[kind])}"
         return Measure(f"judge.{kind}", title, tables, group, endings=ended, lexical=True)
@@ -78,8 +78,8 @@ def model_measures(verdicts: Single, responses: Responses) -> list[Measure]:
     """Return the measures of each model as judge: its scores on each kind of evaluation prompt."""
     measures = []
     for judge, found in verdicts.items():
-        group = {verdict["id"]: verdict["group"] for verdict in found}
         for kind, out_of in {verdict["kind"]: verdict["out_of"] for verdict in found}.items():
+            group = {verdict["id"]: verdict["group"] for verdict in found if verdict["kind"] == kind}
             own = {arm: [v for v in found if (v["kind"], v["arm"]) == (kind, arm)] for arm in responses}
             tables = {arm: items(verdicts, lambda v: v["score"]) for arm, verdicts in own.items()}
             ended = {arm: scored_endings(responses[arm], verdicts) for arm, verdicts in own.items()}
