@@ -1,6 +1,7 @@
 """Variants: overlays on params.yaml in `variants/<name>.yaml`, alone or composed: `shuffled+smoke`, from left to right."""
 
 import io
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ FOLDER = Path("variants")
 # The params that `--seeds` sets: the randomness of training, of samples and of responses. Not that of categories and of samples
 # by a server, so that the runs of all seeds have the same authored data. `*` stands for every entry of a section.
 SEEDED = ("lora.seed", "train.seed", "samples.*.seed", "respond.seed", "servers.*.seed")
+Load = Callable[[str], dict[str, Any]]
 RECENT = 20  # commits that are searched for the params that a variant was written for
 
 
@@ -89,18 +91,18 @@ def in_a_line(problems: list[Problem]) -> str:
     return f"{place}: {first.got}; expected {first.expected}{more}"
 
 
-def parts(name: str, within: tuple[str, ...] = ()) -> list[str]:
+def parts(name: str, load: Load = load_variant, within: tuple[str, ...] = ()) -> list[str]:
     """The variants that a name such as `joint-shuffled+smoke` stands for, each after those that it is `over`.
 
-    Raises InputError, also if a variant is over itself.
+    load: returns the file of a variant by its name. Raises InputError, also if a variant is over itself.
     """
     found = []
     for part in name.split("+"):
         if part in within:
             got = " over ".join([*within[within.index(part) :], part])
             raise InputError(Problem(str(FOLDER / f"{part}.yaml"), "over", got, "variants that are not over this one"))
-        below = "+".join(load_variant(part).get("over", []))
-        found += [*(parts(below, (*within, part)) if below else []), part]
+        below = "+".join(load(part).get("over", []))
+        found += [*(parts(below, load, (*within, part)) if below else []), part]
     return found
 
 
@@ -142,24 +144,33 @@ def _written_for(name: str, found: list[str], own: str, first: Problem) -> Probl
 
 def _overlaid(name: str, found: list[str], text: str, seed: int | None) -> dict[str, Any]:
     params = _yaml().load(text)
-    budgets: dict[str, tuple[int, Path]] = {}
     caused: dict[tuple[str, str], Problem] = {}  # by place and value: the first part that has the fault
+
+    def note(file: Path) -> None:
+        for problem in _faults(params, f"{file} over {FILE}"):
+            caused.setdefault((problem.place, problem.got), problem)
+
+    lay_parts(params, found, seed, load_variant, note)
+    raise_any([caused.get((p.place, p.got), p) for p in _faults(params, f"variant {name} over {FILE}")])
+    return params
+
+
+def lay_parts(params: dict[str, Any], found: list[str], seed: int | None, load: Load, after: Callable[[Path], object]) -> None:
+    """Lay variants over params, in place, and set the seed. `after` is called with the file of each variant once it is laid."""
+    budgets: dict[str, tuple[int, Path]] = {}
     for part in found:
-        variant, file = load_variant(part), FOLDER / f"{part}.yaml"
+        variant, file = load(part), FOLDER / f"{part}.yaml"
         patch = variant.get("params", {})
         remove(params, variant.get("remove", []), patch, str(file))
         lay(params, patch)
         budgets |= {step: (count, file) for step, count in variant.get("budget", {}).items()}
-        for problem in _faults(params, f"{file} over {FILE}"):
-            caused.setdefault((problem.place, problem.got), problem)
+        after(file)
     for step, (count, file) in budgets.items():
         _give(params, step, count, file)
     for key in SEEDED if seed is not None else ():
         section, *entry = key.split(".")[:-1]
         for holder in params[section].values() if entry else [params[section]]:
             holder["seed"] = seed
-    raise_any([caused.get((p.place, p.got), p) for p in _faults(params, f"variant {name} over {FILE}")])
-    return params
 
 
 def _faults(params: dict[str, Any], file: str) -> list[Problem]:

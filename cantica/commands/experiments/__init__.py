@@ -1,0 +1,1 @@
+"""Runs that can be cited: their files in docs/experiments/runs/, and the pages written from them."""

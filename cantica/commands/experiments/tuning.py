@@ -1,0 +1,130 @@
+"""Were the gates and bounds of a run fixed before its first results were known? Read from git, also from a shallow clone.
+
+The commits are those of the first parents, so a branch counts from the moment at which it was merged.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cantica.commands.git import contents, git, must
+from cantica.commands.variants.files import FOLDER
+from cantica.commands.variants.past import overlaid_at
+from cantica.core.errors import InputError
+from cantica.core.params import FILE
+
+RUNS = Path("docs/experiments/runs")
+CLAIMS = "reports/claims.json"
+REFS = ("refs/exps", "refs/heads", "refs/remotes")
+FORMAT = "%Y-%m-%dT%H:%M:%SZ"  # of a date, in UTC: dates are in the order of their text
+
+
+class Moment(NamedTuple):
+    """A commit and a date. Of a run: the commit that it was built from, and the date at which it was there."""
+
+    commit: str
+    date: str
+
+
+class Tuning(NamedTuple):
+    """When the gates and bounds of some runs were fixed, and when these runs were first there.
+
+    since: the first commit since which gates and bounds were as in the runs. first: the first known run of the same variant and
+    seeds. shallow: whether the history ends early here, so that earlier runs may be unknown.
+    """
+
+    since: Moment
+    first: Moment
+    shallow: bool
+
+    @property
+    def honest(self) -> bool:
+        """Whether gates and bounds are older than the first known run. A commit that brings both does not show it."""
+        return self.since.date < self.first.date
+
+
+def tuning_of(commit: str, variant: str, seed: str, params: dict[str, Any]) -> Tuning:
+    """The tuning of one run. commit: that has its results. variant, seed: of its name; "" if it has none."""
+    since = claims_since(commit, variant, params["claims"])
+    own = Moment(commit, date_of(commit))
+    found = _runs(variant, seed) if seed else _builds(commit, params["claims"])
+    first = min([*found, own], key=lambda run: run.date)
+    return Tuning(since, first, (git("rev-parse", "--is-shallow-repository") or "").strip() == "true")
+
+
+def together(runs: list[Tuning]) -> Tuning:
+    """The tuning of several runs of one variant: the last moment at which claims changed, and the first run."""
+    since = max((run.since for run in runs), key=lambda moment: moment.date)
+    return Tuning(since, min((run.first for run in runs), key=lambda run: run.date), any(run.shallow for run in runs))
+
+
+def date_of(commit: str) -> str:
+    """The date of a commit."""
+    return _date(must("log", "-1", "--format=%ct", commit))
+
+
+def _date(seconds: str) -> str:
+    return datetime.fromtimestamp(int(seconds), UTC).strftime(FORMAT)
+
+
+# ---- gates and bounds
+
+
+def claims_since(commit: str, variant: str, claims: dict[str, Any]) -> Moment:
+    """The first commit since which the effective claims were those of the run in `commit`, apart from their words."""
+    listed = must("log", "--first-parent", "--format=%H %ct", commit, "--", str(FILE), str(FOLDER)).splitlines()
+    found = Moment(commit, date_of(commit))
+    for other, seconds in map(str.split, listed):
+        if other != commit and _claims_at(other, variant) != _rules(claims):
+            break
+        found = Moment(other, _date(seconds))
+    return found
+
+
+@cache
+def _claims_at(commit: str, variant: str) -> dict[str, Any] | None:
+    """The effective claims of a commit without their words; None if the commit has no such variant."""
+    with suppress(InputError):
+        return _rules(overlaid_at(commit, variant).get("claims", {}))
+    return None
+
+
+def _rules(claims: dict[str, Any]) -> dict[str, Any]:
+    return {name: {key: value for key, value in claim.items() if key != "says"} for name, claim in claims.items()}
+
+
+# ---- known runs
+
+
+def _runs(variant: str, seed: str) -> Iterator[Moment]:
+    """The experiments of any commit, their branches, and what docs/experiments/runs holds and held."""
+    kept = re.compile(rf"refs/(?:exps/(?:\w\w)/(?:\w+)|heads/variant|remotes/[^/]+/variant)/{re.escape(f'{variant}-s{seed}')}")
+    listed = must(
+        "for-each-ref", "--format=%(refname) %(committerdate:unix) %(parent)", "refs/exps", "refs/heads", "refs/remotes"
+    )
+    for ref, seconds, *parents in map(str.split, listed.splitlines()):
+        if kept.fullmatch(ref):
+            yield Moment(parents[0] if parents else "", _date(seconds))
+    path = (RUNS / variant / seed / "run.json").as_posix()
+    texts = contents([f"{commit}:./{path}" for commit in (git("log", "--format=%H", "--", path) or "").split()])
+    texts += [Path(path).read_bytes()] if Path(path).exists() else []
+    for text in texts:
+        with suppress(ValueError, KeyError, TypeError):  # removed there, or of another form
+            run = json.loads(text)
+            yield Moment(run["commit"], run["built"])
+            yield Moment(run["first_run"]["commit"], run["first_run"]["date"])
+
+
+def _builds(commit: str, claims: dict[str, Any]) -> Iterator[Moment]:
+    """The commits that wrote numbers of some of the claims, for a commit that is no run of a variant."""
+    listed = must("log", "--first-parent", "--format=%H %ct", commit, "--", CLAIMS).splitlines()
+    moments = [Moment(other, _date(seconds)) for other, seconds in map(str.split, listed)]
+    for moment, text in zip(moments, contents([f"{moment.commit}:./{CLAIMS}" for moment in moments]), strict=True):
+        with suppress(ValueError):
+            if claims.keys() & json.loads(text).keys():
+                yield moment
