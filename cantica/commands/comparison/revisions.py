@@ -86,6 +86,11 @@ class Group:
 
 def read_revisions(names: list[str]) -> list[Revision]:
     """Each named commit, branch, tag or experiment, once, in the order named. Raises InputError with all unknown names."""
+    return [read_revision(name, commit) for name, commit in resolved(names).items()]
+
+
+def resolved(names: list[str]) -> dict[str, str]:
+    """{name: commit} of commits, branches, tags and experiments. Raises InputError with all unknown names."""
     known, found, problems = _known_names(), {}, []
     for name in names:
         try:
@@ -97,7 +102,7 @@ def read_revisions(names: list[str]) -> list[Revision]:
             problems.append(Problem(name, "", got, expected, near))
     if problems:
         raise InputError(*problems)
-    return [read_revision(name, commit) for name, commit in found.items()]
+    return found
 
 
 def with_arm(revisions: list[Revision], arm: str) -> list[Revision]:

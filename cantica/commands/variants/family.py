@@ -22,6 +22,8 @@ from cantica.commands.variants.runs import COPIES, Build, Run
 from cantica.core.documents import raise_any
 from cantica.core.errors import InputError, Problem
 
+WRITTEN = re.compile(r"dvc\.lock|reports/|.*\.gitignore")  # the files of git that a build writes
+
 
 def family(variants: list[str], seeds: list[int] | None) -> list[Run]:
     """Every variant with the first seed, then with the next; without seeds, with those of params.yaml. Raises InputError."""
@@ -34,7 +36,7 @@ def family(variants: list[str], seeds: list[int] | None) -> list[Run]:
 def uncommitted() -> list[str]:
     """Inputs that git tracks and that differ from HEAD; files that a build writes are left out."""
     changed = must("status", "--porcelain", "--no-renames", "--untracked-files=no").splitlines()
-    return [file for line in changed if not re.match(r"dvc\.lock|reports/|.*\.gitignore", file := line[3:])]
+    return [file for line in changed if not WRITTEN.match(file := line[3:])]
 
 
 def run_family(runs: list[Run], progress: Progress, branches: bool = False, jobs: int = 1) -> list[Run]:
