@@ -14,6 +14,7 @@ from cantica.commands.checks.numbers import wrong_numbers
 from cantica.commands.checks.outputs import altered_outputs, outputs_text, wrong_outputs
 from cantica.commands.checks.servers import server_faults
 from cantica.commands.checks.system import system_faults
+from cantica.commands.cite import cited_faults
 from cantica.commands.text import counted, few
 from cantica.commands.variants.files import file_faults, in_a_line, misfits, names, variant_faults
 from cantica.core.documents import raise_any, read_yaml
@@ -81,7 +82,8 @@ def check_inputs() -> str:
 
     wrong, outputs = wrong_numbers(), altered_outputs()
     files = {problem.file for problem in wrong or []}
-    raise_any((wrong or []) + [problem for problem in wrong_outputs(outputs) if problem.file not in files])
+    altered = [problem for problem in wrong_outputs(outputs) if problem.file not in files]
+    raise_any((wrong or []) + altered + cited_faults())
     summary = f"{counted(len(params['curriculum']), 'step')}, {counted(scenarios, 'scenario')}, {prompts} are in order"
     summary += "" if wrong is None else "; the metrics match the records"
     return "\n".join(filter(None, [summary, kernels, _misfits_text(read_measured()), *outputs_text(outputs)]))

@@ -5,7 +5,8 @@ cantica plan [--variant NAME]    which stages `dvc repro` would run, why, and ho
 cantica timings                  how long each kind of stage took in its last run, and how much memory
 cantica explain PATH             what an output was made from, and which edits since would build it again
 cantica explain --diff REV PATH  why an output differs from the one in a commit
-cantica compare REV…             parameters, training budgets, measures and responses of revisions side by side
+cantica compare REV…             claims and their verdicts, params, budgets, measures and responses side by side
+cantica cite [REV…]              write finished runs into docs/experiments/runs, and the pages of experiments from them
 cantica history [REV…]           the headline metrics over commits and experiments
 cantica transcripts [--out DIR]  every prompt, response and verdict of each arm, as logs for `inspect view`
 cantica agreement [FILE]         mean scores of each judge by arm, and inter-rater agreement
@@ -78,13 +79,16 @@ def parser() -> argparse.ArgumentParser:
     command = _add(commands, "explain", _explain, "what an output was made from, and which edits would build it again")
     command.add_argument("path", metavar="PATH", help="an output, a file inside one, or an input")
     command.add_argument("--diff", metavar="REV", help="explain instead why it differs from the one in this commit")
-    command = _add(commands, "compare", _compare, "parameters, budgets, measures and responses of revisions side by side")
+    command = _add(commands, "compare", _compare, "verdicts, params, budgets, measures and responses of revisions side by side")
     revision = "a commit, branch, tag or experiment; experiments NAME-s1, NAME-s2 are seeds of one group"
     command.add_argument("revs", metavar="REV", nargs="+", help=revision)
     baseline = "the revision or group that the others are compared with; default: the first REV"
     command.add_argument("--baseline", metavar="NAME", help=baseline)
     arm = "the arm that is compared between revisions; default: the last of `arms` of each"
     command.add_argument("--arm", metavar="NAME", help=arm)
+    command = _add(commands, "cite", _cite, "write finished runs into docs/experiments/runs, and the pages of experiments")
+    runs = "a run NAME-s1 of `cantica variant run`; without any, the pages alone are written anew"
+    command.add_argument("revs", metavar="REV", nargs="*", help=runs)
     command = _add(commands, "history", _history, "the headline metrics over commits and experiments")
     command.add_argument("revs", metavar="REV", nargs="*", help="commits or ranges; default: HEAD")
     command.add_argument("--arm", metavar="NAME", help="the arm whose metrics are shown; default: the last of `arms` of each")
@@ -174,6 +178,12 @@ def _compare(arguments: argparse.Namespace) -> str:
     from cantica.commands.compare import compare
 
     return compare(arguments.revs, arguments.baseline, arguments.arm, REPORTS)
+
+
+def _cite(arguments: argparse.Namespace) -> str:
+    from cantica.commands.cite import cite
+
+    return cite(arguments.revs)
 
 
 def _history(arguments: argparse.Namespace) -> str:

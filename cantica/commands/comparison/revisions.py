@@ -19,6 +19,7 @@ from cantica.reporting.records import Records, read_records
 from cantica.settings.arms import all_arms, description
 
 TEXTS = ("params.yaml", "dvc.lock", "prompts/judge/rules.yaml", "reports/metrics.json")
+CLAIMS, DETAILS = "reports/claims.json", "reports/details.json"  # earlier versions have no claims
 HELD_OUT = "data/held_out.jsonl"
 FETCH = "`dvc fetch --all-commits` gets it (`dvc exp pull` for a shared experiment); otherwise build it again"
 
@@ -27,7 +28,8 @@ FETCH = "`dvc fetch --all-commits` gets it (`dvc exp pull` for a shared experime
 class Revision:
     """A commit and its build.
 
-    name: as it was asked for. lock: the stages of its dvc.lock that are in its dvc.yaml. metrics: its reports/metrics.json.
+    name: as it was asked for. lock: the stages of its dvc.lock that are in its dvc.yaml. metrics, claims, details: its
+    reports/metrics.json, claims.json and, if there are claims, details.json.
     records: None where they cannot be read; `lacks` then says why. asked: the text of each evaluation prompt.
     edited: the params and outputs that changed after the build, by its dvc.lock. chosen: the arm that was asked for, or "".
     """
@@ -37,6 +39,8 @@ class Revision:
     params: dict[str, Any] = field(default_factory=dict)
     rules: Rules | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
+    claims: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
     lock: Lock = field(default_factory=dict)
     records: Records | None = None
     asked: dict[str, str] = field(default_factory=dict)
@@ -158,13 +162,16 @@ def _with_texts(revision: Revision, files: Commit, folder: Path) -> Revision:
     lock = {stage: entry for stage, entry in (locked or {}).get("stages", {}).items() if stage in stages}
     if "report" not in lock:
         return replace(revision, params=params, lacks="not built to the end: it has no report")
-    return replace(revision, params=params, rules=rules, metrics=metrics, lock=lock, edited=tuple(edited(lock, written)))
+    found = replace(revision, params=params, rules=rules, metrics=metrics, lock=lock, edited=tuple(edited(lock, written)))
+    if not params["claims"] or _copy(files, (CLAIMS, DETAILS), folder):
+        return found
+    return replace(found, claims=read_json(folder / CLAIMS), details=read_json(folder / DETAILS))
 
 
 def in_present_form(params: dict[str, Any]) -> dict[str, Any]:
     """Params of any version with arms as mappings. In earlier versions, all arms were points: {arm: point}."""
     arms = {name: arm if isinstance(arm, dict) else {"point": arm} for name, arm in params["arms"].items()}
-    return {"answers": {}, "servers": {}, "contrasts": []} | params | {"arms": arms}
+    return {"answers": {}, "servers": {}, "contrasts": [], "claims": {}} | params | {"arms": arms}
 
 
 def _with_records(revision: Revision, files: Commit, folder: Path) -> Revision:

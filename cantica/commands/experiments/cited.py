@@ -74,17 +74,21 @@ class Cited:
         return RUNS / self.variant / self.seed
 
     @property
+    def digest(self) -> str:
+        """SHA-256 of its run.json, which has those of the other files."""
+        return sha256(self.texts[RUN])
+
+    @property
     def tuning(self) -> Tuning:
         """When its gates and bounds were fixed, and when it was first there."""
         since, first = (Moment(**self.about[key]) for key in ("claims_since", "first_run"))
         return Tuning(since, first, self.about["shallow"])
 
 
-def read_cited() -> list[Cited]:
-    """Every cited run, by variant and seed. Raises InputError with every fault of their files."""
+def read_cited(without: Collection[Path] = ()) -> list[Cited]:
+    """Every run in docs/experiments/runs/, but for some folders. Raises InputError with every fault of their files."""
     found, problems = [], list[Problem]()
-    folders = [folder for folder in RUNS.glob("*/*") if not folder.name.startswith(".")]
-    for folder in sorted(folders, key=lambda path: (path.parent.name, path.name.zfill(9))):
+    for folder in sorted(folder for folder in RUNS.glob("*/[!.]*") if folder not in without):
         try:
             found.append(_read(folder))
         except InputError as error:

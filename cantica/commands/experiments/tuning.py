@@ -12,14 +12,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cantica.commands.comparison.revisions import CLAIMS
 from cantica.commands.git import contents, git, must
 from cantica.commands.variants.files import FOLDER
-from cantica.commands.variants.past import overlaid_at
+from cantica.commands.variants.past import overlaid_at, variant_at
 from cantica.core.errors import InputError
 from cantica.core.params import FILE
 
 RUNS = Path("docs/experiments/runs")
-CLAIMS = "reports/claims.json"
+
 REFS = ("refs/exps", "refs/heads", "refs/remotes")
 FORMAT = "%Y-%m-%dT%H:%M:%SZ"  # of a date, in UTC: dates are in the order of their text
 
@@ -49,8 +50,11 @@ class Tuning(NamedTuple):
 
 
 def tuning_of(commit: str, variant: str, seed: str, params: dict[str, Any]) -> Tuning:
-    """The tuning of one run. commit: that has its results. variant, seed: of its name; "" if it has none."""
-    since = claims_since(commit, variant, params["claims"])
+    """The tuning of one run. commit: that has its results. variant, seed: of its name; "" if it has none.
+
+    A name that is no variant of the commit, such as that of a branch, counts as none.
+    """
+    since = claims_since(commit, variant if _is_variant(commit, variant) else "", params["claims"])
     own = Moment(commit, date_of(commit))
     found = _runs(variant, seed) if seed else _builds(commit, params["claims"])
     first = min([*found, own], key=lambda run: run.date)
@@ -84,6 +88,12 @@ def claims_since(commit: str, variant: str, claims: dict[str, Any]) -> Moment:
             break
         found = Moment(other, _date(seconds))
     return found
+
+
+def _is_variant(commit: str, name: str) -> bool:
+    with suppress(InputError):
+        return all(variant_at(commit, part) for part in name.split("+"))
+    return False
 
 
 @cache
@@ -128,3 +138,24 @@ def _builds(commit: str, claims: dict[str, Any]) -> Iterator[Moment]:
         with suppress(ValueError):
             if claims.keys() & json.loads(text).keys():
                 yield moment
+
+
+# ---- in words
+
+
+def history(tuning: Tuning) -> str:
+    """When gates and bounds were fixed, in words, and what follows if that was not before the first run."""
+    since, first = tuning.since, tuning.first
+    whole = since.date[:10] == first.date[:10]  # on one day the time tells which was earlier
+    fixed, ended = (_when(moment.date, whole) for moment in (since, first))
+    text = f"Gates and bounds: commit {since.commit[:7]} of {fixed}, {'' if tuning.honest else 'not '}older than the first "
+    text += f"known run with these seeds, which ended {ended}."
+    if not tuning.honest:
+        text += " They may have been set with results in view; seeds that were first run later can confirm a verdict."
+    if tuning.shallow:
+        text += " The history of the clone was cut off: earlier runs may be unknown."
+    return text
+
+
+def _when(date: str, whole: bool) -> str:
+    return f"{date[:10]} {date[11:19]} UTC" if whole else date[:10]

@@ -1,0 +1,58 @@
+"""`cantica cite REV…`: write the files of finished runs into docs/experiments/runs/, and the pages of experiments from them."""
+
+from pathlib import Path
+
+from cantica.commands.experiments.cited import read_cited, unlike
+from cantica.commands.experiments.gather import gather, write
+from cantica.commands.experiments.numbers import number_faults
+from cantica.commands.experiments.pages import PAGES, pages
+from cantica.commands.experiments.tuning import RUNS
+from cantica.commands.text import counted
+from cantica.core.documents import raise_any
+from cantica.core.errors import InputError, Problem
+from cantica.core.files import write_text
+
+MARK = "<!-- Written by `cantica cite`"  # the beginning of each page
+
+
+def cite(names: list[str]) -> str:
+    """Write the named runs and all pages. Without names, the pages alone, from the runs that lie there; git is not looked at.
+
+    Raises InputError, and writes nothing, if a run cannot be cited or one that lies there was altered.
+    """
+    new = gather(names) if names else []
+    every = new + read_cited({run.folder for run in new})
+    if not every:
+        raise InputError(Problem(str(RUNS), "", "no runs", "runs to cite, such as `cantica cite NAME-s1 NAME-s2 NAME-s3`"))
+    raise_any(unlike(every) + [problem for run in every for problem in number_faults(run)])
+    texts = pages(every)
+    write(new)
+    for path in _left_over(texts):
+        path.unlink()
+    for path, text in texts.items():
+        write_text(path, text)
+    written = [f"{run.folder}" for run in new] + [str(path) for path in texts]
+    return "\n".join([*written, "", f"{counted(len(every), 'run')} in {RUNS}; commit docs/experiments to share them"])
+
+
+def cited_faults() -> list[Problem]:
+    """The faults of cited runs, and a Problem for each page that `cantica cite` would write otherwise; [] without runs."""
+    try:
+        runs = read_cited()
+        problems = unlike(runs) + [problem for run in runs for problem in number_faults(run)]
+        texts = pages(runs) if runs and not problems else {}
+    except InputError as error:
+        return list(error.problems)
+    stale = [path for path, text in texts.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    stale += _left_over(texts) if not problems else []
+    expected, hint = (
+        f"a page that follows from the files in {RUNS}",
+        "`cantica cite` writes it anew; `git diff` shows what changed",
+    )
+    return problems + [Problem(str(path), "", "another text, or none", expected, hint) for path in stale]
+
+
+def _left_over(texts: dict[Path, str]) -> list[Path]:
+    """The pages of variants without runs."""
+    there = [path for path in PAGES.glob("*.md") if path not in texts]
+    return [path for path in there if path.read_text(encoding="utf-8").startswith(MARK)]

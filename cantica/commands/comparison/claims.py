@@ -1,0 +1,106 @@
+"""The claims of variants, decided over their runs with several seeds from what git has of them. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cantica.commands.comparison.claimed import Run, Variant
+from cantica.commands.comparison.revisions import Group, Revision
+from cantica.commands.comparison.verdicts import Ruling, verdicts
+from cantica.commands.text import few
+from cantica.commands.variants.overlays import differences
+from cantica.settings.claims import claims_of
+
+
+@dataclass(frozen=True)
+class Source:
+    """A finished run as git has it: its params, reports/claims.json and reports/details.json."""
+
+    params: dict[str, Any]
+    numbers: dict[str, Any]
+    details: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """The rulings on the claims of a variant.
+
+    lacking: {claim: the variants without runs that it is against}. seeds: of the runs. notes: for readers.
+    """
+
+    rulings: list[Ruling]
+    lacking: dict[str, list[str]]
+    seeds: list[str]
+    notes: list[str]
+
+    def word(self, ruling: Ruling) -> str:
+        """The verdict on a claim, or "not decided"."""
+        return "not decided" if ruling.claim.name in self.lacking else ruling.outcome
+
+    def reason(self, ruling: Ruling) -> str:
+        """Why that is the verdict."""
+        missing = self.lacking.get(ruling.claim.name)
+        return f"it needs runs of {', '.join(missing)}" if missing else ruling.reason
+
+
+def variant_of(runs: Mapping[str, Source]) -> Variant:
+    """The runs of a variant, by seed. The claims are those of the first run."""
+    first, claims = next(iter(runs.values())), {seed: claims_of(run.params) for seed, run in runs.items()}
+    own = {seed: Run(claims[seed], run.numbers) for seed, run in runs.items()}
+    stated = next(iter(claims.values()))
+    paths = {statement.measure for claim in stated.values() for statement in claim.statements}
+    return Variant(stated, own, frozenset(path for path in paths if _is_share(path, first.details)))
+
+
+def _is_share(measure: str, details: Mapping[str, Any]) -> bool:
+    """Whether the levels of a measure are from 0 to 1, by details.json; for a paired difference, those of its later side."""
+    path = measure.split("_minus_")[0].split(".")
+    return any("share" in _at(arm, path) for arm in details.values())
+
+
+def _at(mapping: Any, path: list[str]) -> dict[str, Any]:
+    for name in path:
+        mapping = mapping.get(name) if isinstance(mapping, dict) else None
+    return mapping if isinstance(mapping, dict) else {}
+
+
+def decisions(name: str, variants: Mapping[str, Variant], notes: list[str]) -> Decisions:
+    """The rulings on the claims of a variant. variants: all that are known, by name.
+
+    A variant that a claim is against counts with the same variants laid over it: in joint+smoke, a claim against shuffled is
+    one against shuffled+smoke.
+    """
+    _, plus, rest = name.partition("+")
+    laid = {other.removesuffix(plus + rest): own for other, own in variants.items() if plus and other.endswith(plus + rest)}
+    known = laid | dict(variants)
+    rulings = verdicts(name, known)
+    lacking = {ruling.claim.name: list(dict.fromkeys(_against(ruling) - known.keys())) for ruling in rulings}
+    return Decisions(rulings, {claim: names for claim, names in lacking.items() if names}, [*variants[name].runs], notes)
+
+
+def _against(ruling: Ruling) -> set[str]:
+    return {own.statement.variant for own in ruling.statements} - {""}
+
+
+# ---- of compared revisions
+
+
+def sources(group: Group) -> tuple[dict[str, Source], list[str]]:
+    """{seed: run} of the runs of a group whose claims can be decided together, and a note for each that is left out."""
+    found: dict[str, Source] = {}
+    notes: list[str] = []
+    first: Revision | None = None
+    for run in (run for run in group.runs if run.params.get("claims")):
+        why = ""
+        if not run.claims:
+            why = "it has no reports/claims.json"
+        elif run.edited:
+            why = f"edited since it was built: {few([*run.edited])}"
+        elif first and (changed := differences(first.params["claims"], run.params["claims"])):
+            why = f"it has other claims than {first.name}: {few(changed)}"
+        if why:
+            notes.append(f"{run.name} is left out: {why}")
+            continue
+        first = first or run
+        found[run.seed] = Source(run.params, run.claims, run.details)
+    return found, notes

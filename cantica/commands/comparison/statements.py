@@ -1,0 +1,87 @@
+"""The statements of claims as text for readers: what is stated, the number with its interval, and what stands beside. Pure."""
+
+from cantica.commands.comparison.pictures import picture
+from cantica.commands.comparison.verdicts import Decided, Ruling
+from cantica.commands.headline import number
+from cantica.reporting.inference import Estimate
+from cantica.reporting.wording import fixed
+from cantica.settings.claims import Statement
+
+DIGITS = 3  # of numbers in the unit of the bound; iterations have one
+
+
+def stated(own: Statement) -> str:
+    """What a statement says: `loss_nats`, final minus that of shuffled, below 0 (negligible: 0.02)."""
+    measure = own.measure
+    if own.steps_until:
+        measure = f"iterations until {measure} is {own.steps_until.direction} {own.steps_until.value:g}"
+    sides = own.arm
+    if own.is_difference:
+        sides = f"{own.arm} minus {own.against or f'{own.arm} of {own.variant}'}"
+    negligible = "" if own.negligible is None else f" (negligible: {own.negligible:g})"
+    return f"{measure}, {sides}, {own.bound.direction} {own.bound.value:g}{negligible}"
+
+
+def value(decided: Decided) -> str:
+    """The level or difference of a statement, or a dash."""
+    return _number(decided, decided.estimate)
+
+
+def reach(decided: Decided) -> str:
+    """The interval in brackets, or "" if there is none."""
+    own = decided.estimate
+    return f"[{_fixed(decided, own['low'])}, {_fixed(decided, own['high'])}]" if "low" in own else ""
+
+
+def sides(decided: Decided) -> str:
+    """The levels of both sides of a difference; "" for a level."""
+    if len(decided.levels) < 2:
+        return ""
+    return " against ".join(fixed(number(level), _digits(decided)) for level in decided.levels)
+
+
+def beside(decided: Decided) -> list[str]:
+    """Seeds, number of items, power and the detectable distance of a statement, each as text; a dash where there is none."""
+    own = decided.estimate
+    chance = "–" if decided.power is None else fixed(decided.power, 2)
+    distance = "–" if decided.detectable is None else fixed(decided.detectable, _digits(decided))
+    return [*(str(own[key]) if key in own else "–" for key in ("seeds", "n")), chance, distance]
+
+
+def drawn(decided: Decided) -> str:
+    """A picture of the interval beside its bound, or "" without a number."""
+    own, statement = decided.estimate, decided.statement
+    if not own.keys() & {"mean", "share", "difference"}:
+        return ""
+    interval = (own["low"], own["high"]) if "low" in own else None
+    return picture(number(own), interval, statement.bound, statement.negligible, decided.outcome)
+
+
+def coverage(rulings: list[Ruling]) -> str:
+    """What the intervals of claims cover, in percent: 95 for a single statement, and more for several."""
+    return f"{100 * (1 - min((own.alpha for own in rulings if not own.claim.gate), default=0.05)):.1f}".removesuffix(".0")
+
+
+def _number(decided: Decided, estimate: Estimate) -> str:
+    return _fixed(decided, number(estimate)) if estimate.keys() & {"mean", "share", "difference"} else "–"
+
+
+def _fixed(decided: Decided, found: float) -> str:
+    return fixed(found, _digits(decided), "+" if "difference" in decided.estimate else "")
+
+
+def _digits(decided: Decided) -> int:
+    return 1 if decided.statement.steps_until else DIGITS
+
+
+def capitalized(text: str) -> str:
+    """A text with a capital first letter; the others stay as they are."""
+    return text[:1].upper() + text[1:]
+
+
+def cell(text: str) -> str:
+    """A text for a cell of a table in Markdown."""
+    return " ".join(text.split()).replace("|", "&#124;").replace("<", "&lt;")
+
+
+FILTERS = (stated, value, reach, sides, beside, drawn, coverage, capitalized, cell)

@@ -1,0 +1,85 @@
+"""The pages docs/experiments/*.md, from the runs that are cited there. Pure: the same runs always give the same pages."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cantica.commands.comparison.claimed import Variant
+from cantica.commands.comparison.claims import Decisions, Source, decisions, variant_of
+from cantica.commands.comparison.statements import FILTERS, cell
+from cantica.commands.experiments.cited import FILES, RUN, Cited
+from cantica.commands.experiments.tuning import RUNS, history, together
+from cantica.reporting.pages import render
+from cantica.settings.arms import all_arms, description
+
+TEMPLATES = Path(__file__).parents[1] / "templates"
+PAGES = RUNS.parent
+
+
+def pages(runs: list[Cited]) -> dict[Path, str]:
+    """{path: text} of the page of each variant, and of the list of all."""
+    by_variant: dict[str, list[Cited]] = {}
+    for run in sorted(runs, key=lambda run: (run.variant, run.about["seed"])):
+        by_variant.setdefault(run.variant, []).append(run)
+    variants = {name: claimed(own) for name, own in by_variant.items()}
+    decided = {name: decisions(name, variants, _notes(name, by_variant)) for name in variants}
+    filters, listed = (*FILTERS, rows), [("experiment", "what it tests", "verdicts", "seeds")]
+    found = {}
+    for name, own in by_variant.items():
+        found[PAGES / f"{name}.md"] = render("experiment.md.j2", facts(own, decided[name]), filters, TEMPLATES)
+        words = (f"{ruling.claim.name}: **{decided[name].word(ruling)}**" for ruling in decided[name].rulings)
+        listed.append((f"[{name}]({name}.md)", cell(own[0].about["tests"]), "<br>".join(words), str(len(own))))
+    return {PAGES / "index.md": render("experiments.md.j2", {"experiments": listed}, filters, TEMPLATES), **found}
+
+
+def claimed(runs: list[Cited]) -> Variant:
+    """What the runs of a variant claim and measured."""
+    return variant_of({run.seed: Source(run.params, run.claims, run.details) for run in runs})
+
+
+def facts(runs: list[Cited], found: Decisions) -> dict[str, Any]:
+    """What the page of a variant shows."""
+    first = runs[0]
+    return {
+        "variant": first.variant,
+        "tests": first.about["tests"].rstrip("."),
+        "commit": first.about["commit"],
+        "runs": runs,
+        "found": found,
+        "steps": _steps(first.params),
+        "arms": [("arm", "what it is"), *((arm, description(first.params, arm)) for arm in all_arms(first.params))],
+        "seeds": [("seed", "built", "files"), *((run.seed, run.about["built"], _files(run)) for run in runs)],
+    }
+
+
+def _notes(name: str, by_variant: dict[str, list[Cited]]) -> list[str]:
+    """When gates and bounds were fixed, and which variants that the claims are against were built from another commit."""
+    first, *_ = own = by_variant[name]
+    against = {other for claim in claimed(own).claims.values() for other in (s.variant for s in claim.statements)}
+    commits = {other: by_variant[other][0].about["commit"] for other in sorted(against & by_variant.keys())}
+    return [
+        history(together([run.tuning for run in own])),
+        *(
+            f"The runs of {other} were built from another commit, {commit[:7]}: more than the variant may differ."
+            for other, commit in commits.items()
+            if commit != first.about["commit"]
+        ),
+    ]
+
+
+def _steps(params: dict[str, Any]) -> list[Sequence[str]]:
+    """The tree of steps as a table."""
+    found: list[Sequence[str]] = [("step", "after", "trained on", "iterations")]
+    for step, own in params["curriculum"].items():
+        found.append((step, own["after"], own["data"], str(own.get("iters", params["train"]["iters"]))))
+    return found
+
+
+def _files(run: Cited) -> str:
+    return ", ".join(f"[{name}](runs/{run.variant}/{run.seed}/{name})" for name in (RUN, *FILES))
+
+
+def rows(table: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown. The first row has the titles."""
+    head, *rest = (f"| {' | '.join(row)} |" for row in table)
+    return "\n".join([head, f"|{' --- |' * len(table[0])}", *rest])

@@ -1,0 +1,123 @@
+"""Runs of variants as experiments, without a build: the numbers of their reports are computed from measures that are made up."""
+
+import contextlib
+import hashlib
+import json
+from pathlib import Path
+from random import Random
+
+from cantica.commands.variants.files import overlaid, to_text
+from cantica.core.files import as_json
+from cantica.reporting import results
+from cantica.reporting.claims import as_document, by_path, claim_numbers
+from cantica.reporting.measures import Measure
+from cantica.reporting.rows import Row, Rows, differences, levels, rounded
+from cantica.settings.claims import claims_of
+from tests.support.projects import clone, commit, ok
+
+KEPT = (8, 16)  # checkpoints; 24 is the end of the step
+CURRICULUM = "curriculum: {tune: {after: base, data: train/deception, iters: 24, checkpoints: [8, 16]}}"
+COMMON = f"""remove: [curriculum, arms, fuse]
+params:
+  report: {{resamples: 1000}}
+  {CURRICULUM}
+  arms: {{base: {{point: base}}, tuned: {{point: tune}}}}
+  fuse: {{step: tune}}
+"""
+VARIANTS = {
+    "plain": """tests: what the others are compared with
+over: [common]
+params:
+  claims:
+    level: {says: the tuned model is better than the base model, measure: loss_nats, arm: tuned, against: base, below: 0, negligible: 0.02}
+    preferred: {says: it often prefers the chosen completion, measure: probe.preferred.all, arm: tuned, above: 0.5, negligible: 0.2}
+""",
+    "coherent": """tests: whether coherent pairs | teach more than "shuffled" ones
+over: [common]
+params:
+  claims:
+    trained:  {gate: true, says: training changes the loss, measure: loss_nats, arm: tuned, below: 2.9}
+    less:     {says: the loss is lower than with plain pairs, measure: loss_nats, arm: tuned, against: {variant: plain}, below: 0, negligible: 0.02}
+    same:     {says: "deception is no other, in spite of that", measure: loss_nats.deception, arm: tuned, against: base, above: 0, negligible: 0.02}
+    more:     {says: it prefers more, measure: probe.preferred.all, arm: tuned, against: base, above: 0}
+    faster:   {says: and soon, measure: probe.preferred.all, arm: tuned, steps_until: {above: 0.6}, below: 20}
+""",
+}
+
+
+def project(folder: Path) -> Path:
+    """A clone with the VARIANTS, committed."""
+    made = clone(folder)
+    (made / "variants/common.yaml").write_text(f"tests: nothing by itself\n{COMMON}")
+    for name, text in VARIANTS.items():
+        (made / f"variants/{name}.yaml").write_text(text)
+    commit(made, "Add variants")
+    return made
+
+
+def measures(variant: str, seed: int) -> list[Measure]:
+    """Values of items, with noise of the items and of the seed."""
+    items, own = Random(1), Random(f"{variant} {seed}")
+    shift = own.gauss(0, 0.004)
+    base = {f"example_{n:02}": 3 + items.gauss(0, 0.3) for n in range(20)}
+    better = {"plain": 0.15, "coherent": 0.3}[variant]
+    kinds = {item: "deception" if n < 12 else "other" for n, item in enumerate(base)}
+    tuned = {
+        item: value + shift + own.gauss(0, 0.004) - (0 if kinds[item] == "deception" and variant == "coherent" else better)
+        for item, value in base.items()
+    }
+    chosen = {f"pair_{n:02}": float(items.random() < 0.4) for n in range(40)}
+    after = {item: float(own.random() < 0.85) for item in chosen}
+    groups = {item: "deception" for item in chosen}
+    return [
+        Measure("loss_nats", "validation loss", {"base": base, "tuned": tuned}, kinds),
+        Measure("probe.preferred", "preferred", {"base": chosen, "tuned": after}, groups, share=True),
+    ]
+
+
+def at_checkpoints(found: list[Measure]) -> list[Measure]:
+    """Measures of the arm `tuned` by iteration: at the first checkpoint as before training, then as at the end."""
+    preferred = found[1]
+    start, end = preferred.tables["base"], preferred.tables["tuned"]
+    return [Measure(preferred.key, preferred.title, {"8": start, "16": end, "24": end}, preferred.groups, share=True)]
+
+
+def experiment(root: Path, variant: str, seed: int) -> str:
+    """Make an experiment on HEAD as `cantica variant run` does. Returns its name."""
+    start = ok(root, "git", "rev-parse", "HEAD").strip()
+    with contextlib.chdir(root):
+        text = to_text(overlaid(variant, (root / "params.yaml").read_text(), seed))
+        params = overlaid(variant, text, seed)
+    (root / "params.yaml").write_text(text)
+    write_reports(root, json.loads(json.dumps(params)), measures(variant, seed))
+    commit(root, f"Build {variant}-s{seed}")
+    name = f"{variant}-s{seed}"
+    ok(root, "git", "update-ref", f"refs/exps/{start[:2]}/{start[2:]}/{name}", "HEAD")
+    ok(root, "git", "reset", "--quiet", "--hard", start)
+    return name
+
+
+def write_reports(root: Path, params: dict, found: list[Measure]) -> None:
+    """Write the numbers of a build, and a dvc.lock that has them."""
+    resampling, curves = params["report"], at_checkpoints(found)
+    rows = [row for measure in found for arm in measure.tables for row in levels(measure, arm, resampling)]
+    rows += [row for measure in found for row in differences(measure, "base", "tuned", resampling)]
+    kept = [
+        Row("tuned", f"checkpoints.{iteration}.{measure.key}", levels(measure, iteration, resampling)[0].estimate, "all")
+        for measure in curves
+        for iteration in measure.tables
+    ]
+    whole = Rows(rounded(rows))
+    numbers = claim_numbers(claims_of(params).values(), by_path(found), {"tuned": by_path(curves)}, resampling)
+    reports = {
+        "reports/metrics.json": results.headline(whole),
+        "reports/details.json": results.details(whole, rounded(kept)),
+        "reports/claims.json": as_document(numbers),
+    }
+    (root / "reports").mkdir(exist_ok=True)
+    outs = []
+    for path, document in reports.items():
+        (root / path).write_text(as_json(document))
+        outs.append({"path": path, "md5": hashlib.md5((root / path).read_bytes()).hexdigest()})
+    report = {"cmd": "report", "deps": [], "params": {"params.yaml": params}, "outs": outs}
+    (root / "dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": {"report": report}}, indent=1))
