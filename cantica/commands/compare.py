@@ -3,12 +3,16 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cantica.commands.comparison import statements
+from cantica.commands.comparison.claims import Decisions, decided
 from cantica.commands.comparison.conditions import Budget, budget, differing, notes, unequal
 from cantica.commands.comparison.contrasts import Contrast, Sides, contrasts
 from cantica.commands.comparison.moved import Moved, moved
 from cantica.commands.comparison.revisions import Group, Revision, grouped, read_revisions, with_arm
 from cantica.commands.comparison.rows import Row, every_measure, measured, row
+from cantica.commands.experiments.tuning import history, together, tuning_of
 from cantica.commands.table import aligned
+from cantica.commands.text import counted
 from cantica.core.documents import read_yaml
 from cantica.core.files import write_text
 from cantica.core.params import FILE
@@ -25,7 +29,7 @@ ARROWS = {"higher": "↑", "lower": "↓"}
 # Of a Comparison, as the pages name them.
 FIELDS = (
     *("groups", "first", "others", "context", "params", "budgets", "unequal", "unlike", "gap", "rows", "contrasts", "moved"),
-    "notes",
+    *("notes", "claims"),
 )
 
 
@@ -35,10 +39,11 @@ class Comparison:
 
     groups: the baseline first. params: {key: {group: its values}} of those that differ. unequal: the kinds of budget in which
     a group differs from the baseline by more than `gap`, as a share. rows: the measures of the arm that is compared.
-    contrasts: pairs of arms within the runs of each group.
+    contrasts: pairs of arms within the runs of each group. claims: the verdicts of each group that has claims.
     """
 
     groups: list[Group]
+    claims: dict[str, Decisions]
     params: dict[str, dict[str, str]]
     budgets: dict[str, Budget]
     unequal: dict[str, list[str]]
@@ -77,7 +82,7 @@ def compare(names: list[str], baseline: str | None, arm: str | None, reports: Pa
     settings, revisions = read_yaml(FILE), read_revisions(names)
     revisions = with_arm(revisions, arm) if arm else revisions
     found = compared(revisions, baseline, settings["report"], settings["audit"]["budget_gap"])
-    filters = (*wording.FILTERS, reach, across)
+    filters = (*wording.FILTERS, *statements.FILTERS, span, across)
     facts = {"tolerance": TOLERANCE, "arm": arm} | {name: getattr(found, name) for name in FIELDS}
     for name in ("compare.html", "compare.md"):
         write_text(reports / name, render(f"{name}.j2", facts, filters, TEMPLATES))
@@ -94,6 +99,7 @@ def compared(revisions: list[Revision], baseline: str | None, resampling: Resamp
     budgets, every = {group.name: budget(group) for group in groups}, every_measure(known, runs)
     return Comparison(
         groups,
+        claims=decided(groups, _history),
         params=differing([(group.name, run.params) for group in groups for run in group.runs if run.params]),
         budgets=budgets,
         unequal={name: unequal(budgets[first.name], spent, gap) for name, spent in budgets.items()},
@@ -103,6 +109,11 @@ def compared(revisions: list[Revision], baseline: str | None, resampling: Resamp
         moved={group.name: moved(first, group, MOST_MOVED) for group in others},
         notes={run.name: notes(run, group, first) for group in groups for run in group.runs},
     )
+
+
+def _history(variant: str, runs: dict[str, Revision]) -> str:
+    """When gates and bounds of the runs of a variant were fixed, in words."""
+    return history(together([tuning_of(run.commit, variant, seed, run.params) for seed, run in runs.items()]))
 
 
 def measures_of(revision: Revision) -> tuple[Revision, list[Measure]]:
@@ -119,8 +130,9 @@ def measures_of(revision: Revision) -> tuple[Revision, list[Measure]]:
 
 
 def summary(found: Comparison) -> list[str]:
-    """A table of differences, a table of levels where there are no differences, the contrasts, and the notes on runs."""
+    """The verdicts, tables of differences, of levels where there are no differences and of contrasts, and notes on runs."""
     first, others = found.first, found.others
+    verdicts = [line for name, own in found.claims.items() for line in [*claims_text(name, own), ""]]
     differences = [("", first.name, *(group.name for group in others))]
     for one in found.rows:
         cells = (changed(one.measure, entry) for entry in one.differences.values())
@@ -136,7 +148,23 @@ def summary(found: Comparison) -> list[str]:
     text += contrasts_text(found)
     remarks = [(name, f"trained on another budget: {', '.join(kinds)}") for name, kinds in found.unlike.items() if kinds]
     remarks += [(name, note) for name, notes in found.notes.items() for note in notes]
-    return [*text, *([""] if remarks else []), *(f"{name}: {remark}" for name, remark in remarks)]
+    return [*verdicts, *text, *([""] if remarks else []), *(f"{name}: {remark}" for name, remark in remarks)]
+
+
+def claims_text(name: str, found: Decisions) -> list[str]:
+    """The verdict on each claim of a group, with a row for each statement, and the notes."""
+    rows = [
+        (
+            *((found.word(ruling), f"{'gate ' if ruling.claim.gate else ''}{ruling.claim.name}") if n == 0 else ("", "")),
+            f"{statements.value(own)} {statements.reach(own)}".strip(),
+            f"{own.statement.bound.direction} {own.statement.bound.value:g}",
+            "" if own.power is None else f"power {own.power:.2f}",
+            found.reason(ruling) if n == 0 else "",
+        )
+        for ruling in found.rulings
+        for n, own in enumerate(ruling.statements)
+    ]
+    return [f"claims of {name}, {counted(len(found.seeds), 'seed')}", *aligned(rows, left=6), *found.notes]
 
 
 def contrasts_text(found: Comparison) -> list[str]:
@@ -183,7 +211,7 @@ def arrow(entry: Estimate) -> str:
 # ---- filters of the pages
 
 
-def reach(one: Row) -> float:
+def span(one: Row) -> float:
     """How far from 0 the differences of a measure and their intervals reach: the scale of its plot."""
     ends = [abs(entry[end]) for entry in one.differences.values() for end in ("difference", "low", "high") if end in entry]
     return max(ends, default=0.0) or 1.0

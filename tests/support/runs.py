@@ -1,8 +1,9 @@
-"""Runs of variants as experiments, without a build: the numbers of their reports are computed from measures that are made up."""
+"""Runs of variants as experiments, without a build: the numbers of their reports follow from values that are made up."""
 
 import contextlib
 import hashlib
 import json
+import time
 from pathlib import Path
 from random import Random
 
@@ -29,18 +30,28 @@ VARIANTS = {
 over: [common]
 params:
   claims:
-    level: {says: the tuned model is better than the base model, measure: loss_nats, arm: tuned, against: base, below: 0, negligible: 0.02}
-    preferred: {says: it often prefers the chosen completion, measure: probe.preferred.all, arm: tuned, above: 0.5, negligible: 0.2}
+    level:
+      {says: the tuned model is better than the base model, measure: loss_nats.other, arm: tuned, against: base, below: 0}
+    preferred:
+      {says: it often prefers the chosen completion, measure: probe.preferred.all, arm: tuned, above: 0.4}
 """,
     "coherent": """tests: whether coherent pairs | teach more than "shuffled" ones
 over: [common]
 params:
   claims:
-    trained:  {gate: true, says: training changes the loss, measure: loss_nats, arm: tuned, below: 2.9}
-    less:     {says: the loss is lower than with plain pairs, measure: loss_nats, arm: tuned, against: {variant: plain}, below: 0, negligible: 0.02}
-    same:     {says: "deception is no other, in spite of that", measure: loss_nats.deception, arm: tuned, against: base, above: 0, negligible: 0.02}
-    more:     {says: it prefers more, measure: probe.preferred.all, arm: tuned, against: base, above: 0}
-    faster:   {says: and soon, measure: probe.preferred.all, arm: tuned, steps_until: {above: 0.6}, below: 20}
+    trained:
+      {gate: true, says: "training changes the loss, and some base model is there", all: [
+        {measure: loss_nats, arm: tuned, below: 2.95}, {measure: loss_nats, arm: base, above: 2}]}
+    less:
+      {says: the loss is lower than with plain pairs, measure: loss_nats.other, arm: tuned, against: {variant: plain},
+       below: 0, negligible: 0.02}
+    same:
+      {says: "deception changes, in spite of that", measure: loss_nats.deception, arm: tuned, against: base, above: 0,
+       negligible: 0.02}
+    worse: {says: other categories get worse, measure: loss_nats.other, arm: tuned, against: base, above: 0}
+    faster:
+      {says: it prefers the chosen completion soon, measure: probe.preferred.all, arm: tuned, steps_until: {above: 0.6},
+       below: 20}
 """,
 }
 
@@ -52,22 +63,23 @@ def project(folder: Path) -> Path:
     for name, text in VARIANTS.items():
         (made / f"variants/{name}.yaml").write_text(text)
     commit(made, "Add variants")
+    time.sleep(1)  # so that the runs are later: git knows whole seconds
     return made
 
 
 def measures(variant: str, seed: int) -> list[Measure]:
     """Values of items, with noise of the items and of the seed."""
     items, own = Random(1), Random(f"{variant} {seed}")
-    shift = own.gauss(0, 0.004)
+    shift = own.gauss(0, 0.001)
     base = {f"example_{n:02}": 3 + items.gauss(0, 0.3) for n in range(20)}
     better = {"plain": 0.15, "coherent": 0.3}[variant]
     kinds = {item: "deception" if n < 12 else "other" for n, item in enumerate(base)}
     tuned = {
-        item: value + shift + own.gauss(0, 0.004) - (0 if kinds[item] == "deception" and variant == "coherent" else better)
+        item: value + shift + own.gauss(0, 0.002) - (0 if kinds[item] == "deception" and variant == "coherent" else better)
         for item, value in base.items()
     }
     chosen = {f"pair_{n:02}": float(items.random() < 0.4) for n in range(40)}
-    after = {item: float(own.random() < 0.85) for item in chosen}
+    after = {item: float(own.random() < 0.9) for item in chosen}
     groups = {item: "deception" for item in chosen}
     return [
         Measure("loss_nats", "validation loss", {"base": base, "tuned": tuned}, kinds),

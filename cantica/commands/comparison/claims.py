@@ -1,24 +1,26 @@
 """The claims of variants, decided over their runs with several seeds from what git has of them. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from cantica.commands.comparison.claimed import Run, Variant
-from cantica.commands.comparison.revisions import Group, Revision
+from cantica.commands.comparison.revisions import CLAIMS, Group, Revision
 from cantica.commands.comparison.verdicts import Ruling, verdicts
 from cantica.commands.text import few
 from cantica.commands.variants.overlays import differences
 from cantica.settings.claims import claims_of
 
 
-@dataclass(frozen=True)
-class Source:
+class Finished(Protocol):
     """A finished run as git has it: its params, reports/claims.json and reports/details.json."""
 
-    params: dict[str, Any]
-    numbers: dict[str, Any]
-    details: dict[str, Any]
+    @property
+    def params(self) -> dict[str, Any]: ...
+    @property
+    def claims(self) -> dict[str, Any]: ...
+    @property
+    def details(self) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,10 @@ class Decisions:
         return f"it needs runs of {', '.join(missing)}" if missing else ruling.reason
 
 
-def variant_of(runs: Mapping[str, Source]) -> Variant:
+def variant_of(runs: Mapping[str, Finished]) -> Variant:
     """The runs of a variant, by seed. The claims are those of the first run."""
     first, claims = next(iter(runs.values())), {seed: claims_of(run.params) for seed, run in runs.items()}
-    own = {seed: Run(claims[seed], run.numbers) for seed, run in runs.items()}
+    own = {seed: Run(claims[seed], run.claims) for seed, run in runs.items()}
     stated = next(iter(claims.values()))
     paths = {statement.measure for claim in stated.values() for statement in claim.statements}
     return Variant(stated, own, frozenset(path for path in paths if _is_share(path, first.details)))
@@ -85,22 +87,38 @@ def _against(ruling: Ruling) -> set[str]:
 # ---- of compared revisions
 
 
-def sources(group: Group) -> tuple[dict[str, Source], list[str]]:
-    """{seed: run} of the runs of a group whose claims can be decided together, and a note for each that is left out."""
-    found: dict[str, Source] = {}
+def together(group: Group) -> tuple[dict[str, Revision], list[str]]:
+    """{seed: run} of the runs of a group whose claims are decided together, and a note for each that is left out."""
+    found: dict[str, Revision] = {}
     notes: list[str] = []
-    first: Revision | None = None
     for run in (run for run in group.runs if run.params.get("claims")):
+        first = next(iter(found.values()), run)
         why = ""
         if not run.claims:
-            why = "it has no reports/claims.json"
+            why = run.lacks or f"it has no {CLAIMS}"
         elif run.edited:
             why = f"edited since it was built: {few([*run.edited])}"
-        elif first and (changed := differences(first.params["claims"], run.params["claims"])):
+        elif changed := differences(first.params["claims"], run.params["claims"]):
             why = f"it has other claims than {first.name}: {few(changed)}"
         if why:
-            notes.append(f"{run.name} is left out: {why}")
-            continue
-        first = first or run
-        found[run.seed] = Source(run.params, run.claims, run.details)
+            notes.append(f"{run.name} is left out: {why}.")
+        else:
+            found[run.seed] = run
     return found, notes
+
+
+def decided(groups: list[Group], history: Callable[[str, dict[str, Revision]], str]) -> dict[str, Decisions]:
+    """{group: its decisions} of the groups that have claims. history: returns when gates and bounds were fixed, in words."""
+    chosen = {group.name.removeprefix("variant/"): together(group) for group in groups}
+    variants = {name: variant_of(runs) for name, (runs, _) in chosen.items() if runs}
+    found = {}
+    for name in variants:
+        runs, notes = chosen[name]
+        own = decisions(name, variants, [history(name, runs), *notes])
+        for other in dict.fromkeys(other for names in own.lacking.values() for other in names):
+            whole = "+".join([other, *name.split("+")[1:]])
+            more = [f"{whole}-s{seed}" for seed in runs]
+            command = " ".join(["cantica compare", *(run.name for run in runs.values()), *more])
+            own.notes.append(f"What is claimed against {other} is decided by `{command}`.")
+        found[name] = own
+    return found

@@ -2,7 +2,7 @@
 
 from cantica.settings.claims import Bound
 
-WIDTH, HEIGHT = 220, 16
+WIDTH, HEIGHT = 180, 16
 MARGIN = 0.06  # of the width, at each end
 PALE = "#93a0ae"
 COLOURS = {"reproduced": "#1f5fa8", "holds": "#1f5fa8", "null": "#5d6b7a", "contradicted": "#b3412e", "fails": "#b3412e"}

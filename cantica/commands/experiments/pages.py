@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cantica.commands.comparison.claimed import Variant
-from cantica.commands.comparison.claims import Decisions, Source, decisions, variant_of
+from cantica.commands.comparison.claims import Decisions, decisions, variant_of
 from cantica.commands.comparison.statements import FILTERS, cell
 from cantica.commands.experiments.cited import FILES, RUN, Cited
 from cantica.commands.experiments.tuning import RUNS, history, together
@@ -34,7 +34,7 @@ def pages(runs: list[Cited]) -> dict[Path, str]:
 
 def claimed(runs: list[Cited]) -> Variant:
     """What the runs of a variant claim and measured."""
-    return variant_of({run.seed: Source(run.params, run.claims, run.details) for run in runs})
+    return variant_of({run.seed: run for run in runs})
 
 
 def facts(runs: list[Cited], found: Decisions) -> dict[str, Any]:
