@@ -9,6 +9,7 @@ from cantica.commands.comparison.revisions import CLAIMS, Group, Revision
 from cantica.commands.comparison.verdicts import Ruling, verdicts
 from cantica.commands.text import few
 from cantica.commands.variants.overlays import differences
+from cantica.reporting.claims import from_document
 from cantica.settings.claims import claims_of
 
 
@@ -47,11 +48,14 @@ class Decisions:
 
 def variant_of(runs: Mapping[str, Finished]) -> Variant:
     """The runs of a variant, by seed. The claims are those of the first run."""
-    first, claims = next(iter(runs.values())), {seed: claims_of(run.params) for seed, run in runs.items()}
-    own = {seed: Run(claims[seed], run.claims) for seed, run in runs.items()}
-    stated = next(iter(claims.values()))
+    first = next(iter(runs.values()))
+    own, stated = {seed: _read(run) for seed, run in runs.items()}, claims_of(first.params)
     paths = {statement.measure for claim in stated.values() for statement in claim.statements}
     return Variant(stated, own, frozenset(path for path in paths if _is_share(path, first.details)))
+
+
+def _read(run: Finished) -> Run:
+    return Run(claims_of(run.params), from_document(run.claims))
 
 
 def _is_share(measure: str, details: Mapping[str, Any]) -> bool:
@@ -98,6 +102,8 @@ def together(group: Group) -> tuple[dict[str, Revision], list[str]]:
             why = run.lacks or f"it has no {CLAIMS}"
         elif run.edited:
             why = f"edited since it was built: {few([*run.edited])}"
+        elif fault := _form_fault(run):
+            why = fault
         elif changed := differences(first.params["claims"], run.params["claims"]):
             why = f"it has other claims than {first.name}: {few(changed)}"
         if why:
@@ -105,6 +111,15 @@ def together(group: Group) -> tuple[dict[str, Revision], list[str]]:
         else:
             found[run.seed] = run
     return found, notes
+
+
+def _form_fault(run: Finished) -> str:
+    """Why the claims of a run cannot be read, or ""."""
+    try:
+        _read(run)
+    except (AttributeError, KeyError, StopIteration, TypeError, ValueError) as error:
+        return f"its claims have another form: {type(error).__name__} {error}"
+    return ""
 
 
 def decided(groups: list[Group], history: Callable[[str, dict[str, Revision]], str]) -> dict[str, Decisions]:
