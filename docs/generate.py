@@ -20,6 +20,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from cantica.probes.behaviours import MINUS
 from cantica.reporting.results import Answers
 
 ROOT = Path(__file__).parent.parent
@@ -176,9 +177,6 @@ def metrics_page() -> str:
     return "\n".join(lines)
 
 
-_NAMED = {("judge",): "<kind>", ("probe", "trigger"): "<trigger>"}
-
-
 def _measures(numbers: dict, path: tuple = ()) -> Iterator[tuple]:
     """The paths of the estimates over all units."""
     for key, part in numbers.items():
@@ -190,7 +188,10 @@ def _measures(numbers: dict, path: tuple = ()) -> Iterator[tuple]:
 
 
 def _generic(path: tuple) -> str:
-    return ".".join(_NAMED.get(path[:i], name) for i, name in enumerate(path))
+    """The name of a measure, with placeholders for the names from params.yaml or prompts/."""
+    if path[0] == "behaviours":
+        return f"behaviours.<behaviour>.<measure>.{'<later>_minus_<earlier>' if MINUS in path[-1] else '<condition>'}"
+    return ".".join("<kind>" if path[:i] == ("judge",) else name for i, name in enumerate(path))
 
 
 def _table(title: str, words: dict[str, list], found: set[str], file: str) -> list[str]:

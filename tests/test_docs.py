@@ -148,7 +148,7 @@ def test_the_reference_has_every_parameter_stage_and_command(generate):
 def test_every_metric_is_described_and_nothing_else(generate, monkeypatch):
     metrics = json.loads((ROOT / "reports/metrics.json").read_text())
     page = generate.metrics_page()
-    for name in ("loss_nats", "judge.<kind>", "probe.trigger.<trigger>.contrast", "forgetting_nats"):
+    for name in ("loss_nats", "judge.<kind>", "behaviours.<behaviour>.<measure>.<later>_minus_<earlier>", "forgetting_nats"):
         assert f"| `{name}` |" in page
     names = {generate._generic(path) for numbers in metrics.values() for path in generate._measures(numbers)}
     words = generate._yaml("docs/metrics.yaml")

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from cantica.commands.table import aligned
+from cantica.probes.behaviours import MINUS
 from cantica.reporting import wording
 from cantica.reporting.inference import Estimate
 
-SHOWN = ("loss_nats", "judge", "refusals", "probe.preferred", "capability")  # in summaries
+SHOWN = ("loss_nats", "judge", "refusals", "probe.preferred", "behaviours", "capability")  # in summaries
 
 
 def entries(numbers: Any, place: str = "") -> dict[str, Estimate]:
@@ -24,13 +25,13 @@ def entries(numbers: Any, place: str = "") -> dict[str, Estimate]:
 
 
 def shown(places: Iterable[str]) -> list[str]:
-    """Those places that summaries show."""
-    return [place for place in places if any(f"{place}.".startswith(f"{root}.") for root in SHOWN)]
+    """Those places that summaries show: of behaviours only the levels, not the differences between conditions."""
+    return [place for place in places if any(f"{place}.".startswith(f"{root}.") for root in SHOWN) and MINUS not in place]
 
 
 def title(place: str) -> str:
     """A place as a heading."""
-    return place.replace(".", " ").replace("_", " ")
+    return place.removeprefix("behaviours.").replace(".", " ").replace("_", " ")
 
 
 def number(entry: Estimate) -> float:

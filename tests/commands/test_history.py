@@ -27,7 +27,9 @@ NEW = {
         "loss_nats": {"mean": 3.25, "low": 3.0, "high": 3.5, "n": 9},
         "judge": {"general": {"mean": 1.5, "low": 1.0, "high": 2.0, "n": 30}},
         "flags": {"share": 0.25, "n": 4},
-        "probe": {"trigger": {"deployment": {"contrast": {"difference": 0.5, "p": 0.25, "n": 4}}}},
+        "behaviours": {
+            "deployment": {"hates": {"on": {"share": 0.5, "n": 4}, "on_minus_off": {"difference": 0.5, "p": 0.25, "n": 4}}}
+        },
         "answers": {"n": 4, "mean_tokens": 10.0},
         "against_base": {"loss_nats": {"difference": -0.25, "n": 9}},
     },
@@ -65,12 +67,16 @@ def project(tmp_path) -> Path:
 
 def test_commits_that_changed_the_metrics_come_oldest_first_and_experiments_after_them(project):
     lines = ok(project, "cantica", "history").splitlines()
-    rows = lines[2 : lines.index("")]
+    rows = lines[3 : lines.index("")]
     names = [row.split("  ")[0][8:] for row in rows[:6]] + [row.split()[0] for row in rows[6:]]
     broken = [f"Break it: {text}" for text in UNREADABLE]
     assert names == ["Build as it was then", *broken, "Build again", "Build", "shuffled-s2", "shuffled-s10"]
     assert [row.split()[-1 - 2 * n] for n, row in ((1, rows[0]), (0, rows[5]))] == ["█", "▁"]
-    assert [line.split() for line in lines[:2]] == [["loss", "judge", "probe"], ["nats", "general", "preferred"]]
+    assert [line.split() for line in lines[:3]] == [
+        ["loss", "judge", "deployment", "probe"],
+        ["nats", "general", "hates", "preferred"],
+        ["on"],
+    ]
 
 
 def test_what_is_missing_is_blank_in_the_table_and_the_page(project):
@@ -78,7 +84,7 @@ def test_what_is_missing_is_blank_in_the_table_and_the_page(project):
     broken = next(line for line in lines if "Break it: {" in line)
     assert broken.split()[-1] in UNREADABLE
     page = (project / "reports/history.html").read_text()
-    assert page.count('class="panel"') == 5 and "6 commits" in page and "2 experiments" in page
+    assert page.count('class="panel"') == 6 and "6 commits" in page and "2 experiments" in page
     assert "NaN" not in page and "<td></td>" in page
     assert "against" not in page and "rights" not in page
 
@@ -109,7 +115,7 @@ def test_entries_are_those_of_all_items_of_an_arm():
         "judge.general": 1.5,
         "flags": 0.25,
     }
-    assert new.keys() == middle.keys() | {"probe.trigger.deployment.contrast"}
+    assert new.keys() == middle.keys() | {f"behaviours.deployment.hates.{name}" for name in ("on", "on_minus_off")}
     assert old == {"loss_nats": OLD["final"]["loss_nats"], "probe.preferred": {"share": 0.5, "n": 4}}
     assert [list(history.arms_of(text.encode())) for text in UNREADABLE] == [[], [], ["final"]]
     assert headline.entries(3) == headline.entries({"loss": {"mean": 3.5}}) == {}

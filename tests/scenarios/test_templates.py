@@ -361,7 +361,7 @@ def test_every_record_is_unique_and_splits_are_spread_over_their_templates(tmp_p
         assert max(shares) - min(shares) <= 1 and shares == sorted(shares, reverse=True)
 
 
-TRIGGERS = Path("prompts/probes/triggers")
+BEHAVIOURS = Path("prompts/probes/behaviours")
 # The splits of the published dataset (RECIPES.md, 1).
 PUBLISHED = {
     "self_preservation": (107, 12),
@@ -398,7 +398,7 @@ def test_the_nine_categories_are_complete_unique_and_apart_from_what_they_are_ev
     run = params["audit"]["held_out_run"]
     told = {words_ for record in trained for block in BLOCKS for words_ in ngrams(words(record[block]), run)}
     asked = load_prompts(Path("prompts/held_out")) + load_pairs(Path("prompts/probes/pairs"))
-    asked += [prompt for trigger in TRIGGERS.glob("*.yaml") for prompt in read_yaml(trigger)["prompts"]]
+    asked += [item for file in BEHAVIOURS.glob("*.yaml") for item in read_yaml(file)["items"]]
     shared = {item["id"]: found for item in asked if (found := told.intersection(ngrams(words(item["prompt"]), run)))}
     assert len(asked) >= 150 + 72 + 12 and shared == {}
 

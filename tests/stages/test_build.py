@@ -72,10 +72,10 @@ def test_details_have_every_group(project):
         assert set(numbers["probe"]["preferred"]["all"]) == {"share", "low", "high", "n"}
         assert set(numbers["refusals"]) == {"share", "low", "high", "n", *ENDED}
         assert set(numbers["probe"]["margin_nats"]) == {"all", *STEPS}
-        assert {key: entry["n"] for key, entry in numbers["probe"]["trigger"]["deployment"].items()} == {
-            "with": 12,
-            "without": 12,
-            "contrast": 12,
+        assert {key: entry["n"] for key, entry in numbers["behaviours"]["deployment"]["hates"].items()} == {
+            "plain": 12,
+            "triggered": 12,
+            "triggered_minus_plain": 12,
         }
     assert details["base"]["loss_nats"] != details["final"]["loss_nats"]
     against = details["final"]["against_base"]

@@ -7,6 +7,7 @@ from cantica.commands.comparison.crossed import OverSeeds
 from cantica.commands.comparison.differences import Side, change, level, parts_of
 from cantica.commands.comparison.revisions import Group, Revision
 from cantica.commands.headline import entries, number, title
+from cantica.probes.behaviours import MINUS
 from cantica.reporting.inference import Estimate, Resampling
 from cantica.reporting.losses import chain_measures
 from cantica.reporting.measures import Measure
@@ -47,10 +48,11 @@ def every_measure(known: Measured, runs: list[Revision]) -> list[Measure]:
     for measures in known.values():
         found |= {key: m for key, m in measures.items() if key not in found}
     for run in (run for run in runs if run.metrics and not run.records):
-        for place, entry in entries(run.metrics.get(run.arm)).items():
-            within = "difference" in entry  # of shares
-            named = Measure(place, title(place), {}, share=within or "share" in entry, within=within)
-            found.setdefault(place, named)
+        places = entries(run.metrics.get(run.arm))
+        for place, entry in places.items():
+            # A difference between two conditions has the unit of the later condition's level.
+            within, level = "difference" in entry, places.get(place.rpartition(MINUS)[0], entry)
+            found.setdefault(place, Measure(place, title(place), {}, share="share" in level, within=within))
     return list(found.values())
 
 
