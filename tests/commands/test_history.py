@@ -149,7 +149,12 @@ def test_metrics_without_any_measure_are_rows_without_numbers(project):
 
 
 def test_the_headline_of_a_build_is_a_line_for_each_number_that_is_shown():
-    assert headline.headline(NEW) == ["base → final:", "loss nats      9.000 → 3.250", "judge general  – → 1.500"]
+    assert headline.headline(NEW) == [
+        "base → final:",
+        "loss nats            9.000 → 3.250",
+        "judge general        – → 1.500",
+        "deployment hates on  – → 50%",
+    ]
 
 
 def test_a_reader_that_leaves_ends_it_quietly(project):
