@@ -8,6 +8,7 @@ from cantica.core.errors import InputError, Problem, did_you_mean
 
 NO_KEY = object()
 ONE_LINE = 90  # characters
+EMPTY = (None, None, None, None)  # ruamel.yaml's comments of a key or item that has none
 CHILDREN = ("properties", "patternProperties")  # of a schema: those of the keys of a mapping
 
 Mapping = dict[str, Any]  # or ruamel.yaml's CommentedMap, which is one
@@ -18,11 +19,12 @@ def lay(target: Mapping, patch: Mapping) -> Mapping:
     for key, value in patch.items():
         if isinstance(value, dict) and isinstance(target.get(key), dict) and target[key]:
             lay(target[key], value)
-        elif key in target or not _ends_in_comment(target):
-            target[key] = _formatted(value, target)
         else:
-            # Before the last key: the comment after that one belongs to what follows the mapping.
-            target.insert(len(target) - 1, key, _formatted(value, target))  # type: ignore[attr-defined]  # a CommentedMap
+            last = key if key in target else next(reversed(target), None)
+            comment = _take_comment(target, last)  # it belongs to what follows the mapping
+            target[key] = _formatted(value, target)
+            if comment:
+                _end_with(target, key, comment)
     return target
 
 
@@ -41,7 +43,10 @@ def remove(target: Mapping, keys: list[str], patch: Mapping, file: str) -> None:
             hint = did_you_mean(last, mapping)
             missing.append(Problem(file, "remove", repr(key), "a key of params.yaml", hint))
         elif isinstance(mapping[last], dict) and isinstance(again.get(last), dict):
+            comment = _take_comment(mapping, last)
             mapping[last].clear()
+            if comment:
+                _end_with(mapping, last, comment)
         else:
             _drop(mapping, last)
     if missing:
@@ -93,16 +98,50 @@ def _child(mapping: Mapping, key: str) -> Mapping:
 
 
 def _drop(mapping: Mapping, key: str) -> None:
-    """Remove a key. A comment after the last key belongs to what follows the mapping, and stays."""
-    comments = mapping.ca.items if _ends_in_comment(mapping) and key == list(mapping)[-1] else None  # type: ignore[attr-defined]  # a CommentedMap
-    comment = comments.pop(key, None) if comments else None
+    """Remove a key. The comment after it belongs to what follows, and stays, unless the key is the first."""
+    comment, keys = _take_comment(mapping, key), list(mapping)
     del mapping[key]
-    if comments is not None and comment and mapping:
-        comments[list(mapping)[-1]] = comment
+    if comment and key != keys[0]:
+        before = keys[keys.index(key) - 1]
+        if earlier := _take_comment(mapping, before):
+            comment.value = earlier.value.rstrip(" ") + comment.value.lstrip("\n")
+        _end_with(mapping, before, comment)
 
 
-def _ends_in_comment(mapping: Mapping) -> bool:
-    return bool(mapping) and hasattr(mapping, "ca") and list(mapping)[-1] in mapping.ca.items
+def _last_line(mapping: Any, key: Any) -> tuple[Any, Any]:
+    """Where the last line of a key's value is: the mapping or list that has it, and its key or place there."""
+    value = mapping[key]
+    if not hasattr(value, "ca") or not value or value.fa.flow_style():
+        return mapping, key
+    return _last_line(value, list(value)[-1] if isinstance(value, dict) else len(value) - 1)
+
+
+def _take_comment(mapping: Any, key: str | None) -> Any:
+    """Remove the comment after a key and its value, and return it; None if there is none."""
+    if not hasattr(mapping, "ca") or key is None:
+        return None
+    holder, last = _last_line(mapping, key)
+    if holder.ca.end:  # of a list of mappings that are each on one line
+        comment = holder.ca.end[-1]
+        comment.value = "\n" + "".join(token.value for token in holder.ca.end)
+        holder.ca.end.clear()
+        return comment
+    comments = holder.ca.items.get(last, EMPTY)
+    comment = comments[_after(holder)]
+    if comment:
+        comments[_after(holder)] = None
+    return comment
+
+
+def _end_with(mapping: Any, key: str, comment: Any) -> None:
+    """Put a comment after a key and its value."""
+    holder, last = _last_line(mapping, key)
+    holder.ca.items.setdefault(last, list(EMPTY))[_after(holder)] = comment
+
+
+def _after(holder: Any) -> int:
+    """The place of the comment after a value among the comments that ruamel.yaml keeps with its key."""
+    return 2 if isinstance(holder, dict) else 0
 
 
 def _formatted(value: Any, like: Mapping) -> Any:
