@@ -12,7 +12,7 @@ from cantica.core.documents import raise_any
 from cantica.core.errors import InputError, Problem
 from cantica.core.files import write_text
 
-MARK = "<!-- Written by `cantica cite`"  # the beginning of each page
+MARK = "<!-- Written by `cantica cite`"  # in each page
 
 
 def cite(names: list[str]) -> str:
@@ -21,7 +21,7 @@ def cite(names: list[str]) -> str:
     Raises InputError, and writes nothing, if a run cannot be cited or one that lies there was altered.
     """
     new = gather(names) if names else []
-    every = new + read_cited({run.folder for run in new})
+    every = read_cited({run.folder for run in new}) + new
     if not every:
         raise InputError(Problem(str(RUNS), "", "no runs", "runs to cite, such as `cantica cite NAME-s1 NAME-s2 NAME-s3`"))
     raise_any(unlike(every) + [problem for run in every for problem in number_faults(run)])
@@ -55,4 +55,4 @@ def cited_faults() -> list[Problem]:
 def _left_over(texts: dict[Path, str]) -> list[Path]:
     """The pages of variants without runs."""
     there = [path for path in PAGES.glob("*.md") if path not in texts]
-    return [path for path in there if path.read_text(encoding="utf-8").startswith(MARK)]
+    return [path for path in there if MARK in path.read_text(encoding="utf-8")]
