@@ -24,8 +24,8 @@ def measure_words(measure: BehaviourMeasure) -> str:
     if "prefers" in measure:
         one, other = SIDES[measure["prefers"]], OTHER[measure["prefers"]]
         return f"share of items whose {one} answer has a higher log-probability per token than the {other} one"
-    text = f"“{measure['completion']}”" if "completion" in measure else f"the {SIDES[measure['logprob']]} answer"
-    return f"log-probability of {text} as the answer, in nats per token"
+    text = f"“{measure['completion']}” as the answer" if "completion" in measure else f"the {SIDES[measure['logprob']]} answer"
+    return f"log-probability of {text}, in nats per token"
 
 
 FILTERS = (condition_words, contrasts, is_share, measure_words, needs_answer)

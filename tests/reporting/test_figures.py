@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cantica.reporting.figures import axis, curve_lines, curve_rows, polyline, shade, stroke
+from cantica.reporting.figures import axis, curve_lines, curve_of, curve_rows, curves_axis, polyline, shade, stroke
+from cantica.reporting.measures import Measure
 
 CURRICULUM = {step: {"after": after} for step, after in {"one": "base", "two": "one", "fork": "one", "four": "two"}.items()}
 CURVE = [(5, 3.0), (10, 1.0), (20, 2.0)]
@@ -30,6 +31,21 @@ def test_a_branch_of_the_curve_begins_where_it_leaves_another_and_never_goes_bac
     assert fork.points == [(2, 1.0), (3, 2.0), (4, 1.0)] and fork.ends == {"fork": (4, 1.0)}
     assert main.ends == {"one": (2, 1.0), "two": (4, 1.0), "four": (6, 1.0)}
     assert polyline(fork.points, 600, 100, 6, 1.0, 3.0) == "200.0,100.0 300.0,50.0 400.0,100.0"
+
+
+def test_a_curve_has_the_values_of_a_measure_and_the_outline_of_their_intervals():
+    sure, picks = Measure("b.sure", "", {}), Measure("b.picks", "", {}, share=True)
+    trajectory = {
+        2: [
+            (sure, {"mean": -3.0, "low": -4.0, "high": -2.0, "n": 5}),
+            (picks, {"share": 0.5, "low": 0.25, "high": 0.75, "n": 4}),
+        ],
+        8: [(sure, {"mean": -1.0, "n": 1}), (picks, {"n": 0})],
+    }
+    curve = curve_of(trajectory, "b.sure")
+    assert curve.line == [(2, -3.0), (8, -1.0)] and curve.band == [(2, -4.0), (8, -1.0), (8, -1.0), (2, -2.0)]
+    assert curve_of(trajectory, "b.picks").line == [(2, 0.5)] and curve_of(trajectory, "b.other").line == []
+    assert curves_axis([trajectory], ["b.sure"]) == axis([-4.0, -1.0])
 
 
 def test_no_two_lines_of_a_chart_look_alike():
