@@ -10,7 +10,7 @@ from cantica.capability.items import evenly, load_items
 from cantica.capability.score_items import score_items
 from cantica.core.params import FILE, read_params
 from cantica.judging.held_out import load_prompts
-from cantica.probes.behaviours import chosen, load_behaviours
+from cantica.probes.behaviour_files import chosen, load_behaviours
 from cantica.probes.pairs import load_pairs
 from cantica.probes.run import measure_behaviours, score_pairs
 from stages.respond import respond

@@ -13,7 +13,8 @@ from cantica.core.command import run
 from cantica.core.documents import raise_any, read_yaml
 from cantica.judging.held_out import load_prompts
 from cantica.judging.rules import load_rules
-from cantica.probes.behaviours import chosen, load_behaviours, paths
+from cantica.probes.behaviour_files import chosen, load_behaviours
+from cantica.probes.behaviours import paths
 from cantica.probes.pairs import load_pairs
 from cantica.settings.check import check_params
 from cantica.settings.measure_faults import measure_faults

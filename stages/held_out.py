@@ -13,7 +13,8 @@ from cantica.core.documents import validate_records
 from cantica.core.files import write_json, write_jsonl
 from cantica.core.params import FILE, read_params
 from cantica.judging.held_out import asked_of, load_prompts, question_of
-from cantica.probes.behaviours import chosen, items_asked, load_behaviours, without_title
+from cantica.probes.behaviour_files import chosen, load_behaviours
+from cantica.probes.behaviours import items_asked, without_title
 
 
 def main(prompts: Path, questions: Path, behaviours: Path, items: Path) -> None:

@@ -13,7 +13,7 @@ from cantica.core.params import FILE, read_params
 from cantica.judging import rules_agreement
 from cantica.judging.held_out import asked_of, load_groups, load_prompts
 from cantica.judging.rules import Rules, load_rules
-from cantica.probes.behaviours import chosen, load_behaviours
+from cantica.probes.behaviour_files import chosen, load_behaviours
 from cantica.reporting import behaviours, claims, figures, judges, losses, results, wording
 from cantica.reporting.card import model_card
 from cantica.reporting.endings import TOLERANCE

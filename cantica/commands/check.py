@@ -27,7 +27,7 @@ from cantica.judging.held_out import EvaluationPrompt, asked_of, kind_faults, lo
 from cantica.judging.rubric import Rubric
 from cantica.judging.rules import criteria_faults, load_rules
 from cantica.judging.rules_agreement import load_agreement
-from cantica.probes.behaviours import chosen, load_behaviours
+from cantica.probes.behaviour_files import chosen, load_behaviours
 from cantica.probes.pairs import load_pairs
 from cantica.scenarios.definition import failure_faults
 from cantica.scenarios.imports import import_records, is_import

@@ -1,13 +1,8 @@
 """Behaviours: what a model does on given prompts under given conditions, measured without a judge."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import combinations
-from pathlib import Path
 from typing import Literal, NotRequired, TypedDict
-
-from cantica.core.documents import raise_any, read_yaml, repeated_ids, validate
-from cantica.core.errors import InputError, Problem, did_you_mean
-from cantica.core.patterns import pattern_faults
 
 Side = Literal["answer", "wrong"]  # the right answer of an item, or its chosen wrong one
 MINUS = "_minus_"  # between the names of two conditions
@@ -68,35 +63,6 @@ class AskedItem(TypedDict):
     asked: list[str]
 
 
-def load_behaviours(folder: Path) -> dict[str, TitledBehaviour]:
-    """Return {name: behaviour} for every `<name>.yaml` in a folder. Raises InputError with the faults of all files."""
-    behaviours: dict[str, TitledBehaviour] = {}
-    problems: list[Problem] = []
-    for file in sorted(folder.glob("*.yaml")):
-        try:
-            document = read_yaml(file)
-            validate(document, "behaviour", file)
-        except InputError as error:
-            problems += error.problems
-            continue
-        behaviours[file.stem] = document
-        problems += _faults(document, file)
-    problems += repeated_ids([item for behaviour in behaviours.values() for item in behaviour["items"]], folder)
-    raise_any(problems)
-    return behaviours
-
-
-def chosen(behaviours: dict[str, TitledBehaviour], names: Sequence[str], params: Path) -> dict[str, TitledBehaviour]:
-    """Return the named behaviours, in the order of the names. Raises InputError for an unknown one.
-
-    params: the file in which `probe.behaviours` has the names, for the error.
-    """
-    expected = f"one of {', '.join(behaviours)}" if behaviours else "a file in prompts/probes/behaviours"
-    unknown = [name for name in names if name not in behaviours]
-    raise_any([Problem(str(params), "probe.behaviours", repr(n), expected, did_you_mean(n, behaviours)) for n in unknown])
-    return {name: behaviours[name] for name in names}
-
-
 def without_title(behaviour: TitledBehaviour) -> Behaviour:
     """Return what a measurement depends on."""
     return {"conditions": behaviour["conditions"], "measures": behaviour["measures"], "items": behaviour["items"]}
@@ -112,19 +78,6 @@ def items_asked(name: str, behaviour: Behaviour) -> Iterator[AskedItem]:
     for item in behaviour["items"]:
         texts = dict.fromkeys(asked(item, condition) for condition in behaviour["conditions"].values())
         yield {"id": item["id"], "behaviour": name, "prompt": item["prompt"], "asked": list(texts)}
-
-
-def _faults(behaviour: Behaviour, file: Path) -> list[Problem]:
-    """Return a Problem for each pattern that is none, and for each item without a text that a measure needs."""
-    patterns = [(f"measures.{name}.pattern", m["pattern"]) for name, m in behaviour["measures"].items() if "pattern" in m]
-    needed = {side: name for name, measure in behaviour["measures"].items() for side in sides(measure)}
-    missing = [
-        Problem(str(file), f"items.{number} ({item['id']})", f"no `{side}`", f"one, for the measure {name}")
-        for number, item in enumerate(behaviour["items"])
-        for side, name in needed.items()
-        if side not in item
-    ]
-    return pattern_faults(patterns, file) + missing
 
 
 def sides(measure: BehaviourMeasure) -> Iterator[Side]:

@@ -7,16 +7,8 @@ import pytest
 
 from cantica.core.documents import read_json
 from cantica.core.errors import InputError
-from cantica.probes.behaviours import (
-    chosen,
-    contrasts,
-    is_share,
-    items_asked,
-    load_behaviours,
-    needs_answer,
-    sides,
-    without_title,
-)
+from cantica.probes.behaviour_files import chosen, load_behaviours
+from cantica.probes.behaviours import contrasts, is_share, items_asked, needs_answer, sides, without_title
 
 SPELLING = """
 title: spells backwards

@@ -9,7 +9,8 @@ from cantica.core.params import FILE
 from cantica.judging.held_out import EvaluationPrompt, load_prompts
 from cantica.judging.rubric import Rubric
 from cantica.judging.rules import Rules, load_rules
-from cantica.probes.behaviours import TitledBehaviour, chosen, load_behaviours, paths
+from cantica.probes.behaviour_files import chosen, load_behaviours
+from cantica.probes.behaviours import TitledBehaviour, paths
 from cantica.probes.pairs import Pair, load_pairs
 from cantica.settings.measure_faults import measure_faults
 from cantica.settings.measures import texts_of

@@ -12,7 +12,8 @@ from cantica.core.params import FILE
 from cantica.judging.answers import load_answers, responses_of
 from cantica.judging.held_out import EvaluationPrompt, asked_of, load_prompts, question_of
 from cantica.judging.rules import load_rules
-from cantica.probes.behaviours import TitledBehaviour, chosen, load_behaviours, without_title
+from cantica.probes.behaviour_files import chosen, load_behaviours
+from cantica.probes.behaviours import TitledBehaviour, without_title
 from cantica.probes.pairs import Pair, load_pairs
 from cantica.reporting.probes import at_the_end
 
