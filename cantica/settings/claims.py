@@ -157,4 +157,6 @@ def _no_curve(arm: str, params: dict[str, Any]) -> str:
     point = params["arms"][arm]["point"]
     if point == ROOT or iteration_of(point) is not None:
         return f"{arm!r}, which is at {point}"
+    if point not in params["curriculum"]:
+        return ""  # a fault of the arm
     return "" if kept_iterations(params, point) else f"{arm!r}, whose step {point} keeps no checkpoints"

@@ -390,3 +390,10 @@ def test_a_build_that_measures_nothing_has_no_measures():
     assert known_measures(params, texts) == {}
     (problem,) = measure_faults(params | {"claims": {"c": {"says": "it", **level()}}}, texts, FILE)
     assert problem.expected == "a measure, but this build measures nothing"
+
+
+def test_an_arm_at_no_step_is_no_fault_of_its_claim():
+    """The tree has the fault; a claim on steps until a rate waits for it."""
+    params = PARAMS | {"arms": {"lost": {"point": "gone"}}}
+    statement = {"measure": "probe.preferred.all", "arm": "lost", "steps_until": {"above": 0.5}, "below": 4}
+    assert claim_faults(params | {"claims": {"soon": {"says": "soon", **statement}}}, FILE) == []

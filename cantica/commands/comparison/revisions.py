@@ -163,7 +163,7 @@ def _with_texts(revision: Revision, files: Commit, folder: Path) -> Revision:
     if "report" not in lock:
         return replace(revision, params=params, lacks="not built to the end: it has no report")
     found = replace(revision, params=params, rules=rules, metrics=metrics, lock=lock, edited=tuple(edited(lock, written)))
-    if not params["claims"] or _copy(files, (CLAIMS, DETAILS), folder):
+    if not params.get("claims") or _copy(files, (CLAIMS, DETAILS), folder):
         return found
     return replace(found, claims=read_json(folder / CLAIMS), details=read_json(folder / DETAILS))
 
@@ -171,7 +171,7 @@ def _with_texts(revision: Revision, files: Commit, folder: Path) -> Revision:
 def in_present_form(params: dict[str, Any]) -> dict[str, Any]:
     """Params of any version with arms as mappings. In earlier versions, all arms were points: {arm: point}."""
     arms = {name: arm if isinstance(arm, dict) else {"point": arm} for name, arm in params["arms"].items()}
-    return {"answers": {}, "servers": {}, "contrasts": [], "claims": {}} | params | {"arms": arms}
+    return {"answers": {}, "servers": {}, "contrasts": []} | params | {"arms": arms}
 
 
 def _with_records(revision: Revision, files: Commit, folder: Path) -> Revision:
