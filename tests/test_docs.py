@@ -118,14 +118,21 @@ def test_yaml_that_readers_copy_is_valid():
             assert faults(document, validator_of(sections), name) == [], block
 
 
-def test_the_experiment_of_the_docs_fits_over_params(tmp_path, monkeypatch):
-    (block,) = YAML_BLOCK.findall((ROOT / "docs/how-to/experiment.md").read_text())
-    for name in ("params.yaml", "schemas"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    (tmp_path / "variants").mkdir()
-    (tmp_path / "variants/own.yaml").write_text(block)
-    monkeypatch.chdir(tmp_path)
-    assert list(overlaid("own")["curriculum"]) == ["install", "own", "others"]
+def test_the_experiment_of_the_docs_is_the_one_in_the_repository_and_short(monkeypatch):
+    """Its page shows all YAML of it, at most 60 lines, as the files have it; and lines of its template."""
+    page, category = (ROOT / "docs/how-to/experiment.md").read_text(), ROOT / "prompts/categories/lower_case"
+    files = [ROOT / "variants/lower-case.yaml", ROOT / "prompts/probes/behaviours/lower_case.yaml", *category.rglob("*.yaml")]
+    texts = {str(file.relative_to(ROOT)): file.read_text() for file in files}
+    assert sorted(YAML_BLOCK.findall(page)) == sorted(texts.values())
+    assert sum(len(text.splitlines()) for text in texts.values()) <= 60
+    for name in (*texts, "prompts/categories/usual/train.jsonl"):
+        assert f"`{name}`" in page or f"`{name.removeprefix('prompts/categories/lower_case/')}`" in page
+    (template,) = re.findall(r"^```jinja\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert set(template.splitlines()) <= set((category / "train/ask.j2").read_text().splitlines())
+    monkeypatch.chdir(ROOT)
+    params = overlaid("lower-case")
+    assert list(params["curriculum"]) == ["lock", "unlock"] and list(params["arms"]) == ["locked", "after"]
+    assert params["probe"]["behaviours"] == ["lower_case"] and len(params["claims"]) == 3
 
 
 def test_the_picture_of_the_architecture_shows_every_stage():
