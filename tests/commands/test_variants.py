@@ -22,6 +22,9 @@ from cantica.settings.tree_faults import tree_faults
 from tests.support.projects import ROOT, commit, edit, ok
 
 VARIANTS = sorted(path.stem for path in (ROOT / "variants").glob("*.yaml"))
+# Smoke has fewer examples of the default categories, so it cannot be laid over a variant without them; that goes over smoke.
+OTHERS = [name for name in VARIANTS if "categories" in read_yaml(ROOT / f"variants/{name}.yaml").get("remove", [])]
+SMOKED = [*(f"{name}+smoke" for name in VARIANTS if name not in OTHERS), *(f"smoke+{name}" for name in VARIANTS)]
 KEYS = st.sampled_from("abc")
 SCALARS = st.integers(0, 3) | st.sampled_from(["x", "y"]) | st.lists(st.integers(0, 3), max_size=2)
 
@@ -131,7 +134,7 @@ def test_there_are_differences_just_where_documents_differ(before, after):
     assert bool(differences(before, after)) == (before != after)
 
 
-@pytest.mark.parametrize("name", [*VARIANTS, *(f"{name}+smoke" for name in VARIANTS), *(f"smoke+{name}" for name in VARIANTS)])
+@pytest.mark.parametrize("name", [*VARIANTS, *SMOKED])
 def test_a_variant_overlays_into_params_that_can_be_built(name, project):
     params = overlaid(name)
     check_params(params, Path("params.yaml"))
