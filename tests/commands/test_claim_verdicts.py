@@ -221,7 +221,7 @@ def test_no_answer_of_the_kind_in_any_run_is_not_known_exactly():
     assert decide(dict(LEVEL, below=0.07), {seed: numbers([0] * 20) for seed in SEEDS}).outcome == "underpowered"
     every = {seed: numbers([1] * 60, [0] * 60) for seed in SEEDS}
     low = decide(dict(DIFFERENCE, negligible=0.05), every).statements[0].estimate["low"]
-    assert low == pytest.approx(0.94, abs=0.001)
+    assert low == pytest.approx(0.91, abs=0.002)
 
 
 def test_two_arms_with_the_same_few_answers_are_not_known_to_be_equal():
@@ -408,7 +408,7 @@ def test_steps_have_an_interval_that_holds_their_mean_and_is_never_narrower_than
     gaps = np.full(len(rows), float(exact))
     found = student_interval([values[:, 0], -values[:, 1]], [gaps, gaps], 0.05)
     assert found.low <= found.mean <= found.high
-    assert found.high - found.low >= 2 * 1.96 * exact / np.sqrt(6 * len(rows))
+    assert found.high - found.low >= 2 * 1.96 * exact / np.sqrt(2 * len(rows))
 
 
 # Power

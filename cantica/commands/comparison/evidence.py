@@ -55,11 +55,7 @@ def _of_items(own: Statement, sides: list[Side], share: bool, alpha: float) -> E
 def _level(values: "np.ndarray", within: bool, share: bool, alpha: float) -> Evidence:
     """The level of one side; of a measure `within` an arm its difference. values: (runs, items)."""
     kind: Kind = "difference" if within else "share" if share else "mean"
-    found = None
-    if min(values.shape) > 1 and within:
-        found = difference_interval(0 * values, values, same=True, share=share, alpha=alpha)
-    elif min(values.shape) > 1:
-        found = level_interval(values, share, alpha)
+    found = level_interval(values, kind == "share", alpha) if min(values.shape) > 1 else None
     return _evidence(kind, float(values.mean()), found, *values.shape)
 
 

@@ -18,15 +18,15 @@ def gap(curve: Curve, iteration: int) -> int:
 def student_interval(sides: Sequence["np.ndarray"], gaps: Sequence["np.ndarray"], alpha: float) -> Interval:
     """The sum of the means of independent sides with Student's t interval; Welch's for two sides.
 
-    sides: arrays (..., runs). gaps: of each value, as `gap` returns it. If runs agree more than checkpoints can tell
-    apart, their variance is that of rounding to checkpoints, gap² / 12 (Sheppard 1898).
+    sides: arrays (..., runs). gaps: of each value, as `gap` returns it. Runs that agree may differ between two checkpoints, so
+    their variance is at least what a gap can hide: gap² / 4 (Popoviciu 1935).
     """
     import numpy as np
     from scipy.special import stdtrit
 
     mean = np.sum([side.mean(axis=-1) for side in sides], axis=0)
     spreads = [
-        (np.maximum(side.var(axis=-1, ddof=1), (own**2).mean(axis=-1) / 12) / side.shape[-1], side.shape[-1] - 1)
+        (np.maximum(side.var(axis=-1, ddof=1), (own**2).mean(axis=-1) / 4) / side.shape[-1], side.shape[-1] - 1)
         for side, own in zip(sides, gaps, strict=True)
     ]
     variance, freedom = welch(spreads)
