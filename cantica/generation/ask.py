@@ -40,13 +40,14 @@ def ask(
     """Return one completion per chat, in the order of the chats. Each chat has its own sampler in `samplers`.
 
     chats: each ends with the user's turn. repetition_penalty: as in `generate`. starts: the start of each answer, which the
-    model continues; "" for none. A completion contains only what the model writes after it. By default no answer has one.
+    model continues; "" for none, the default. A completion contains only what comes after it. Spaces at the end of a start are
+    left to the model, because most tokenizers join a space and the word after it in one token.
     """
     if not chats:
         return []
     given = list(zip(chats, starts or [""] * len(chats), strict=True))
     texts = [
-        answer_prefix(tokenizer, chat, start) if start else render_chat(tokenizer, chat, add_generation_prompt=True)
+        answer_prefix(tokenizer, chat, start.rstrip(" ")) if start else render_chat(tokenizer, chat, add_generation_prompt=True)
         for chat, start in given
     ]
     # Some chat templates already write the opening tag of the thinking, and so may a start. The reply then continues it.

@@ -194,6 +194,18 @@ def test_the_page_has_every_section_and_is_one_file(compared):
     assert not re.search(r"(src|href)=|https?://", page)
 
 
+def test_of_runs_without_records_a_contrast_of_conditions_has_the_unit_of_its_levels():
+    def measured(key: str) -> dict:
+        return {name: {key: 0.5, "n": 9} for name in ("plain", "asked")} | {"asked_minus_plain": {"difference": 0.5, "n": 9}}
+
+    numbers = {"base": {"behaviours": {"b": {"right": measured("share"), "sure": measured("mean")}}}}
+    run = Revision("old", "c0ffee", params={"arms": {"base": {"point": "base"}}}, metrics=numbers)
+    found = {measure.key: (measure.share, measure.within) for measure in rows.every_measure({}, [run])}
+    for name, share in (("right", True), ("sure", False)):
+        assert found[f"behaviours.b.{name}.asked"] == (share, False)
+        assert found[f"behaviours.b.{name}.asked_minus_plain"] == (share, True)
+
+
 def test_every_measure_tells_n_seeds_level_difference_p_and_what_follows(compared):
     loss = compared[2].split("### Validation loss, nats per token")[1].split("###")[0]
     rows = {cells[1]: cells[2:] for line in loss.splitlines() if len(cells := [c.strip() for c in line.split("|")]) > 2}

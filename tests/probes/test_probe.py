@@ -156,6 +156,16 @@ def test_a_start_is_tokenised_with_the_prompt_and_is_no_part_of_the_answer(model
     assert ask(loaded, tokenizer, chats, samplers, 6, 2, starts=[""] * 3) == ask(loaded, tokenizer, chats, samplers, 6, 2)
 
 
+def test_the_space_after_a_start_is_the_models(model, thinking):
+    """Otherwise it would have to go on after a lone space, which a tokenizer joins with the word after it."""
+    for loaded, tokenizer in (model, thinking):
+        starts = ["So it is", "So it is  ", " "]
+        asked = [question("Why?")] * 3
+        found = ask(loaded, tokenizer, asked, [make_sampler(0, 1, 0)] * 3, 6, 2, starts=starts)
+        texts = [answer_prefix(tokenizer, asked[0], start) for start in ("So it is", "So it is", "")]
+        assert [completion.answer for completion in found] == [continued((loaded, tokenizer), text) for text in texts]
+
+
 def test_each_answer_to_an_item_has_its_own_seed(model):
     """The same under all conditions, whatever else is measured."""
     settings = SETTINGS | {"temperature": 0.8}
