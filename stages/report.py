@@ -14,7 +14,7 @@ from cantica.judging import rules_agreement
 from cantica.judging.held_out import asked_of, load_groups, load_prompts
 from cantica.judging.rules import Rules, load_rules
 from cantica.probes.behaviour_files import chosen, load_behaviours
-from cantica.reporting import behaviours, claims, figures, judges, losses, results, wording
+from cantica.reporting import behaviours, claims, figures, judges, losses, results, statements, wording
 from cantica.reporting.card import model_card
 from cantica.reporting.endings import TOLERANCE
 from cantica.reporting.pages import as_csv, render
@@ -22,11 +22,13 @@ from cantica.reporting.probes import trajectories
 from cantica.reporting.records import Records, by_sample, read_records, samples_of
 from cantica.reporting.rows import Rows
 from cantica.settings.arms import description, pairs
+from cantica.settings.claims import claims_of
 
 SECTIONS = (
     *("answers", "arms", "base", "categories", "claims", "contrasts", "curriculum", "data", "fuse", "held_out", "judges"),
     *("lora", "measure", "mixes", "probe", "report", "respond", "samples", "server_samples", "servers", "train"),
 )
+FILTERS = (*wording.FILTERS, *behaviours.FILTERS, *statements.FILTERS)
 
 
 def main(data: Path, prompts: Path, reports: Path) -> None:
@@ -36,15 +38,15 @@ def main(data: Path, prompts: Path, reports: Path) -> None:
     measures = results.all_measures(records, params, rules)
     rows = results.all_rows(measures, records, params, rules)
     facts: dict[str, Any] = {"params": params, "records": records, "rules": rules, "measures": measures, "rows": rows}
-    facts |= arms_of(read_json(data / "arms.json"), params, rows)
-    facts["claimed"] = claims.claims_of_build(read_json(data / "claims.json"), records, params, rules)
+    claimed = claims.claims_of_build(read_json(data / "claims.json"), records, params, rules)
+    facts |= arms_of(read_json(data / "arms.json"), params, rows) | {"claims": claims_of(params), "claimed": claimed}
     facts |= read_texts(data, prompts, params, rules) | figures_of(records, params)
     write_json(reports / "metrics.json", results.headline(rows))
     write_json(reports / "details.json", results.details(rows, results.checkpoint_rows(facts["trajectories"])))
-    write_json(reports / "claims.json", claims.as_document(facts["claimed"]))
+    write_json(reports / "claims.json", claims.as_document(claimed))
     write_text(reports / "loss_curve.csv", as_csv(facts["curve"], figures.CURVE_COLUMNS))
     write_text(reports / "loss_matrix.csv", as_csv(losses.matrix_rows(facts["matrix"]), losses.MATRIX_COLUMNS))
-    write_text(reports / "report.html", render("report.html.j2", facts, (*wording.FILTERS, *behaviours.FILTERS)))
+    write_text(reports / "report.html", render("report.html.j2", facts, FILTERS))
     write_text(reports / "model_card.md", render("model_card.md.j2", facts, wording.FILTERS))
 
 

@@ -57,17 +57,20 @@ def counts(endings: list[Ending]) -> dict[str, int]:
 
 
 def unequal_endings(sides: dict[str, list[Ending]]) -> Unequal:
+    """Return where answers of two sides ended differently, as `unequal_counts` does."""
+    return unequal_counts({side: counts(endings) | {"of": len(endings)} for side, endings in sides.items()})
+
+
+def unequal_counts(sides: dict[str, dict[str, int]]) -> Unequal:
     """Return where answers of two sides ended differently: {"truncated" or "unfinished": {side: count}, "of": {side: answers}}.
 
     A kind is listed if its shares differ by more than TOLERANCE; {} if none does. Scores at the floor are not compared in this
     way, because more of them may be a real effect.
     """
-    counted = {side: counts(endings) for side, endings in sides.items()}
-    answers = {side: len(endings) for side, endings in sides.items()}
     found = {}
     for kind in ("truncated", "unfinished"):
-        if all(kind in counted[side] for side in sides):
-            shares = [counted[side][kind] / answers[side] for side in sides]
+        if all(kind in counted for counted in sides.values()):
+            shares = [counted[kind] / counted["of"] for counted in sides.values()]
             if max(shares) - min(shares) > TOLERANCE + 1e-9:
-                found[kind] = {side: counted[side][kind] for side in sides}
-    return found | ({"of": answers} if found else {})
+                found[kind] = {side: counted[kind] for side, counted in sides.items()}
+    return found | ({"of": {side: counted["of"] for side, counted in sides.items()}} if found else {})

@@ -4,22 +4,10 @@ from cantica.commands.comparison.pictures import picture
 from cantica.commands.comparison.verdicts import Decided, Ruling
 from cantica.commands.headline import number
 from cantica.reporting.inference import Estimate
+from cantica.reporting.statements import stated
 from cantica.reporting.wording import fixed
-from cantica.settings.claims import Statement
 
 DIGITS = 3  # of numbers in the unit of the bound; iterations have one
-
-
-def stated(own: Statement) -> str:
-    """What a statement says: `loss_nats`, final minus that of shuffled, below 0 (negligible: 0.02)."""
-    measure = own.measure
-    if own.steps_until:
-        measure = f"iterations until {measure} is {own.steps_until.direction} {own.steps_until.value:g}"
-    sides = own.arm
-    if own.is_difference:
-        sides = f"{own.arm} minus {own.against or f'{own.arm} of {own.variant}'}"
-    negligible = "" if own.negligible is None else f" (negligible: {own.negligible:g})"
-    return f"{measure}, {sides}, {own.bound.direction} {own.bound.value:g}{negligible}"
 
 
 def value(decided: Decided) -> str:
