@@ -27,7 +27,7 @@ def claims(**own: dict) -> dict:
 
 def numbers(values, against=None, **more) -> dict:
     """Numbers of a statement as reports/claims.json has them, as far as verdicts read them."""
-    found = {"items": [f"i{n}" for n in range(len(values))], "values": list(values)} | more
+    found = {"items": [f"i{n}" for n in range(len(values))], "values": list(values), "unit": "share"} | more
     return found if against is None else found | {"against": list(against)}
 
 
@@ -319,7 +319,7 @@ def test_runs_that_lack_what_is_claimed_are_named():
     gate = claims(c=dict(LEVEL, gate=True))
     (ruling,) = verdicts("v", {"v": Variant(gate, older, frozenset())})
     assert (ruling.outcome, ruling.statements[0].estimate) == ("fails", {})
-    no_item = {seed: {"items": [seed], "values": [1], "against": [0]} for seed in SEEDS}
+    no_item = {seed: {"items": [seed], "values": [1], "against": [0], "unit": "share"} for seed in SEEDS}
     assert decide(DIFFERENCE, no_item).reason == "there is no item that all runs have"
 
 
@@ -344,7 +344,7 @@ def curve(at: int, last: int = 40, every: int = 4) -> list[list[float]]:
 
 def steps(first: list[int], second: list[int]) -> dict[str, dict]:
     return {
-        str(n): {"curve": curve(a), "against": curve(b), "difference": a - b}
+        str(n): {"curve": curve(a), "against": curve(b), "difference": a - b, "unit": "iterations"}
         for n, (a, b) in enumerate(zip(first, second, strict=True), 1)
     }
 
@@ -366,7 +366,10 @@ def test_steps_of_other_seeds_are_welchs_test():
     variants = {
         name: Variant(
             owned,
-            runs(owned, {seed: {key: {"curve": curve(at), "iterations": at}} for seed, at in values.items()}),
+            runs(
+                owned,
+                {seed: {key: {"curve": curve(at), "iterations": at, "unit": "iterations"}} for seed, at in values.items()},
+            ),
             frozenset(),
         )
         for name, key, owned, values in (("v", "c", own, curves[0]), ("w", "level", other, curves[1]))
@@ -380,7 +383,7 @@ def test_steps_that_agree_are_as_exact_as_checkpoints_lie():
     """One checkpoint earlier in each of three runs is no finding; four earlier is."""
     assert decide(STEPS, steps([8, 8, 8], [12, 12, 12])).outcome == "underpowered"
     assert decide(STEPS, steps([8, 8, 8], [24, 24, 24])).outcome == "reproduced"
-    singly = {seed: {"curve": curve(8), "iterations": 8} for seed in SEEDS}
+    singly = {seed: {"curve": curve(8), "iterations": 8, "unit": "iterations"} for seed in SEEDS}
     level = decide({key: STEPS[key] for key in ("measure", "steps_until", "arm")} | {"below": 20}, singly)
     assert level.outcome == "reproduced" and level.statements[0].estimate["mean"] == 8
 

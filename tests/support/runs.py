@@ -18,8 +18,9 @@ from tests.support.projects import clone, commit, ok
 
 KEPT = (8, 16)  # checkpoints; 24 is the end of the step
 CURRICULUM = "curriculum: {tune: {after: base, data: train/deception, iters: 24, checkpoints: [8, 16]}}"
-COMMON = f"""remove: [curriculum, arms, fuse]
+COMMON = f"""remove: [curriculum, arms, fuse, claims]
 params:
+  claims: {{}}
   report: {{resamples: 1000}}
   {CURRICULUM}
   arms: {{base: {{point: base}}, tuned: {{point: tune}}}}
