@@ -70,9 +70,11 @@ def _of_details(statement: Statement, own: Numbers, run: Cited) -> Iterator[Comp
                 yield f"curve of {arm} at {iteration}", value, _level(run.details, arm, statement.measure, iteration), why
         return
     against = f"against_{statement.against}"
-    found = at(run.details, f"{statement.arm}.{against}.{statement.measure}" if statement.against else _path(statement))
+    place = [statement.arm, against, statement.measure] if statement.against else [statement.arm, statement.measure]
+    found = at(run.details, ".".join(place))
     if found is not None:
-        for key in [key for key in KEYS if key in own.estimate]:
+        written = KEYS if len(found) > 1 else ("mean",)  # forgetting of one category is a number alone
+        for key in [key for key in written if key in own.estimate]:
             yield key, own.estimate[key], found.get(key), why  # type: ignore[literal-required]
         return
     for arm, side in sides:
@@ -80,10 +82,6 @@ def _of_details(statement: Statement, own: Numbers, run: Cited) -> Iterator[Comp
         if level is None or level.get("n") == len(side.table):  # else only the items that both arms have are in the claim
             middle = sum(side.table.values()) / len(side.table) if side.table else None
             yield f"level of {arm}", middle, number(level), why
-
-
-def _path(statement: Statement) -> str:
-    return f"{statement.arm}.{statement.measure}"
 
 
 def _level(details: dict[str, Any], arm: str, measure: str, iteration: int) -> float | None:
@@ -97,7 +95,7 @@ def number(estimate: dict[str, Any] | None) -> float | None:
 
 
 def at(details: Any, path: str) -> dict[str, Any] | None:
-    """The mapping at a dotted path, or None."""
+    """The estimate at a dotted path, or None. A number alone is a mean."""
     for name in path.split("."):
         details = details.get(name) if isinstance(details, dict) else None
-    return details if isinstance(details, dict) else None
+    return {"mean": details} if isinstance(details, int | float) else details if isinstance(details, dict) else None
