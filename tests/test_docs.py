@@ -9,6 +9,7 @@ import sys
 import textwrap
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ruamel.yaml import YAML
@@ -56,6 +57,16 @@ def test_the_docs_build_without_a_warning_and_with_every_page(site):
     pages |= {Path(f"reference/{name}.html") for name in GENERATED}
     assert {path.relative_to(site) for path in site.rglob("*.html")} == pages | {Path("404.html")}
     assert not list(site.rglob("*.py*"))
+
+
+def test_pages_of_experiments_come_before_the_explanations(generate, tmp_path, monkeypatch):
+    monkeypatch.setattr(generate, "ROOT", tmp_path)
+    config = SimpleNamespace(nav=[{"Home": "index.md"}, {"Explanation": []}])
+    assert list(generate.on_config(config).nav[-1]) == ["Explanation"] and len(config.nav) == 2
+    (tmp_path / "docs/experiments").mkdir(parents=True)
+    for name in ("index", "two", "one"):
+        (tmp_path / f"docs/experiments/{name}.md").touch()
+    assert generate.on_config(config).nav[1] == {"Experiments": [f"experiments/{n}.md" for n in ("index", "one", "two")]}
 
 
 def test_the_site_loads_nothing_from_the_network(site):

@@ -129,7 +129,9 @@ def test_the_files_are_those_of_the_experiment_and_the_pages_have_the_verdicts(c
         assert about["commit"] == ok(cited, "git", "rev-parse", "HEAD~1").strip() == about["claims_since"]["commit"]
     page = (cited / "docs/experiments/coherent.md").read_text()
     assert verdicts(page) == list(VERDICTS.values()) and page.count("<svg ") == 6
-    assert 'whether coherent pairs | teach more than "shuffled" ones' in page and ", older than the first known run" in page
+    assert (
+        'whether coherent pairs &#124; teach more than "shuffled" ones' in page and ", older than the first known run" in page
+    )
     assert "git checkout " + about["commit"] in page
     index = (cited / "docs/experiments/index.md").read_text()
     assert "| [coherent](coherent.md) |" in index and "same: **null**" in index
@@ -246,6 +248,18 @@ def test_runs_of_other_commits_or_claims_do_not_come_together(project):
     assert "plain-s4\n    got       built from" in told and "as plain-s1" in told
     ok(project, "git", "rm", "-r", "--quiet", "docs/experiments/runs/plain")
     ok(project, "cantica", "cite", "plain-s4")
+
+
+def test_an_experiment_on_several_commits_is_named_by_its_reference(project):
+    commit_of_plain = reference(project, "plain-s1")
+    (project / "notes.txt").write_text("another commit\n")
+    commit(project, "Go on")
+    runs.experiment(project, "plain", 1)
+    told = refused(project, "plain-s1")
+    assert "experiments on several commits" in told and told.count("/plain-s1 of 20") == 2
+    ok(project, "cantica", "cite", f"refs/exps/{commit_of_plain}")
+    about = json.loads((project / "docs/experiments/runs/plain/1/run.json").read_text())
+    assert about["commit"] == commit_of_plain.replace("/", "")[:40]
 
 
 def test_altered_runs_are_not_written_into_pages(cited, tmp_path, monkeypatch):

@@ -100,13 +100,21 @@ def resolved(names: list[str]) -> dict[str, str]:
         try:
             found[_short(name)] = resolve(name)
         except DvcFault as error:
-            got = "a name of several experiments" if "ambiguous" in str(error) else "no revision that git or DVC knows"
-            expected = "a commit, a branch, a tag or an experiment"
-            near = did_you_mean(name, known) or (f"experiments and branches: {', '.join(known[:12])}" if known else "")
-            problems.append(Problem(name, "", got, expected, near))
+            problems.append(_unknown(name, known, "ambiguous" in str(error)))
     if problems:
         raise InputError(*problems)
     return found
+
+
+def _unknown(name: str, known: list[str], several: bool) -> Problem:
+    """A Problem for a name of no revision, or of experiments on several commits."""
+    if several:
+        refs = must("for-each-ref", "--sort=-committerdate", "--format=%(refname) of %(committerdate:iso)", "refs/exps")
+        own = [ref for ref in refs.splitlines() if ref.split(" ")[0].endswith(f"/{name}")]
+        got, near = "a name of experiments on several commits", f"the last first: {'; '.join(own)}"
+        return Problem(name, "", got, "one of them by its whole reference", near)
+    near = did_you_mean(name, known) or (f"experiments and branches: {', '.join(known[:12])}" if known else "")
+    return Problem(name, "", "no revision that git or DVC knows", "a commit, a branch, a tag or an experiment", near)
 
 
 def with_arm(revisions: list[Revision], arm: str) -> list[Revision]:
