@@ -118,6 +118,32 @@ def test_shares_stay_shares_and_what_never_varies_has_no_width():
     assert crossed.difference(runs, runs, **DRAWS)["p"] == 1.0
 
 
+ANSWERS = st.lists(st.lists(st.sampled_from([0.0, 1.0]), min_size=6, max_size=6), min_size=3, max_size=3)
+
+
+@settings(max_examples=60, deadline=None)
+@given(ANSWERS, ANSWERS, st.booleans(), st.sampled_from([0.05, 0.01]))
+def test_a_difference_of_shares_has_limits_from_minus_one_to_one_and_is_never_exact(first, second, same, alpha):
+    """The other way round it is mirrored, and it is at least as wide as Student's between these limits."""
+    one, other = np.array(first), np.array(second)
+    there = crossed.difference_interval(one, other, same, True, alpha)
+    back = crossed.difference_interval(other, one, same, True, alpha)
+    students = crossed.difference_interval(one, other, same, False, alpha)
+    assert (there.low, there.high) == pytest.approx((-back.high, -back.low))
+    assert -1 <= there.low <= there.mean <= there.high <= 1
+    assert there.low <= max(students.low, -1) + 1e-9 and there.high >= min(students.high, 1) - 1e-9
+    assert there.high - there.low >= stats.binomtest(0, 6).proportion_ci(0.95, "wilson").high - 1e-9
+
+
+def test_a_difference_of_shares_near_the_floor_has_newcombes_limits():
+    """Of two sides without correlation: no item of one, and the same three of twenty of the other in every run."""
+    none, some = np.zeros((3, 20)), np.array([[1.0] * 3 + [0.0] * 17] * 3)
+    found = crossed.difference_interval(none, some, True, True)
+    reach, worth = stats.t.ppf(0.975, 19), 19  # three of twenty have the variance 0.15 · 0.85 / 19
+    (_, least), (low, high) = crossed.wilson(0.0, 20, reach), crossed.wilson(0.15, worth, reach)
+    assert found.high == pytest.approx(high) and found.low == pytest.approx(0.15 - math.hypot(0.15 - low, least))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("same", [True, False])
 def test_in_simulation_intervals_cover_as_often_as_they_say(same):
