@@ -198,6 +198,8 @@ def test_numbers_that_do_not_follow_from_their_values_are_noticed_behind_right_h
         assert found and all(f"claims.{place[0]}" in problem.place for problem in found), place
     without = type(own)(own.texts | {"claims.json": b"{}"})
     assert "those of each statement" in number_faults(without)[0].expected
+    other = type(own)(own.texts | {"claims.json": b'{"less": 1}'})
+    assert "another form" in number_faults(other)[0].got
 
 
 def test_a_claim_against_a_variant_without_runs_is_not_decided(project, monkeypatch):

@@ -157,7 +157,7 @@ def compared(project) -> tuple[str, str, str]:
 
 def lines_of(said: str, groups: int) -> dict[str, list[str]]:
     """{title: the cells of its line} of the table in the terminal."""
-    table = said.split("\n\n")[0].splitlines()[1:]
+    table = next(block for block in said.split("\n\n") if not block.startswith("claims of")).splitlines()[1:]
     return {cells[0]: cells[1:] for line in table if len(cells := re.split(r"\s{2,}", line.strip())) == groups + 1}
 
 

@@ -102,7 +102,7 @@ def together(group: Group) -> tuple[dict[str, Revision], list[str]]:
             why = run.lacks or f"it has no {CLAIMS}"
         elif run.edited:
             why = f"edited since it was built: {few([*run.edited])}"
-        elif fault := _form_fault(run):
+        elif fault := form_fault(run):
             why = fault
         elif changed := differences(first.params["claims"], run.params["claims"]):
             why = f"it has other claims than {first.name}: {few(changed)}"
@@ -113,7 +113,7 @@ def together(group: Group) -> tuple[dict[str, Revision], list[str]]:
     return found, notes
 
 
-def _form_fault(run: Finished) -> str:
+def form_fault(run: Finished) -> str:
     """Why the claims of a run cannot be read, or ""."""
     try:
         _read(run)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from cantica.commands.comparison.claims import form_fault
 from cantica.commands.experiments.cited import Cited
 from cantica.core.errors import Problem
 from cantica.reporting import inference
@@ -18,8 +19,10 @@ KEYS = ("mean", "share", "difference", "low", "high", "n")
 
 def number_faults(run: Cited) -> list[Problem]:
     """A Problem for each number of a claim that does not follow from its values, or that details.json does not have."""
-    claims, numbers = claims_of(run.params), from_document(run.claims)
     file = str(run.folder / "claims.json")
+    if fault := form_fault(run):
+        return [Problem(file, "", fault, "the form that this version reads")]
+    claims, numbers = claims_of(run.params), from_document(run.claims)
     stated = {name: len(claim.statements) for name, claim in claims.items()}
     if stated != {name: len(found) for name, found in numbers.items()}:
         return [Problem(file, "", f"numbers of {', '.join(numbers)}", f"those of each statement of {', '.join(claims)}")]
