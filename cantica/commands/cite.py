@@ -45,10 +45,7 @@ def cited_faults() -> list[Problem]:
         return list(error.problems)
     stale = [path for path, text in texts.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     stale += _left_over(texts) if not problems else []
-    expected, hint = (
-        f"a page that follows from the files in {RUNS}",
-        "`cantica cite` writes it anew; `git diff` shows what changed",
-    )
+    expected, hint = f"a page that follows from {RUNS}", "`cantica cite` writes it anew, and `git diff` shows what changed"
     return problems + [Problem(str(path), "", "another text, or none", expected, hint) for path in stale]
 
 

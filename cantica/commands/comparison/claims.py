@@ -80,7 +80,7 @@ def decisions(name: str, variants: Mapping[str, Variant], notes: list[str]) -> D
     laid = {other.removesuffix(plus + rest): own for other, own in variants.items() if plus and other.endswith(plus + rest)}
     known = laid | dict(variants)
     rulings = verdicts(name, known)
-    lacking = {ruling.claim.name: list(dict.fromkeys(_against(ruling) - known.keys())) for ruling in rulings}
+    lacking = {ruling.claim.name: sorted(_against(ruling) - known.keys()) for ruling in rulings}
     return Decisions(rulings, {claim: names for claim, names in lacking.items() if names}, [*variants[name].runs], notes)
 
 

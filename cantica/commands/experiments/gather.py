@@ -45,9 +45,8 @@ def _run(name: str, commit: str, variant: str, seed: int) -> Cited:
     if not params.get("claims"):
         raise InputError(Problem(name, "claims", "no claims in its params.yaml", "claims that were stated before it was built"))
     base = (git("rev-parse", "--verify", "--quiet", f"{commit}^") or "").strip()
-    raise_any(
-        build_faults(name, Cited(texts), Commit(commit).stages()) + _base_faults(name, commit, base, variant, seed, params)
-    )
+    built = build_faults(name, Cited(texts), Commit(commit).stages())
+    raise_any(built + _base_faults(name, commit, base, variant, seed, params))
     tuning = tuning_of(commit, variant, str(seed), params)
     about = {
         "variant": variant,
