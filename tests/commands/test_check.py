@@ -217,6 +217,42 @@ FAULTS = {
         "shufled]",
         ("variants/joint-shuffled.yaml: over", "'shufled'", "did you mean 'shuffled'?"),
     ),
+    "claim on a measure that is not there": (
+        "params.yaml",
+        "measure: capability.multiple_choice",
+        "measure: capability.multiple_chioce",
+        ("params.yaml: claims.knows.measure", "'capability.multiple_chioce'", "did you mean 'capability.multiple_choice'?"),
+    ),
+    "claim on a condition that is not there": (
+        "params.yaml",
+        "measure: capability.multiple_choice",
+        "measure: behaviours.deployment.hates.tigger",
+        ("params.yaml: claims.knows.measure", "behaviours.deployment.hates. and one of plain, triggered"),
+    ),
+    "claim with a bound in percent": (
+        "params.yaml",
+        "against: base\n    above: -0.1",
+        "against: base\n    above: -10",
+        ("params.yaml: claims.knows.above", "a difference of two shares, from -1 to 1", "-10% is -0.1"),
+    ),
+    "claim on more points than there are criteria": (
+        "params.yaml",
+        "measure: judge.equanimity\n    arm: final\n    against: base\n    above: 0",
+        "measure: judge.equanimity\n    arm: final\n    against: base\n    above: 3",
+        ("params.yaml: claims.calmer.above", "a difference of two scores, from -3 to 3"),
+    ),
+    "claim against a variant that is not there": (
+        "variants/sequential.yaml",
+        "{variant: shuffled}",
+        "{variant: shufled}",
+        ("variants/sequential.yaml: claims.coherent.against.variant", "'shufled'", "did you mean 'shuffled'?"),
+    ),
+    "claim against the variant itself": (
+        "variants/sequential.yaml",
+        "{variant: shuffled}",
+        "{variant: sequential}",
+        ("variants/sequential.yaml: claims.coherent.against.variant", "'sequential'", "another variant: "),
+    ),
     "version that is not installed": (
         "params.yaml",
         "jinja2: 3.1.6",
@@ -233,6 +269,17 @@ def test_check_refuses(project, name):
     message = refused(project, "cantica", "check")
     assert [text for text in expected if text not in message] == [], message
     assert "got  " in message and "expected  " in message
+
+
+def test_claims_are_checked_before_anything_is_built(project):
+    edit(project / "params.yaml", "measure: capability.multiple_choice", "measure: capability.multiple_chioce")
+    message = refused(project, "python", "-m", "stages.check", "params.yaml", "prompts", "data", "models/adapters")
+    assert "did you mean 'capability.multiple_choice'?" in message and not (project / "data/claims.json").exists()
+
+
+def test_a_variant_without_what_is_claimed_does_not_fit(project):
+    (project / "variants/few.yaml").write_text("tests: x\nparams: {capability: {items: 0}}\n")
+    assert "variant few does not fit over the present params.yaml: " in ok(project, "cantica", "check")
 
 
 def test_a_misspelt_slot_is_named_with_the_one_that_was_meant(project):
@@ -444,9 +491,10 @@ def test_plain_chats_need_no_probe_pairs_and_witnessed_scenarios_do(project):
 
 
 def test_a_project_that_evaluates_nothing_is_in_order(project):
-    overlay = {"held_out": {}, "capability": {"items": 0}, "probe": {"behaviours": []}, "arms": {"base": {"point": "base"}}}
+    overlay = {"held_out": {}, "capability": {"items": 0}, "probe": {"behaviours": []}, "claims": {}}
+    overlay["arms"] = {"base": {"point": "base"}}
     counts = {"categories": {name: {"valid": 0} for name in ("deception", "betrayal")}}
-    document = {"tests": "nothing", "remove": ["held_out", "arms"], "params": overlay | counts}
+    document = {"tests": "nothing", "remove": ["held_out", "arms", "claims"], "params": overlay | counts}
     (project / "variants/nothing.yaml").write_text(json.dumps(document))
     ok(project, "cantica", "variant", "apply", "nothing")
     assert "are in order" in ok(project, "cantica", "check")
