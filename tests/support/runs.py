@@ -16,7 +16,6 @@ from cantica.reporting.rows import Row, Rows, differences, levels, rounded
 from cantica.settings.claims import claims_of
 from tests.support.projects import clone, commit, ok
 
-KEPT = (8, 16)  # checkpoints; 24 is the end of the step
 CURRICULUM = "curriculum: {tune: {after: base, data: train/deception, iters: 24, checkpoints: [8, 16]}}"
 COMMON = f"""remove: [curriculum, arms, fuse, claims]
 params:
