@@ -58,7 +58,7 @@ def test_a_claim_is_decided_by_the_intervals_that_are_simulated(first, second, b
     )
     runs = {}
     for seed, (one, two) in enumerate(zip(arm.tolist(), other.tolist(), strict=True)):
-        level = {"items": names, "values": one}
+        level = {"unit": "share", "items": names, "values": one}
         runs[str(seed)] = Run(own, from_document({"level": level, "difference": level | {"against": two}}))
     rulings = verdicts("v", {"v": Variant(own, runs, frozenset({"behaviours.b.m.c"}))})
     found = level_interval(arm, True, 0.025), difference_interval(other, arm, True, True, 0.025)
