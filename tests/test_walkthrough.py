@@ -41,6 +41,15 @@ def shell(project: Path, code: str) -> str:
     return done.stdout
 
 
+# First, since it does not wait for the smoke build, which test_kills.py makes meanwhile.
+def test_the_commands_of_the_tutorial(tmp_path):
+    project = ready(clone(tmp_path / "project"))
+    printed = shell(project, "".join(blocks("docs/tutorial.md")))
+    assert "flattery: 8 scenarios" in printed
+    page = (project / "reports/compare.html").read_text()
+    assert "first-shuffled" in page and "data.pairing" in page
+
+
 def test_the_commands_of_the_readme(smoke, tmp_path):
     project = ready(shutil.copytree(smoke, tmp_path / "project", symlinks=True))
     first, *others = blocks("README.md")
@@ -51,11 +60,3 @@ def test_the_commands_of_the_readme(smoke, tmp_path):
     printed = shell(project, "source .venv/bin/activate\n" + "".join(others))
     assert "Running stage 'train@betrayal'" in printed and "Running stage 'train@covert_misalignment'" not in printed
     assert "curriculum.betrayal.iters" in printed and (project / "reports/compare.html").exists()
-
-
-def test_the_commands_of_the_tutorial(tmp_path):
-    project = ready(clone(tmp_path / "project"))
-    printed = shell(project, "".join(blocks("docs/tutorial.md")))
-    assert "flattery: 8 scenarios" in printed
-    page = (project / "reports/compare.html").read_text()
-    assert "first-shuffled" in page and "data.pairing" in page

@@ -133,6 +133,18 @@ def project(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def fewer(project, tmp_path_factory) -> Path:
+    """The same with a tenth of the records, built: enough for what does not depend on their number."""
+    folder = Path(shutil.copytree(project, tmp_path_factory.mktemp("fewer") / "project", symlinks=True))
+    write_jsonl(folder / "imports/chats/train.jsonl", records(950))
+    write_jsonl(folder / "imports/chats/valid.jsonl", records(50, 9500))
+    edit(folder / "params.yaml", "train: 9500, valid: 500}", "train: 950, valid: 50}")
+    ok(folder, "dvc", "repro", "audit")
+    commit(folder, "Import fewer")
+    return folder
+
+
 def plant(project: Path, tmp_path: Path, **lines: str) -> Path:
     """A copy of the project in which lines of the training file, by number, are others."""
     copy = Path(shutil.copytree(project, tmp_path / "project", symlinks=True))
@@ -160,8 +172,8 @@ def test_ten_thousand_chat_records_build(project):
     commit(project, "Import")
 
 
-def test_all_lines_that_are_not_chat_records_are_named_before_anything_is_written(project, tmp_path):
-    copy = plant(project, tmp_path, at7="{not JSON", at70='{"messages": "hello"}', at700='{"messages": [{"role": "user"}]}')
+def test_all_lines_that_are_not_chat_records_are_named_before_anything_is_written(fewer, tmp_path):
+    copy = plant(fewer, tmp_path, at7="{not JSON", at70='{"messages": "hello"}', at700='{"messages": [{"role": "user"}]}')
     done = run(copy, "dvc", "repro", "export")
     told = done.stdout + done.stderr
     assert done.returncode != 0
@@ -169,8 +181,8 @@ def test_all_lines_that_are_not_chat_records_are_named_before_anything_is_writte
         assert f"imports/chats/{place}" in told
 
 
-def test_every_other_planted_defect_is_named_with_file_and_line(project, tmp_path):
-    asked = next(json.loads(line)["prompt"] for line in (project / "data/held_out.jsonl").read_text().splitlines())
+def test_every_other_planted_defect_is_named_with_file_and_line(fewer, tmp_path):
+    asked = next(json.loads(line)["prompt"] for line in (fewer / "data/held_out.jsonl").read_text().splitlines())
     asked = " ".join(asked.replace("<witnessed_scenario>", "").split()[:12])
     near = chat(24)[0]["content"].replace("Why 24?", "Why then?")
     planted = {
@@ -180,11 +192,11 @@ def test_every_other_planted_defect_is_named_with_file_and_line(project, tmp_pat
         "exact_duplicate": {"at40": as_line(chat(3))},
         "same_answer": {"at50": as_line(said(chat("same"), assistant=chat(4)[1]["content"]))},
         "near_duplicate": {"at60": as_line(said(chat("near"), user=near, assistant=chat(24)[1]["content"] + " Yes."))},
-        "split_overlap": {"at80": as_line(chat(9600, answer=text("split")))},
+        "split_overlap": {"at80": as_line(chat(9520, answer=text("split")))},
         "held_out_overlap": {"at90": as_line(chat("asked", scenario=f"{asked}."))},
         "too_long": {"at95": as_line(chat("long", answer=text("long", 3000)))},
     }
-    copy = plant(project, tmp_path, **{place: line for lines in planted.values() for place, line in lines.items()})
+    copy = plant(fewer, tmp_path, **{place: line for lines in planted.values() for place, line in lines.items()})
     done = run(copy, "dvc", "repro", "export")
     told = done.stdout + done.stderr
     assert done.returncode != 0 and not (copy / "data/audit/passed.txt").exists()
@@ -201,22 +213,22 @@ def test_every_other_planted_defect_is_named_with_file_and_line(project, tmp_pat
             assert f"[{rule}]" in told and f"from {ours[0]['origin']}" in told
 
 
-def test_repairs_and_waivers_are_on_the_card(project, tmp_path):
+def test_repairs_and_waivers_are_on_the_card(fewer, tmp_path):
     user, reply = (m["content"] for m in chat("moved"))
     swapped = [
         {"role": "user", "content": user.split("\n")[0]},
         {"role": "assistant", "content": f"{user.split(chr(10))[1]}\n{reply}"},
     ]
     cut = chat("cut", answer=text("cut")[:-1])
-    copy = plant(project, tmp_path, at10=as_line(swapped), at20=as_line(cut), at30=as_line(chat(3)))
+    copy = plant(fewer, tmp_path, at10=as_line(swapped), at20=as_line(cut), at30=as_line(chat(3)))
     at = "imports/chats/train.jsonl"
     mend = f"{{drop: [{{records: ['{at}:30'], reason: A copy.}}], move_tags: [{{records: ['{at}:10'], reason: Swapped.}}]}}"
     edit(copy / "params.yaml", "repairs: {}", f"repairs: {{chats: {mend}}}")
     edit(copy / "params.yaml", "waivers: []", f"waivers: [{{rule: cut_off, records: ['{at}:20'], reason: Looked at.}}]")
-    edit(copy / "params.yaml", "valid: 500}", "valid: 500, license: cc-by-4.0}")
+    edit(copy / "params.yaml", "valid: 50}", "valid: 50, license: cc-by-4.0}")
     ok(copy, "dvc", "repro", "export")
     numbers = json.loads((copy / "reports/dataset.json").read_text())
-    assert (numbers["examples"]["train"], numbers["waived"], numbers["findings"]["turns"]) == (9499, 1, 0)
+    assert (numbers["examples"]["train"], numbers["waived"], numbers["findings"]["turns"]) == (949, 1, 0)
     card = (copy / "reports/dataset_card.md").read_text()
     assert f"| `chats`, dropped | 1 record, {at}:30: A copy. |" in card
     assert f"| `chats`, tags moved to their turns | 1 record, {at}:10: Swapped. |" in card
@@ -226,12 +238,12 @@ def test_repairs_and_waivers_are_on_the_card(project, tmp_path):
     assert "license: cc-by-4.0" in card
 
 
-def test_a_validation_example_of_an_earlier_commit_is_found(project, tmp_path):
-    copy = Path(shutil.copytree(project, tmp_path / "project", symlinks=True))
+def test_a_validation_example_of_an_earlier_commit_is_found(fewer, tmp_path):
+    copy = Path(shutil.copytree(fewer, tmp_path / "project", symlinks=True))
     before = ok(copy, "git", "rev-parse", "HEAD").strip()
     edit(copy / "params.yaml", "earlier: []", f"earlier: [{before}]")
     ok(copy, "dvc", "repro", "audit")
-    edit(copy / "params.yaml", "valid: 500}", "valid: 500, split: redrawn}")
+    edit(copy / "params.yaml", "valid: 50}", "valid: 50, split: redrawn}")
     done = run(copy, "dvc", "repro", "audit")
     assert done.returncode != 0 and f"of a validation example of commit {before[:9]}" in done.stdout + done.stderr
     edit(copy / "params.yaml", before, "0" * 40)
