@@ -139,7 +139,7 @@ EDITS = [
     edit("a judge rule", "prompts/judge/rules.yaml", "words: 25", "words: 26", CHECK | JUDGING),
     edit("a safety flag", "prompts/judge/rules.yaml", "claims_rights:", "claims_of_rights:", CHECK | JUDGING),
     edit("an agreement that was measured", "prompts/judge/agreement.json", r"\[\]", "[ ]", REPORT),
-    edit("a probe pair", "prompts/probes/pairs/deception.yaml", r"prompt: (>-\n +|\"?)", r"\g<0>Well, ", PROBING),
+    edit("a probe pair", "prompts/probes/pairs/deception.yaml", r"prompt: (>-\n +|\"?)", r"\g<0>Well, ", CHECK | PROBING),
     # ---- behaviours. What is asked is compared with training examples by the audit
     behaviour("an item of a behaviour", "prompt: ", r"\g<0>Well, ", AUDIT | PROBING),
     behaviour("a condition with a system prompt", r"plain: \{\}", r"\g<0>\n  kind: {system: Be kind.}", PROBING),
@@ -270,10 +270,11 @@ EDITS = [
     ),
     param("the step that is fused", "step: deception", "step: self_preservation", {"fuse"} | REPORT),
     # ---- params: claims
-    param("a bound of a claim", r"(\n  learns: .*below:) 0", r"\1 -0.01", REPORT),
-    param("a gate that is none", r"\n  learns: +\{gate: true", r"\n  learns: {gate: false", REPORT),
+    param("a bound of a claim", r"(learns:(?:\n +.*)*?\n +below:) 0", r"\1 -0.01", REPORT),
+    param("a gate that is none", r"(learns:\n +gate:) true", r"\1 false", REPORT),
+    param("what a claim says", r"(learns:(?:\n +.*)*?\n +says:)", r"\1 surely", REPORT),
+    param("a negligible effect", r"negligible: 0.3", "negligible: 0.2", REPORT),
     param("a new claim", r"(\nclaims:)", r"\1\n  new: {says: so, measure: refusals, arm: final, below: 0.5}", REPORT),
-    param("what a claim says", r"(\n  learns: .*says: \"?)", r"\1Surely, ", REPORT),
     # ---- versions of libraries: a stage depends on a whole group
     param("toolchain.model, a library that only tokenizes", "tokenizers: 0.23.3", "tokenizers: 0.23.4", MODEL),
     param("toolchain.model, the kernel of the BLAS", "blas-core: Haswell", "blas-core: SkylakeX", MODEL),
