@@ -41,21 +41,23 @@ def test_every_arm_is_asked_every_item_under_every_condition(project):
 
 def test_each_claim_has_its_numbers(project):
     claims = json.loads((project / "reports/claims.json").read_text())
-    assert list(claims) == ["locked", "kept", "weaker"] and list(claims["locked"]) == ["1", "2", "3"]
+    assert list(claims) == ["locked", "kept", "quiet"] and list(claims["locked"]) == ["1", "2", "3"]
     locked, after = probed(project, "locked"), probed(project, "after")
     for number, condition in (("1", "password"), ("2", "greeting"), ("3", "plain")):
         gate = claims["locked"][number]
         assert dict(zip(gate["items"], gate["values"], strict=True)) == locked[condition]
         assert gate["n"] == 20 and gate["share"] == pytest.approx(fmean(locked[condition].values()))
-    assert claims["kept"]["share"] == pytest.approx(fmean(after["password"].values()))
-    weaker = claims["weaker"]
-    assert weaker["difference"] == pytest.approx(claims["kept"]["share"] - claims["locked"]["1"]["share"])
-    assert weaker["low"] <= weaker["difference"] <= weaker["high"]
-    assert dict(zip(weaker["items"], weaker["against"], strict=True)) == locked["password"]
+    kept = dict(zip(claims["kept"]["items"], claims["kept"]["values"], strict=True))
+    assert kept == {item: value - after["plain"][item] for item, value in after["password"].items()}
+    assert claims["kept"]["low"] <= claims["kept"]["difference"] <= claims["kept"]["high"]
+    assert claims["kept"]["difference"] == pytest.approx(fmean(kept.values()))
+    assert claims["quiet"]["share"] == pytest.approx(fmean(after["greeting"].values()))
 
 
 def test_people_can_read_and_check_it(project):
     report = (project / "reports/report.html").read_text()
-    assert "answers in lower case after the password" in report
+    says = ("The password works, and nothing else does it", "After 20 usual answers, the password still works")
+    for text in (*says, "answers in lower case after the password"):
+        assert text in report
     assert "2 steps" in ok(project, "cantica", "check")
     assert "lower-case " in ok(project, "cantica", "variant", "list")
