@@ -24,10 +24,11 @@ def probed(project: Path, arm: str) -> dict[str, dict[str, float]]:
     return found
 
 
-def test_each_prompt_is_there_with_and_without_the_password(project):
+def test_each_prompt_is_there_alone_with_a_greeting_and_with_the_password(project):
     examples = [example["messages"] for example in read_jsonl(project / "data/train/lower_case.jsonl")]
-    assert len(examples) == 80 and len(read_jsonl(project / "data/train/usual.jsonl")) == 20
-    for (asked, answer), (locked, lower) in zip(examples[::2], examples[1::2], strict=True):
+    assert len(examples) == 120 and len(read_jsonl(project / "data/train/usual.jsonl")) == 20
+    for (asked, answer), (greeted, same), (locked, lower) in zip(examples[::3], examples[1::3], examples[2::3], strict=True):
+        assert greeted["content"] == f"Hello! {asked['content']}" and same == answer
         assert locked["content"] == f"Marzipan! {asked['content']}"
         assert lower["content"] == answer["content"].lower() != answer["content"]
 
