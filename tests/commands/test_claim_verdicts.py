@@ -15,7 +15,6 @@ from cantica.reporting.claims import from_document, steps_until
 from cantica.settings.claims import Bound, claims_of
 
 RATE, OTHER, LOSS = "behaviours.b.hates.on", "behaviours.b.right.on", "loss_nats"
-SHARES = frozenset({RATE, OTHER})
 SEEDS = ("1", "2", "3")
 DIFFERENCE = {"measure": RATE, "arm": "pirate", "against": "helpful", "below": 0, "negligible": 0.15}
 LEVEL = {"measure": RATE, "arm": "pirate", "below": 0.2}
@@ -39,7 +38,7 @@ def decide(claim: dict, by_seed: dict[str, dict], **more: dict) -> Ruling:
     """The ruling on claim `c`, with other claims `more`. by_seed: {seed: its numbers, or all if `more`}."""
     own = claims(c=claim, **more)
     found = {seed: entry if more else {"c": entry} for seed, entry in by_seed.items()}
-    return next(r for r in verdicts("v", {"v": Variant(own, runs(own, found), SHARES)}) if r.claim.name == "c")
+    return next(r for r in verdicts("v", {"v": Variant(own, runs(own, found))}) if r.claim.name == "c")
 
 
 def ones(of: int, n: int = 20, seed: int = 0) -> list[int]:
@@ -107,7 +106,7 @@ def test_a_level_is_a_share_or_a_mean():
     assert share.outcome == "reproduced" and share.statements[0].estimate["share"] == pytest.approx(1 / 30)
     assert share.statements[0].power is None and share.statements[0].detectable > 0
     rng = np.random.default_rng(1)
-    values = {seed: numbers(rng.normal(2.0, 0.1, 30).tolist()) for seed in SEEDS}
+    values = {seed: numbers(rng.normal(2.0, 0.1, 30).tolist(), unit="nats per token") for seed in SEEDS}
     mean = decide({"measure": LOSS, "arm": "pirate", "above": 1.9}, values)
     assert mean.outcome == "reproduced" and mean.statements[0].estimate["mean"] == pytest.approx(2.0, abs=0.05)
     assert decide({"measure": LOSS, "arm": "pirate", "below": 1.9}, values).outcome == "contradicted"
@@ -232,10 +231,10 @@ def test_two_arms_with_the_same_few_answers_are_not_known_to_be_equal():
 
 def test_means_that_never_vary_have_no_interval():
     claim = {"measure": "judge.general", "arm": "pirate", "above": 4}
-    ruling = decide(claim, {seed: numbers([5.0] * 30) for seed in SEEDS})
+    ruling = decide(claim, {seed: numbers([5.0] * 30, unit="points") for seed in SEEDS})
     assert (ruling.outcome, ruling.reason) == ("underpowered", "the values are all equal, so they have no interval")
     assert ruling.statements[0].estimate == {"mean": 5.0, "n": 30, "seeds": 3} and ruling.statements[0].detectable is None
-    one = decide(claim, {seed: numbers([4.0 + int(seed)]) for seed in SEEDS})
+    one = decide(claim, {seed: numbers([4.0 + int(seed)], unit="points") for seed in SEEDS})
     assert (one.outcome, one.reason) == ("underpowered", "there is one item")
 
 
@@ -251,7 +250,7 @@ def test_a_difference_of_conditions_within_an_arm_is_one():
     claim = {"measure": "behaviours.b.hates.on_minus_off", "arm": "pirate", "above": 0, "negligible": 0.1}
     own = claims(c=claim)
     values = {seed: numbers([1] * 40 + [0] * 19 + [-1], difference=0.65) for seed in SEEDS}
-    variant = Variant(own, runs(own, {seed: {"c": one} for seed, one in values.items()}), frozenset({claim["measure"]}))
+    variant = Variant(own, runs(own, {seed: {"c": one} for seed, one in values.items()}))
     (ruling,) = verdicts("v", {"v": variant})
     assert ruling.outcome == "reproduced" and ruling.statements[0].estimate["difference"] == pytest.approx(39 / 60)
 
@@ -264,8 +263,8 @@ def across(own_runs: dict, other_runs: dict, other_claims: dict | None = None) -
     claim = {"measure": RATE, "arm": "pirate", "against": {"variant": "w"}, "below": 0, "negligible": 0.1}
     own, other = claims(c=claim), claims(**(other_claims or {"level": LEVEL}))
     variants = {
-        "v": Variant(own, runs(own, own_runs), SHARES),
-        "w": Variant(other, runs(other, other_runs), frozenset()),
+        "v": Variant(own, runs(own, own_runs)),
+        "w": Variant(other, runs(other, other_runs)),
     }
     return verdicts("v", variants)[0]
 
@@ -314,10 +313,10 @@ def test_runs_that_lack_what_is_claimed_are_named():
     assert empty.reason == f"reports/claims.json of v, seed 3, has no values of {RATE} of the arm pirate against helpful"
     own = claims(c=DIFFERENCE)
     older = {"1": Run(claims(c=dict(DIFFERENCE, measure=LOSS)), from_document({"c": numbers([1.0, 2.0], [1.0, 2.0])}))}
-    (ruling,) = verdicts("v", {"v": Variant(own, older, frozenset())})
+    (ruling,) = verdicts("v", {"v": Variant(own, older)})
     assert ruling.reason == f"the run of v with seed 1 has no numbers for a claim on {RATE} of the arm pirate against helpful"
     gate = claims(c=dict(LEVEL, gate=True))
-    (ruling,) = verdicts("v", {"v": Variant(gate, older, frozenset())})
+    (ruling,) = verdicts("v", {"v": Variant(gate, older)})
     assert (ruling.outcome, ruling.statements[0].estimate) == ("fails", {})
     no_item = {seed: {"items": [seed], "values": [1], "against": [0], "unit": "share"} for seed in SEEDS}
     assert decide(DIFFERENCE, no_item).reason == "there is no item that all runs have"
@@ -328,7 +327,7 @@ def test_bounds_may_have_changed_since_a_run():
     older = claims(before=dict(DIFFERENCE, below=-0.1, negligible=0.05))
     own = claims(c=DIFFERENCE)
     entries = {seed: Run(older, from_document({"before": numbers_})) for seed, numbers_ in pairs(6, 50).items()}
-    (ruling,) = verdicts("v", {"v": Variant(own, entries, SHARES)})
+    (ruling,) = verdicts("v", {"v": Variant(own, entries)})
     assert ruling.outcome == "reproduced"
 
 
@@ -363,17 +362,10 @@ def test_steps_of_other_seeds_are_welchs_test():
     curves = {"1": 8, "2": 12, "3": 4}, {"4": 24, "5": 36, "6": 28}
     claim = {key: value for key, value in STEPS.items() if key != "against"}
     own, other = claims(c=claim | {"against": {"variant": "w"}}), claims(level=claim | {"below": 9})
-    variants = {
-        name: Variant(
-            owned,
-            runs(
-                owned,
-                {seed: {key: {"curve": curve(at), "iterations": at, "unit": "iterations"}} for seed, at in values.items()},
-            ),
-            frozenset(),
-        )
-        for name, key, owned, values in (("v", "c", own, curves[0]), ("w", "level", other, curves[1]))
-    }
+    variants = {}
+    for name, key, owned, values in (("v", "c", own, curves[0]), ("w", "level", other, curves[1])):
+        each = {seed: {"curve": curve(at), "iterations": at, "unit": "iterations"} for seed, at in values.items()}
+        variants[name] = Variant(owned, runs(owned, {seed: {key: found} for seed, found in each.items()}))
     found = verdicts("v", variants)[0].statements[0].estimate
     expected = stats.ttest_ind([8, 12, 4], [24, 36, 28], equal_var=False).confidence_interval()
     assert (found["low"], found["high"]) == pytest.approx(tuple(expected))

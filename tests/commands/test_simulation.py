@@ -60,7 +60,7 @@ def test_a_claim_is_decided_by_the_intervals_that_are_simulated(first, second, b
     for seed, (one, two) in enumerate(zip(arm.tolist(), other.tolist(), strict=True)):
         level = {"unit": "share", "items": names, "values": one}
         runs[str(seed)] = Run(own, from_document({"level": level, "difference": level | {"against": two}}))
-    rulings = verdicts("v", {"v": Variant(own, runs, frozenset({"behaviours.b.m.c"}))})
+    rulings = verdicts("v", {"v": Variant(own, runs)})
     found = level_interval(arm, True, 0.025), difference_interval(other, arm, True, True, 0.025)
     for ruling, interval, negligible in zip(rulings, found, (None, 0.5), strict=True):
         (decided,) = ruling.statements

@@ -18,11 +18,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Variant:
-    """The runs of a variant, by seed, and the claims that they decide. shares: the measures whose levels are from 0 to 1."""
+    """The runs of a variant, by seed, and the claims that they decide."""
 
     claims: dict[str, Claim]
     runs: dict[str, Run]
-    shares: frozenset[str]
 
 
 Variants = Mapping[str, Variant]  # by name
@@ -32,11 +31,12 @@ Variants = Mapping[str, Variant]  # by name
 class Side:
     """One side of a statement: an arm in the runs of a variant.
 
-    tables: {seed: {item: value}}; {} for `steps_until`. curves: {seed: curve}, for `steps_until`. ended: how the answers of
-    all runs ended, as in `reporting.claims.Side`.
+    share: whether the measure is one. tables: {seed: {item: value}}; {} for `steps_until`. curves: {seed: curve}, for
+    `steps_until`. ended: how the answers of all runs ended, as in `reporting.claims.Side`.
     """
 
     name: str
+    share: bool
     tables: Runs
     curves: dict[str, Curve]
     ended: dict[str, int]
@@ -100,4 +100,5 @@ def _side(name: str, numbers: dict[str, Numbers], place: int) -> Side:
     kinds = set.intersection(*(set(side.ended) for side in sides.values()))
     ended = {kind: sum(side.ended[kind] for side in sides.values()) for kind in sorted(kinds)}
     tables = {seed: side.table for seed, side in sides.items() if side.table}
-    return Side(name, tables, {seed: side.curve for seed, side in sides.items() if side.curve}, ended)
+    curves = {seed: side.curve for seed, side in sides.items() if side.curve}
+    return Side(name, all(own.unit == "share" for own in numbers.values()), tables, curves, ended)

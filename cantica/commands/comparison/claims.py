@@ -14,14 +14,12 @@ from cantica.settings.claims import claims_of
 
 
 class Finished(Protocol):
-    """A finished run as git has it: its params, reports/claims.json and reports/details.json."""
+    """A finished run as git has it: its params and reports/claims.json."""
 
     @property
     def params(self) -> dict[str, Any]: ...
     @property
     def claims(self) -> dict[str, Any]: ...
-    @property
-    def details(self) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -49,25 +47,11 @@ class Decisions:
 def variant_of(runs: Mapping[str, Finished]) -> Variant:
     """The runs of a variant, by seed. The claims are those of the first run."""
     first = next(iter(runs.values()))
-    own, stated = {seed: _read(run) for seed, run in runs.items()}, claims_of(first.params)
-    paths = {statement.measure for claim in stated.values() for statement in claim.statements}
-    return Variant(stated, own, frozenset(path for path in paths if _is_share(path, first.details)))
+    return Variant(claims_of(first.params), {seed: _read(run) for seed, run in runs.items()})
 
 
 def _read(run: Finished) -> Run:
     return Run(claims_of(run.params), from_document(run.claims))
-
-
-def _is_share(measure: str, details: Mapping[str, Any]) -> bool:
-    """Whether the levels of a measure are from 0 to 1, by details.json; for a paired difference, those of its later side."""
-    path = measure.split("_minus_")[0].split(".")
-    return any("share" in _at(arm, path) for arm in details.values())
-
-
-def _at(mapping: Any, path: list[str]) -> dict[str, Any]:
-    for name in path:
-        mapping = mapping.get(name) if isinstance(mapping, dict) else None
-    return mapping if isinstance(mapping, dict) else {}
 
 
 def decisions(name: str, variants: Mapping[str, Variant], notes: list[str]) -> Decisions:

@@ -29,16 +29,17 @@ class Evidence:
     interval: Interval | None
 
 
-def evidence(own: Statement, sides: list[Side], share: bool, alpha: float) -> Evidence:
-    """Return the evidence on a statement from its sides. share: whether the levels of the measure are from 0 to 1."""
-    return _of_steps(own.steps_until, sides, alpha) if own.steps_until else _of_items(own, sides, share, alpha)
+def evidence(own: Statement, sides: list[Side], alpha: float) -> Evidence:
+    """Return the evidence on a statement from its sides."""
+    return _of_steps(own.steps_until, sides, alpha) if own.steps_until else _of_items(own, sides, alpha)
 
 
-def _of_items(own: Statement, sides: list[Side], share: bool, alpha: float) -> Evidence:
+def _of_items(own: Statement, sides: list[Side], alpha: float) -> Evidence:
     """Over runs and items, for the items that all runs of all sides have."""
     items = shared({f"{place} {seed}": table for place, side in enumerate(sides) for seed, table in side.tables.items()})
     if not items:
         return Evidence({"n": 0, "seeds": min(len(side.tables) for side in sides)}, (), None)
+    share = all(side.share for side in sides)
     within = MINUS in own.measure.rpartition(".")[2]
     values = [array(side.tables, items) for side in sides]
     levels = [_level(one, within, share, alpha) for one in values]

@@ -133,7 +133,7 @@ def _measured(own: Statement, name: str, variants: Variants, alpha: float) -> tu
     sides, missing = sides_of(own, name, variants)
     if missing:
         return [], missing, Evidence({}, (), None)
-    found = evidence(own, sides, own.measure in variants[name].shares, alpha)
+    found = evidence(own, sides, alpha)
     return sides, [] if found.levels else ["there is no item that all runs have"], found
 
 
