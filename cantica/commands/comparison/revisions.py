@@ -19,7 +19,7 @@ from cantica.reporting.records import Records, read_records
 from cantica.settings.arms import all_arms, description
 
 TEXTS = ("params.yaml", "dvc.lock", "prompts/judge/rules.yaml", "reports/metrics.json")
-CLAIMS, DETAILS = "reports/claims.json", "reports/details.json"  # earlier versions have no claims
+CLAIMS = "reports/claims.json"  # earlier versions have no claims
 HELD_OUT = "data/held_out.jsonl"
 FETCH = "`dvc fetch --all-commits` gets it (`dvc exp pull` for a shared experiment); otherwise build it again"
 
@@ -28,8 +28,8 @@ FETCH = "`dvc fetch --all-commits` gets it (`dvc exp pull` for a shared experime
 class Revision:
     """A commit and its build.
 
-    name: as it was asked for. lock: the stages of its dvc.lock that are in its dvc.yaml. metrics, claims, details: its
-    reports/metrics.json, claims.json and, if there are claims, details.json.
+    name: as it was asked for. lock: the stages of its dvc.lock that are in its dvc.yaml. metrics, claims: its
+    reports/metrics.json and, if there are claims, claims.json.
     records: None where they cannot be read; `lacks` then says why. asked: the text of each evaluation prompt.
     edited: the params and outputs that changed after the build, by its dvc.lock. chosen: the arm that was asked for, or "".
     """
@@ -40,7 +40,6 @@ class Revision:
     rules: Rules | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
     claims: dict[str, Any] = field(default_factory=dict)
-    details: dict[str, Any] = field(default_factory=dict)
     lock: Lock = field(default_factory=dict)
     records: Records | None = None
     asked: dict[str, str] = field(default_factory=dict)
@@ -171,9 +170,9 @@ def _with_texts(revision: Revision, files: Commit, folder: Path) -> Revision:
     if "report" not in lock:
         return replace(revision, params=params, lacks="not built to the end: it has no report")
     found = replace(revision, params=params, rules=rules, metrics=metrics, lock=lock, edited=tuple(edited(lock, written)))
-    if not params.get("claims") or _copy(files, (CLAIMS, DETAILS), folder):
+    if not params.get("claims") or _copy(files, (CLAIMS,), folder):
         return found
-    return replace(found, claims=read_json(folder / CLAIMS), details=read_json(folder / DETAILS))
+    return replace(found, claims=read_json(folder / CLAIMS))
 
 
 def in_present_form(params: dict[str, Any]) -> dict[str, Any]:
