@@ -2,12 +2,22 @@
 
 import sys
 
+from cantica.commands.checks.claims import read_measured
 from cantica.commands.table import aligned
 from cantica.commands.variants.family import at_once, family, run_family, uncommitted
-from cantica.commands.variants.files import apply_variant, file_faults, in_a_line, load_variant, names, overlaid, to_text
+from cantica.commands.variants.files import (
+    apply_variant,
+    file_faults,
+    in_a_line,
+    load_variant,
+    misfits,
+    names,
+    overlaid,
+    to_text,
+)
 from cantica.commands.variants.overlays import differences
 from cantica.commands.variants.progress import Progress
-from cantica.core.documents import read_yaml
+from cantica.core.documents import raise_any, read_yaml
 from cantica.core.params import FILE
 
 
@@ -26,7 +36,8 @@ def show(name: str) -> str:
 
 
 def diff(name: str) -> str:
-    """The changes that the variant makes in params.yaml."""
+    """The changes that the variant makes in params.yaml. Raises InputError, also for claims that cannot be measured."""
+    raise_any(misfits(name, read_measured()))
     return "\n".join(differences(read_yaml(FILE), overlaid(name))) or _no_change(name)
 
 
