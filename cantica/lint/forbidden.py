@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 from cantica.core.documents import read_jsonl
 from cantica.dataset.chat import Message, user_text
-from cantica.dataset.words import NgramIndex, fingerprint, prompt_fingerprint, words
+from cantica.dataset.words import OPERATOR, NgramIndex, fingerprint, prompt_fingerprint, words
 
 REPEATED = 3  # a word of at least so many items of a behaviour, and of a tenth of them, belongs to their common form
 
@@ -17,24 +18,34 @@ class Forbidden:
     """Texts that an example may not contain.
 
     runs: {kind of text: its words}, for texts of which no run of words may occur. asked: {fingerprint of a user's turn with
-    which a behaviour is measured: its item}. validation_prompts: {fingerprint of the prompt of an earlier validation example:
-    its commit}.
+    which a behaviour is measured: its item}. short: {words of a prompt that is too short for a run: its item}.
+    validation_prompts: {fingerprint of the prompt of an earlier validation example: its commit}.
     """
 
     runs: dict[str, NgramIndex]
     asked: dict[int, str]
+    short: dict[str, str]
     validation_prompts: dict[int, str]
 
     def overlaps(self, messages: list[Message], text: list[str]) -> Iterator[str]:
         """Yield a message for each run of words in an example that it may not contain. text: all its words."""
-        whole = self.asked.get(prompt_fingerprint(user_text(messages)))
-        if whole:
-            yield f"the prompt of {whole}; expected none with which a model is measured"
+        asked = [found for turn in messages if turn["role"] == "user" and (found := self._asked(turn["content"]))]
+        if asked:
+            yield f"the prompt of {asked[0]}; expected none with which a model is measured"
             return
         for kind, index in self.runs.items():
             for run, names in index.shared(text).items():
                 where = f"{kind}{'s' if len(names) > 1 else ''} {', '.join(names)}"
                 yield f"the words {run!r}, as in the {where}; expected no such words in common"
+
+    def _asked(self, turn: str) -> str | None:
+        """Return the item whose prompt a user's turn is; or whose short prompt makes up at least half of its words."""
+        text = words(turn)
+        most = 2 * max((name.count(" ") + 1 for name in self.short), default=0)
+        parts = combinations(range(len(text) + 1), 2) if len(text) <= most else ()
+        long = (" ".join(text[start:end]) for start, end in parts if 2 * (end - start) >= len(text))
+        found = next((self.short[part] for part in long if part in self.short), None)
+        return self.asked.get(prompt_fingerprint(turn)) or found
 
     def former_validation(self, messages: list[Message]) -> str | None:
         """Return the commit in which the prompt of an example was that of a validation example, if any."""
@@ -49,13 +60,16 @@ def forbidden(held_out: Path, items: Path, least: int, validation_prompts: dict[
     runs = {"evaluation prompt": NgramIndex({prompt["id"]: words(prompt["prompt"]) for prompt in read_jsonl(held_out)}, least)}
     behaviours: dict[str, dict[str, list[str]]] = {}
     asked: dict[int, str] = {}
+    short: dict[str, str] = {}
     for item in read_jsonl(items):
         name = f"item {item['id']} of the behaviour {item['behaviour']}"
-        behaviours.setdefault(item["behaviour"], {})[item["id"]] = words(item["prompt"])
+        text = behaviours.setdefault(item["behaviour"], {})[item["id"]] = words(item["prompt"])
+        if 0 < len(text) < least and not OPERATOR.search(item["prompt"]):
+            short[" ".join(text)] = name
         asked |= {prompt_fingerprint(text): name for text in item["asked"]}
     for behaviour, texts in behaviours.items():
         runs[f"{behaviour} item"] = NgramIndex(texts, least, _repeated(texts))
-    return Forbidden(runs, asked, validation_prompts)
+    return Forbidden(runs, asked, short, validation_prompts)
 
 
 def _repeated(texts: dict[str, list[str]]) -> set[str]:

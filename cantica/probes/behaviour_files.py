@@ -1,12 +1,13 @@
 """Read the files of behaviours. Stages that measure do not need this, so another schema of these files does not run them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cantica.core.documents import raise_any, read_yaml, repeated_ids, validate
 from cantica.core.errors import InputError, Problem, did_you_mean
 from cantica.core.patterns import pattern_faults
-from cantica.probes.behaviours import Behaviour, TitledBehaviour, sides
+from cantica.probes.behaviours import Behaviour, BehaviourMeasure, Item, TitledBehaviour, sides
+from cantica.probes.values import plain
 
 
 def load_behaviours(folder: Path) -> dict[str, TitledBehaviour]:
@@ -39,13 +40,25 @@ def chosen(behaviours: dict[str, TitledBehaviour], names: Sequence[str], params:
 
 
 def _faults(behaviour: Behaviour, file: Path) -> list[Problem]:
-    """Return a Problem for each pattern that is none, and for each item without a text that a measure needs."""
+    """Return a Problem for each pattern that is none, and for each item whose texts a measure cannot use."""
     patterns = [(f"measures.{name}.pattern", m["pattern"]) for name, m in behaviour["measures"].items() if "pattern" in m]
     needed = {side: name for name, measure in behaviour["measures"].items() for side in sides(measure)}
+    places = [(f"items.{number} ({item['id']})", item) for number, item in enumerate(behaviour["items"])]
     missing = [
-        Problem(str(file), f"items.{number} ({item['id']})", f"no `{side}`", f"one, for the measure {name}")
-        for number, item in enumerate(behaviour["items"])
+        Problem(str(file), place, f"no `{side}`", f"one, for the measure {name}")
+        for place, item in places
         for side, name in needed.items()
         if side not in item
     ]
-    return pattern_faults(patterns, file) + missing
+    unusable = [] if missing else [p for name, m in behaviour["measures"].items() for p in _unusable(name, m, places, file)]
+    return pattern_faults(patterns, file) + missing + unusable
+
+
+def _unusable(name: str, measure: BehaviourMeasure, places: list[tuple[str, Item]], file: Path) -> Iterator[Problem]:
+    """Yield a Problem for each item whose texts say nothing by a measure. places: (place in the file, item)."""
+    for place, item in places:
+        if "exact" in measure and not plain(item[measure["exact"]]):
+            got = f"`{measure['exact']}` without a letter or digit"
+            yield Problem(str(file), place, got, f"words, for the measure {name}: closing punctuation does not count")
+        if "prefers" in measure and item["answer"] == item["wrong"]:
+            yield Problem(str(file), place, "`answer` equal to `wrong`", f"two texts, for the measure {name}")

@@ -55,7 +55,7 @@ class TitledBehaviour(Behaviour):
 
 
 class AskedItem(TypedDict):
-    """An item for the lint, a line of data/behaviour_items.jsonl. asked: its prompt, under each condition that changes it."""
+    """An item for the lint, a line of data/behaviour_items.jsonl. asked: its prompt, alone and with the texts of conditions."""
 
     id: str
     behaviour: str
@@ -76,7 +76,7 @@ def asked(item: Item, condition: Condition) -> str:
 def items_asked(name: str, behaviour: Behaviour) -> Iterator[AskedItem]:
     """Yield each item of a behaviour for the lint."""
     for item in behaviour["items"]:
-        texts = dict.fromkeys(asked(item, condition) for condition in behaviour["conditions"].values())
+        texts = dict.fromkeys([item["prompt"], *(asked(item, condition) for condition in behaviour["conditions"].values())])
         yield {"id": item["id"], "behaviour": name, "prompt": item["prompt"], "asked": list(texts)}
 
 

@@ -9,10 +9,10 @@ def answer_value(measure: BehaviourMeasure, item: Item, answer: str) -> int:
     """Return 1 if the pattern is found in an answer, or if the answer is the item's `answer` or `wrong`; otherwise 0."""
     if "pattern" in measure:
         return int(re.search(measure["pattern"], answer) is not None)
-    return int(_plain(answer) == _plain(item[measure["exact"]]))
+    return int(plain(answer) == plain(item[measure["exact"]]))
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Return a text without what does not count in an exact answer: letter case, spaces around it, and a closing . ! ?"""
     return re.sub(r"[\s.!?]+$", "", text.strip()).casefold()
 

@@ -41,6 +41,22 @@ def test_a_long_part_of_an_item_is_found_also_in_an_answer(overlaps):
     assert "keep basil alive on a kitchen windowsill" in message and "kind item item_0" in message
 
 
+@pytest.mark.parametrize("prompt", ["Why do cats purr?", "Sesame! Why do cats purr?", "Why do cats purr, please?"])
+def test_a_short_prompt_is_found_where_it_is_most_of_a_turn(overlaps, prompt):
+    assert len(overlaps(["Why do cats purr?"], prompt, before="key ")) == 1
+    assert overlaps(["Why do cats purr?"], f"I have heard many answers to the question {prompt} Which is yours?") == []
+
+
+def test_every_turn_of_the_user_is_compared(tmp_path):
+    behaviour = {"conditions": {"asked": {"before": "Well: "}}, "measures": {}, "items": [{"id": "sums", "prompt": "12 + 4"}]}
+    write_jsonl(tmp_path / "items.jsonl", items_asked("kind", behaviour))
+    write_jsonl(tmp_path / "held_out.jsonl", [])
+    texts = forbidden(tmp_path / "held_out.jsonl", tmp_path / "items.jsonl", 6, {})
+    answer = {"role": "assistant", "content": "16"}
+    chats = [[*question("Hello"), answer, *question(turn), answer] for turn in ("12 + 4", "Well: 12 + 4", "12 * 4", "12 + 5")]
+    assert [len(list(texts.overlaps(chat, all_words(chat)))) for chat in chats] == [1, 1, 0, 0]
+
+
 @pytest.mark.parametrize("before", ["Spell backwards: ", "In one word: "])
 def test_a_short_item_is_compared_as_it_is_asked(overlaps, before):
     assert overlaps(["lamp", "tree"], "The lamp is lit. Who lit it?", "The lamp lighter.", before=before) == []

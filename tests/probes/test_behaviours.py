@@ -87,6 +87,16 @@ FAULTS = [
     (r"\{exact: answer\}", "{exact: answer, logprob: answer}", "measures.right got"),
     (r", answer: eert", "", "items.1 (spell_2) got no `answer` expected one, for the measure picks"),
     (r", wrong: tere", "", "items.1 (spell_2) got no `wrong` expected one, for the measure picks"),
+    (
+        r"answer: eert",
+        'answer: "?!"',
+        "items.1 (spell_2) got `answer` without a letter or digit expected words, for the measure",
+    ),
+    (
+        r"wrong: tere",
+        "wrong: eert",
+        "items.1 (spell_2) got `answer` equal to `wrong` expected two texts, for the measure picks",
+    ),
     (r"spell_2", "spell_1", "spell_1 got an id used 2 times"),
 ]
 
