@@ -87,7 +87,8 @@ def _statement(place: str, own: dict[str, Any]) -> Statement:
 
 
 def _bound(own: dict[str, Any]) -> Bound:
-    return next(Bound(direction, own[direction]) for direction in BOUNDS if direction in own)
+    direction: Direction = "above" if "above" in own else "below"
+    return Bound(direction, own[direction])
 
 
 def claim_faults(params: dict[str, Any], file: str) -> list[Problem]:

@@ -1,6 +1,6 @@
 """The claims of variants, decided over their runs with several seeds from what git has of them. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -55,17 +55,28 @@ def _read(run: Finished) -> Run:
 
 
 def decisions(name: str, variants: Mapping[str, Variant], notes: list[str]) -> Decisions:
-    """The rulings on the claims of a variant. variants: all that are known, by name.
-
-    A variant that a claim is against counts with the same variants laid over it: in joint+smoke, a claim against shuffled is
-    one against shuffled+smoke.
-    """
-    _, plus, rest = name.partition("+")
-    laid = {other.removesuffix(plus + rest): own for other, own in variants.items() if plus and other.endswith(plus + rest)}
-    known = laid | dict(variants)
+    """The rulings on the claims of a variant. variants: all that are known, by name."""
+    known = {other: variants[whole] for other, whole in compared(name, variants).items()}
     rulings = verdicts(name, known)
-    lacking = {ruling.claim.name: sorted(_against(ruling) - known.keys()) for ruling in rulings}
+    lacking = {
+        ruling.claim.name: [f"{other}{laid(name)}" for other in sorted(_against(ruling) - known.keys())] for ruling in rulings
+    }
     return Decisions(rulings, {claim: names for claim, names in lacking.items() if names}, [*variants[name].runs], notes)
+
+
+def compared(name: str, variants: Collection[str]) -> dict[str, str]:
+    """{name in a claim: the variant that a claim of variant `name` means by it}, and itself.
+
+    A variant counts with the same variants laid over it: in joint+smoke, a claim against shuffled is one against
+    shuffled+smoke, and never against shuffled alone.
+    """
+    own = laid(name)
+    return {other.removesuffix(own): other for other in variants if other.endswith(own)} | {name: name}
+
+
+def laid(name: str) -> str:
+    """The variants that are laid over the first: "+smoke" of joint+smoke, or ""."""
+    return "".join(name.partition("+")[1:])
 
 
 def _against(ruling: Ruling) -> set[str]:
@@ -101,7 +112,7 @@ def form_fault(run: Finished) -> str:
     """Why the claims of a run cannot be read, or ""."""
     try:
         _read(run)
-    except (AttributeError, KeyError, StopIteration, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         return f"its claims have another form: {type(error).__name__} {error}"
     return ""
 
@@ -115,8 +126,7 @@ def decided(groups: list[Group], history: Callable[[str, dict[str, Revision]], s
         runs, notes = chosen[name]
         own = decisions(name, variants, [history(name, runs), *notes])
         for other in dict.fromkeys(other for names in own.lacking.values() for other in names):
-            whole = "+".join([other, *name.split("+")[1:]])
-            more = [f"{whole}-s{seed}" for seed in runs]
+            more = [f"{other}-s{seed}" for seed in runs]
             command = " ".join(["cantica compare", *(run.name for run in runs.values()), *more])
             own.notes.append(f"What is claimed against {other} is decided by `{command}`.")
         found[name] = own

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cantica.commands.comparison.claimed import Variant
-from cantica.commands.comparison.claims import Decisions, decisions, variant_of
+from cantica.commands.comparison.claims import Decisions, compared, decisions, variant_of
 from cantica.commands.comparison.statements import FILTERS, cell
 from cantica.commands.experiments.cited import FILES, RUN, Cited
 from cantica.commands.experiments.tuning import RUNS, history, together
@@ -22,7 +22,7 @@ def pages(runs: list[Cited]) -> dict[Path, str]:
     for run in sorted(runs, key=lambda run: (run.variant, run.about["seed"])):
         by_variant.setdefault(run.variant, []).append(run)
     variants = {name: claimed(own) for name, own in by_variant.items()}
-    decided = {name: decisions(name, variants, _notes(name, by_variant)) for name in variants}
+    decided = {name: decisions(name, variants, notes_on(name, by_variant)) for name in variants}
     filters, listed = (*FILTERS, rows), [("experiment", "what it tests", "verdicts", "seeds")]
     found = {}
     for name, own in by_variant.items():
@@ -52,11 +52,12 @@ def facts(runs: list[Cited], found: Decisions) -> dict[str, Any]:
     }
 
 
-def _notes(name: str, by_variant: dict[str, list[Cited]]) -> list[str]:
+def notes_on(name: str, by_variant: dict[str, list[Cited]]) -> list[str]:
     """When gates and bounds were fixed, and which variants that the claims are against were built from another commit."""
     first, *_ = own = by_variant[name]
     against = {other for claim in claimed(own).claims.values() for other in (s.variant for s in claim.statements)}
-    commits = {other: by_variant[other][0].about["commit"] for other in sorted(against & by_variant.keys())}
+    others = [whole for other, whole in sorted(compared(name, by_variant).items()) if other in against]
+    commits = {other: by_variant[other][0].about["commit"] for other in others}
     return [
         history(together([run.tuning for run in own])),
         *(
