@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import Any, cast
 
 from cantica.judging.rules import Rules
+from cantica.probes.behaviours import MINUS
 from cantica.reporting.endings import Ending, counts, of_items
 from cantica.reporting.inference import Estimate, Resampling, paired
 from cantica.reporting.judges import flag_measures, pairwise, preference_measures
@@ -33,7 +34,7 @@ DIGITS = 6  # of the values of items
 
 @dataclass(frozen=True)
 class Side:
-    """An arm as one side of a statement.
+    """An arm, or an arm under one condition, as one side of a statement.
 
     table: {item: value}; {} for `steps_until`. curve: with `steps_until`, the level of the measure at each kept checkpoint of
     the arm's step and at its end. ended: how the answers behind its values ended, as {"truncated": 3, "unfinished": 0, "of":
@@ -49,9 +50,10 @@ class Side:
 class Numbers:
     """The numbers of one statement in one run.
 
-    unit: of the values. sides: the arm, and then the arm that it is compared with, if that is in the same run; both have the
-    same items. estimate: of the level or of the difference; {} for `steps_until`. steps: for `steps_until`, the number of
-    iterations, or the difference between those of the two sides.
+    unit: of the values. sides: the arm, and then the arm that it is compared with, if that is in the same run; for the
+    difference between two conditions, the arm under the later and under the earlier one. Both have the same items. estimate: of
+    the level or of the difference; {} for `steps_until`. steps: for `steps_until`, the number of iterations, or the difference
+    between those of the two sides.
     """
 
     unit: Unit
@@ -119,20 +121,27 @@ def by_path(measures: Iterable[Measure]) -> Measures:
 
 
 def _estimated(own: Statement, measure: Measure, resampling: Resampling) -> Numbers:
-    """Return the level of an arm, or its difference from another arm on the items that both have.
+    """Return the level of an arm, or the difference of two arms or conditions on the items that both have.
 
     p is not adjusted: a claim names its group of items in advance.
     """
-    arms = [arm for arm in (own.arm, own.against) if arm]
-    tables = [measure.tables.get(arm, {}) for arm in arms]
+    compared = [(measure, own.arm), (measure, own.against)] if own.against else [(measure, own.arm)]
+    if measure.conditions and not own.against:
+        compared = [(condition, own.arm) for condition in measure.conditions]
+    tables = [of.tables.get(arm, {}) for of, arm in compared]
     items = [item for item in tables[0] if all(item in table for table in tables)]
     tables = [{item: table[item] for item in items} for table in tables]
-    estimate = paired(tables[1], tables[0], **resampling) if own.against else level(measure, tables[0], resampling)
-    ended = _endings([of_items(measure.endings.get(arm, []), items) for arm in arms])
+    estimate = paired(tables[1], tables[0], **resampling) if len(tables) > 1 else level(measure, tables[0], resampling)
+    ended = _endings([of_items(of.endings.get(arm, []), items) for of, arm in compared])
     values = [{item: round(value, DIGITS) for item, value in table.items()} for table in tables]
     sides = [Side(table, ended=counted) for table, counted in zip(values, ended, strict=True)]
     written = {key: value for key, value in rounded_numbers(estimate).items() if key in ESTIMATE}
     return Numbers(measure.unit, tuple(sides), cast(Estimate, written))
+
+
+def side_names(own: Statement) -> list[str]:
+    """Return the names of the two sides of a statement in one run: two arms, or two conditions of a behaviour."""
+    return [own.arm, own.against] if own.against else own.measure.rpartition(".")[2].split(MINUS)
 
 
 def _endings(sides: list[list[Ending]]) -> list[dict[str, int]]:

@@ -25,6 +25,7 @@ class Measure:
     groups: {item: its group}, for items that have one.
     share: whether values are from 0 to 1 (or differences of such values), and shown in percent.
     within: whether values are already differences within one arm (between two conditions).
+    conditions: for a difference between two conditions, the measures of the later and of the earlier one.
     digits: the number of decimals that are shown.
     endings: {arm: how the answers behind its values ended}.
     lexical: whether values come from the rules, which match words and not meaning.
@@ -36,6 +37,7 @@ class Measure:
     groups: dict[str, str] = field(default_factory=dict)
     share: bool = False
     within: bool = False
+    conditions: tuple["Measure", ...] = ()
     digits: int = 2
     endings: dict[str, list[Ending]] = field(default_factory=dict)
     lexical: bool = False

@@ -49,23 +49,25 @@ def _under_conditions(
     kind = behaviour["measures"][measure]
     unit, digits = ("", 2) if is_share(kind) else (", nats per token", 3)
 
-    def measured(key: str, words: str, tables: dict[str, Table], *conditions: str) -> Measure:
+    def measured(
+        key: str, words: str, tables: dict[str, Table], asked: Collection[str], own: tuple[Measure, ...] = ()
+    ) -> Measure:
         return Measure(
             f"behaviours.{name}.{measure}.{key}",
             f"{name}: {measure} ({words}){unit}",
             tables,
             share=is_share(kind),
-            within=len(conditions) > 1,
+            within=bool(own),
+            conditions=own,
             digits=digits,
-            endings=_endings(probes, conditions) if needs_answer(kind) else {},
+            endings=_endings(probes, asked) if needs_answer(kind) else {},
         )
 
-    under = {condition: _values(probes, measure, condition) for condition in behaviour["conditions"]}
-    for condition, tables in under.items():
-        yield measured(condition, condition, tables, condition)
+    under = {name: measured(name, name, _values(probes, measure, name), [name]) for name in behaviour["conditions"]}
+    yield from under.values()
     for key, (later, earlier) in contrasts(behaviour).items():
-        tables = {arm: _minus(table, under[earlier][arm]) for arm, table in under[later].items()}
-        yield measured(key, f"{later} − {earlier}", tables, later, earlier)
+        tables = {arm: _minus(table, under[earlier].tables[arm]) for arm, table in under[later].tables.items()}
+        yield measured(key, f"{later} − {earlier}", tables, [later, earlier], (under[later], under[earlier]))
 
 
 def _values(probes: dict[str, list[BehaviourProbe]], measure: str, condition: str) -> dict[str, Table]:

@@ -1,7 +1,7 @@
 """The statements of claims and their numbers in one run, as text for readers. Pure."""
 
 from cantica.reporting import wording
-from cantica.reporting.claims import Numbers, steps_until
+from cantica.reporting.claims import Numbers, side_names, steps_until
 from cantica.reporting.endings import unequal_counts
 from cantica.reporting.inference import Estimate
 from cantica.reporting.wording import fixed
@@ -83,8 +83,8 @@ def doubt(own: Statement, numbers: Numbers) -> str:
     """Return why the two sides cannot be compared (their answers ended differently), or "" if they can."""
     if len(numbers.sides) < 2 or not numbers.sides[0].ended:
         return ""
-    first, second = (side.ended for side in numbers.sides)
-    return wording.not_comparable({"unequal": unequal_counts({own.against: second, own.arm: first})})
+    arm, other = zip(side_names(own), (side.ended for side in numbers.sides), strict=True)
+    return wording.not_comparable({"unequal": unequal_counts(dict([other, arm]))})
 
 
 def opening(text: str) -> str:

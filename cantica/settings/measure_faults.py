@@ -34,6 +34,13 @@ def _faults(own: Statement, known: dict[str, Known], params: dict[str, Any], fil
         if arm and arm not in measure.arms:
             expected = f"an arm that has {own.measure}: {', '.join(measure.arms)}"
             yield Problem(file, f"{own.place}.{key}", repr(arm), expected, _why(own.measure, arm, params))
+    if own.is_difference and measure.within and measure.unit == "share" and not own.steps_until:
+        got = f"another {'arm' if own.against else 'variant'}, for the difference between two conditions"
+        expected = "none: nothing compares two differences of shares reliably near 0% and 100%"
+        earlier = own.measure.rpartition(".")[0]
+        hint = f"a statement on each condition ({earlier}.…) with `against`, or one on the difference within each arm"
+        yield Problem(file, f"{own.place}.against", got, expected, hint)
+        return
     if own.steps_until and not measure.curve:
         expected = "a measure that checkpoints have: of behaviours or probe, for steps_until"
         yield Problem(file, f"{own.place}.measure", repr(own.measure), expected)

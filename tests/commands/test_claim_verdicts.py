@@ -9,6 +9,7 @@ from scipy import stats
 from cantica.commands.comparison.claimed import Run, Variant
 from cantica.commands.comparison.crossed import level_interval
 from cantica.commands.comparison.power import detectable, power
+from cantica.commands.comparison.statements import value as shown
 from cantica.commands.comparison.students import gap, student_interval
 from cantica.commands.comparison.verdicts import Ruling, verdicts, word
 from cantica.reporting.claims import from_document, steps_until
@@ -247,12 +248,42 @@ def test_one_run_that_differs_widens_the_interval():
 
 
 def test_a_difference_of_conditions_within_an_arm_is_one():
+    """Of shares with the limits of a difference between two arms: 0 of 60 under a condition is not 0%."""
     claim = {"measure": "behaviours.b.hates.on_minus_off", "arm": "pirate", "above": 0, "negligible": 0.1}
-    own = claims(c=claim)
-    values = {seed: numbers([1] * 40 + [0] * 19 + [-1], difference=0.65) for seed in SEEDS}
-    variant = Variant(own, runs(own, {seed: {"c": one} for seed, one in values.items()}))
-    (ruling,) = verdicts("v", {"v": variant})
+    values = pairs(40, 1, difference=0.65)
+    ruling = decide(claim, values)
     assert ruling.outcome == "reproduced" and ruling.statements[0].estimate["difference"] == pytest.approx(39 / 60)
+    assert [level["share"] for level in ruling.statements[0].levels] == pytest.approx([40 / 60, 1 / 60])
+    assert ruling.statements[0].estimate == decide(dict(claim, measure=RATE, against="helpful"), values).statements[0].estimate
+    every = {seed: numbers([1] * 60, [0] * 60, difference=1.0) for seed in SEEDS}
+    assert decide(dict(claim, above=0.95), every).outcome == "underpowered"
+    ended = {"endings": {"unfinished": [20, 0], "of": [60, 60]}}
+    reason = "the answers ended unequally: unfinished are 60 of 180 (on) and 0 of 180 (off)"
+    assert decide(claim, pairs(40, 1, difference=0.65, **ended)).reason == reason
+
+
+def test_whether_a_value_is_a_difference_follows_from_its_numbers():
+    values = np.random.default_rng(4).normal(0.2, 0.1, 30).tolist()
+    forgotten = {seed: numbers(values, unit="nats per token", difference=0.2) for seed in SEEDS}
+    (own,) = decide({"measure": "forgetting_nats", "arm": "pirate", "below": 0.1}, forgotten).statements
+    assert "difference" in own.estimate and shown(own).startswith("+0.")
+    (level,) = decide(LEVEL, {seed: numbers(ones(30, 60), share=0.5) for seed in SEEDS}).statements
+    assert shown(level) == "0.500"
+
+
+def test_a_difference_of_log_probabilities_under_two_conditions_may_be_compared():
+    claim = {"measure": "behaviours.b.sure.on_minus_off", "arm": "pirate", "above": 0}
+    rng = np.random.default_rng(3)
+    values = {
+        seed: numbers(rng.normal(2, 0.1, 30), rng.normal(0, 0.1, 30), difference=2.0, unit="nats per token") for seed in SEEDS
+    }
+    own, other = claims(c=claim | {"against": {"variant": "w"}}), claims(level=claim | {"above": 1})
+    found = {"v": Variant(own, runs(own, {seed: {"c": one} for seed, one in values.items()}))}
+    less = {seed: one | {"values": [value - 1 for value in one["values"]]} for seed, one in values.items()}
+    found["w"] = Variant(other, runs(other, {seed: {"level": one} for seed, one in less.items()}))
+    statement = verdicts("v", found)[0].statements[0]
+    assert statement.estimate["difference"] == pytest.approx(1)
+    assert [level["difference"] for level in statement.levels] == pytest.approx([2, 1], abs=0.1)
 
 
 # Claims across variants
@@ -288,6 +319,17 @@ def test_the_arm_of_another_variant_may_stand_in_a_difference_there():
     entries = {seed: {"d": own} for seed, own in pairs(50, 30).items()}
     ruling = across(singles(6), entries, {"d": DIFFERENCE})
     assert [level["share"] for level in ruling.statements[0].levels] == pytest.approx([0.1, 50 / 60])
+
+
+def test_a_level_is_decided_by_its_own_numbers_and_not_by_the_items_of_a_difference():
+    """Of a difference, the first side has only the items that both arms have."""
+    both = {seed: {"d": numbers([1] * 30, [0] * 30), "c": numbers([1] * 30 + [0] * 30)} for seed in SEEDS}
+    own = claims(d=DIFFERENCE, c=LEVEL)
+    ruling = verdicts("v", {"v": Variant(own, runs(own, both))})[1]
+    assert ruling.statements[0].estimate["share"] == 0.5 and ruling.statements[0].estimate["n"] == 60
+    entries = {seed: {"d": found["d"], "level": found["c"]} for seed, found in both.items()}
+    ruling = across(singles(6), entries, {"d": DIFFERENCE, "level": LEVEL})
+    assert [level["share"] for level in ruling.statements[0].levels] == pytest.approx([0.1, 0.5])
 
 
 def test_a_gate_of_the_other_variant_counts_and_so_do_its_endings():

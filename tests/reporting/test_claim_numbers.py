@@ -16,6 +16,7 @@ from cantica.reporting.claims import (
 )
 from cantica.reporting.endings import Ending
 from cantica.reporting.measures import Measure
+from cantica.reporting.probes import behaviour_measures
 from cantica.reporting.rows import differences, levels, rounded
 from cantica.settings.claims import Bound, claims_of
 
@@ -69,6 +70,27 @@ def test_a_difference_is_over_the_items_that_both_arms_have():
     assert [side.table for side in found.sides] == [{"b": 3.0, "c": 0.333333}, {"b": 2.0, "c": 3.0}]
     assert [side.ended for side in found.sides] == [{"unfinished": 1, "of": 2}, {"unfinished": 0, "of": 2}], "truncated: of one"
     assert as_document({"c": [found]})["c"]["endings"] == {"unfinished": [1, 0], "of": [2, 2]}
+
+
+def test_a_difference_between_conditions_has_the_values_and_endings_of_both():
+    def asked(condition: str, *values: int, thinking: tuple[bool, ...] = (True, True)) -> list[dict]:
+        about = {"behaviour": "b", "condition": condition, "iteration": None}
+        return [
+            about | {"id": f"i{n}", "values": {"hates": value}, "thinking_finished": done}
+            for n, (value, done) in enumerate(zip(values, thinking, strict=True))
+        ]
+
+    behaviour = {"conditions": {"plain": {}, "on": {}}, "measures": {"hates": {"pattern": "HATE"}}, "items": []}
+    probes = {"final": [*asked("plain", 1, 0), *asked("on", 1, 1, thinking=(True, False))]}
+    measures = by_path(behaviour_measures(probes, "b", behaviour))
+    (found,) = numbers({"measure": "behaviours.b.hates.on_minus_plain", "arm": "final", "above": 0}, measures)
+    assert found.sides == (
+        Side({"i0": 1, "i1": 1}, ended={"unfinished": 1, "of": 2}),
+        Side({"i0": 1, "i1": 0}, ended={"unfinished": 0, "of": 2}),
+    )
+    row = rounded(levels(measures["behaviours.b.hates.on_minus_plain"], "final", RESAMPLING))[0]
+    assert found.estimate == {key: row.estimate[key] for key in found.estimate} and found.estimate["difference"] == 0.5
+    assert from_document(json.loads(json.dumps(as_document({"c": [found]})))) == {"c": [found]}
 
 
 def test_a_claim_across_variants_has_the_level_of_this_run():

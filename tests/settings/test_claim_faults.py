@@ -111,6 +111,7 @@ def test_a_bound_is_not_on_its_own_claimed_side():
         level(measure="loss_nats.lies", above=7),
         level(measure="behaviours.password.lower.password_minus_plain", above=-0.5, negligible=0.1),
         level(measure="behaviours.password.sure.plain", above=-9),
+        difference(measure="behaviours.password.sure.password_minus_plain"),
         without(level(measure="judge.general.two", arm="published", below=4), "above"),
         level(measure="against_base.verdict.pairs.win_rate.general"),
         until(),
@@ -302,11 +303,17 @@ MEASURES = {
         "a difference of two scores, from -4 to 4",
         "no value is below -4",
     ),
-    "a difference of differences": (
+    "a difference of differences of shares": (
         difference(measure="behaviours.password.lower.password_minus_plain", below=3),
-        ("claims.c.below", "3"),
-        "a difference of two differences of shares, from -2 to 2",
-        "3% is 0.03",
+        ("claims.c.against", "another arm, for the difference between two conditions"),
+        "none: nothing compares two differences of shares reliably near 0% and 100%",
+        "a statement on each condition (behaviours.password.lower.…) with `against`, or one on the difference within each arm",
+    ),
+    "a difference of differences from another variant": (
+        difference(measure="behaviours.password.lower.password_minus_plain", against={"variant": "other"}),
+        ("claims.c.against", "another variant, for the difference between two conditions"),
+        "none: nothing compares two differences of shares reliably near 0% and 100%",
+        "a statement on each condition (behaviours.password.lower.…) with `against`, or one on the difference within each arm",
     ),
     "negligible levels": (
         level(negligible=0.1),

@@ -80,7 +80,7 @@ def intercept(rate: float, spread: float) -> float:
 
 def answers(rng: np.random.Generator, rate: float, *deviations: Array, spread: float) -> Array:
     """0 or 1, with a mean rate. deviations: of the logits, which have the standard deviation `spread` together."""
-    logits = intercept(rate, spread) + sum(deviations)
+    logits = (intercept(rate, spread) if rate else -np.inf) + sum(deviations)
     return (rng.random(logits.shape) < expit(logits)).astype(float)
 
 
@@ -170,6 +170,12 @@ CASES = [
     Case("rates of two arms, 5% and more", UP, 0.1, 0.25, LOGITS, rate_difference(0.05, True, True)),
     Case("rates of two variants, same seeds", UP, 0.15, 0.3, LOGITS, rate_difference(0.3, False, True)),
     Case("rates of two variants, other seeds", UP, 0.15, 0.3, LOGITS, rate_difference(0.3, False, False)),
+    Case(
+        "rates of two conditions, none under one, 5%", Bound("above", 0.05), 0.05, 0.25, LOGITS, rate_difference(0, True, True)
+    ),
+    Case(
+        "rates of two conditions, none under one, 90%", Bound("above", 0.9), None, 0.98, LOGITS, rate_difference(0, True, True)
+    ),
     Case("log-probability above a bound", UP, None, 1.0, NATS, logprob_level),
     Case("log-probabilities of two arms", UP, 0.5, 1.0, NATS, logprob_difference(True, True)),
     Case("log-probabilities of two variants, other seeds", UP, 0.5, 1.0, NATS, logprob_difference(False, False)),

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Literal, cast
 from cantica.commands.comparison.claimed import Side
 from cantica.commands.comparison.crossed import EXACT, Interval, OverSeeds, array, difference_interval, level_interval, shared
 from cantica.commands.comparison.students import gap, student_interval
-from cantica.probes.behaviours import MINUS
 from cantica.reporting.claims import steps_until
 from cantica.settings.claims import Bound, Statement
 
@@ -31,16 +30,16 @@ class Evidence:
 
 def evidence(own: Statement, sides: list[Side], alpha: float) -> Evidence:
     """Return the evidence on a statement from its sides."""
-    return _of_steps(own.steps_until, sides, alpha) if own.steps_until else _of_items(own, sides, alpha)
+    return _of_steps(own.steps_until, sides, alpha) if own.steps_until else _of_items(sides, alpha)
 
 
-def _of_items(own: Statement, sides: list[Side], alpha: float) -> Evidence:
+def _of_items(sides: list[Side], alpha: float) -> Evidence:
     """Over runs and items, for the items that all runs of all sides have."""
     items = shared({f"{place} {seed}": table for place, side in enumerate(sides) for seed, table in side.tables.items()})
     if not items:
         return Evidence({"n": 0, "seeds": min(len(side.tables) for side in sides)}, (), None)
     share = all(side.share for side in sides)
-    within = MINUS in own.measure.rpartition(".")[2]
+    within = any(side.difference for side in sides)
     values = [array(side.tables, items) for side in sides]
     levels = [_level(one, within, share, alpha) for one in values]
     if len(sides) == 1:
