@@ -107,11 +107,19 @@ def claim_faults(params: dict[str, Any], file: str) -> list[Problem]:
 
 
 def _gate_faults(params: dict[str, Any], file: str) -> Iterator[Problem]:
+    """Yield a Problem for what a gate cannot have: it compares the mean over the runs of one variant with its bound."""
     for claim in claims_of(params).values():
         for own in claim.statements if claim.gate else ():
             if own.negligible is not None:
                 expected = "none: a gate compares the mean over seeds with its bound"
                 yield Problem(file, f"{own.place}.negligible", f"{own.negligible:g}, in a gate", expected)
+            if own.variant:
+                got, expected = (
+                    f"the variant {own.variant}, in a gate",
+                    "an arm, or none: a gate is about the runs of one variant",
+                )
+                hint = "a claim without `gate`, or a gate on the level of the arm"
+                yield Problem(file, f"{own.place}.against", got, expected, hint)
 
 
 def _repeated(params: dict[str, Any], file: str) -> Iterator[Problem]:

@@ -168,6 +168,11 @@ def test_a_gate_compares_a_mean_with_its_bound():
     assert (problem.place, problem.got) == ("claims.c.all.1.negligible", "0.1, in a gate")
 
 
+def test_a_gate_is_about_the_runs_of_one_variant():
+    (problem,) = claim_faults(of(difference(), difference(against={"variant": "other"}), gate=True), FILE)
+    assert (problem.place, problem.got) == ("claims.c.all.1.against", "the variant other, in a gate")
+
+
 def test_a_statement_stands_once():
     params = of(level(), difference(), level())
     params["claims"]["d"] = {"says": "again", **difference()}
