@@ -203,6 +203,22 @@ def test_answers_that_ended_unequally_are_uninformative():
     assert decide(DIFFERENCE, pooled).outcome == "reproduced"
 
 
+def test_a_level_of_answers_that_are_mostly_unfinished_is_uninformative_and_no_gate_holds():
+    """They count as 0, so "hardly ever" would be reproduced by answers that are not there."""
+    found = {seed: numbers([0] * 60, endings={"unfinished": [4], "of": [60]}) for seed in SEEDS}
+    level = decide(LEVEL, found)
+    assert (level.outcome, level.reason) == ("uninformative", "the thinking is unfinished in 12 of 180 answers")
+    gate = decide(dict(LEVEL, gate=True), found)
+    assert (gate.outcome, gate.reason) == ("fails", "the thinking is unfinished in 12 of 180 answers")
+    few = {seed: numbers([0] * 60, endings={"truncated": [30], "unfinished": [3], "of": [60]}) for seed in SEEDS}
+    assert decide(LEVEL, few).outcome == "reproduced" and decide(dict(LEVEL, gate=True), few).outcome == "holds"
+    ended = {"endings": {"unfinished": [20, 0], "of": [60, 60]}}
+    apart = decide(
+        {key: DIFFERENCE[key] for key in ("measure", "arm", "against", "below")} | {"gate": True}, pairs(6, 50, **ended)
+    )
+    assert apart.outcome == "fails" and apart.reason.startswith("the answers ended unequally: unfinished are 60 of 180")
+
+
 @pytest.mark.parametrize("seeds", [("1",), ("1", "2")])
 def test_fewer_than_three_seeds_are_underpowered(seeds):
     ruling = decide(DIFFERENCE, pairs(1, 59, seeds))

@@ -15,7 +15,7 @@ from cantica.commands.comparison.crossed import OverSeeds
 from cantica.commands.comparison.evidence import Evidence, evidence
 from cantica.commands.headline import number
 from cantica.reporting.claims import steps_until
-from cantica.reporting.endings import TOLERANCE
+from cantica.reporting.endings import TOLERANCE, unequal_counts
 from cantica.reporting.inference import ALPHA
 from cantica.settings.claims import Bound, Claim, Statement
 
@@ -87,10 +87,11 @@ def _gate(claim: Claim, name: str, variants: Variants) -> Ruling:
     """A gate holds if the mean over seeds satisfies every statement. Its intervals are not adjusted."""
     decided = []
     for own in claim.statements:
-        _, missing, found = _measured(own, name, variants, ALPHA)
-        holds = not missing and own.bound.holds(number(found.estimate))
+        sides, missing, found = _measured(own, name, variants, ALPHA)
+        why = missing or [*_endings(sides)]
+        holds = not why and own.bound.holds(number(found.estimate))
         sign = own.bound.direction if holds else f"not {own.bound.direction}"
-        reason = "; ".join(missing) or f"{number(found.estimate):.3g} is {sign} {own.bound.value:g}"
+        reason = "; ".join(why) or f"{number(found.estimate):.3g} is {sign} {own.bound.value:g}"
         decided.append(Decided(own, "holds" if holds else "fails", reason, found.estimate, found.levels, None, None))
     outcome: Outcome = "holds" if all(own.outcome == "holds" for own in decided) else "fails"
     return Ruling(claim, outcome, _reason(decided, outcome), tuple(decided), ALPHA)
@@ -108,7 +109,7 @@ def _statement(own: Statement, name: str, variants: Variants, failed: list[str],
     """The verdict on one statement. failed: sentences on the gates that it depends on and that fail."""
     sides, missing, found = _measured(own, name, variants, alpha)
     interval, seeds = found.interval, found.estimate.get("seeds", 0)
-    why = failed + missing or [*_extremes(own, sides, found), *_unequal(sides)]
+    why = failed + missing or [*_extremes(own, sides, found), *_endings(sides)]
     outcome: Verdict = "underpowered"
     if why:
         outcome = "uninformative"
@@ -153,15 +154,19 @@ def _extremes(own: Statement, sides: list[Side], found: Evidence) -> Iterator[st
         yield f"both sides are at the {where}: {' and '.join(f'{share:.1%}' for share in shares)}"
 
 
-def _unequal(sides: list[Side]) -> Iterator[str]:
-    """Yield how the answers of two sides ended differently: then their values may differ for that reason alone."""
-    if len(sides) < 2:
+def _endings(sides: list[Side]) -> Iterator[str]:
+    """Yield why values depend on how the answers ended.
+
+    Those of two sides ended differently; or too many of a level are unfinished, and so have the lowest value.
+    """
+    if len(sides) == 1:
+        ended = sides[0].ended
+        if ended.get("unfinished", 0) > (TOLERANCE + 1e-9) * ended.get("of", 0):
+            yield f"the thinking is unfinished in {ended['unfinished']} of {ended['of']} answers"
         return
-    first, second = (side.ended for side in sides)
-    for kind in ("truncated", "unfinished"):
-        both = kind in first and kind in second
-        if both and abs(first[kind] / first["of"] - second[kind] / second["of"]) > TOLERANCE + 1e-9:
-            counts = " and ".join(f"{side.ended[kind]} of {side.ended['of']} ({side.name})" for side in sides)
+    for kind, found in unequal_counts({side.name: side.ended for side in sides}).items():
+        if kind != "of":
+            counts = " and ".join(f"{found[side.name]} of {side.ended['of']} ({side.name})" for side in sides)
             yield f"the answers ended unequally: {kind} are {counts}"
 
 
