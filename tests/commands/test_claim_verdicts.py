@@ -1,5 +1,7 @@
 """Verdicts on claims: each word, each rule of order, each degenerate case, from claims as params and reports have them."""
 
+from math import inf
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -475,7 +477,17 @@ def test_power_is_that_of_the_t_test_and_detectable_has_eighty_percent():
     expected = 1 - stats.nct.cdf(stats.t.ppf(0.975, 29), 29, 0.5 / error)
     assert power(found, ABOVE, 0.5, 0.05) == pytest.approx(expected)
     assert power(found, BELOW, 0.5, 0.05) == pytest.approx(expected)
-    assert power(found, ABOVE, detectable(found, ABOVE, 0.05), 0.05) == pytest.approx(0.8)
+    assert power(found, ABOVE, detectable(found, ABOVE, 0.05, (-inf, inf)), 0.05) == pytest.approx(0.8)
+
+
+def test_no_distance_is_detectable_if_no_value_lies_so_far_from_the_bound():
+    """A share below 0.02 would have to be negative, and a difference of shares above 0.9 more than 1."""
+    some = {seed: numbers(ones(3, 60, int(seed))) for seed in SEEDS}
+    assert decide(dict(LEVEL, below=0.02), some).statements[0].detectable is None
+    assert 0 < decide(dict(LEVEL, below=0.5), some).statements[0].detectable < 0.5
+    far = {key: DIFFERENCE[key] for key in ("measure", "arm", "against")}
+    assert decide(far | {"above": 0.9}, pairs(40, 10)).statements[0].detectable is None
+    assert decide(far | {"below": 0.9}, pairs(40, 10)).statements[0].detectable < 1
 
 
 @settings(max_examples=60, deadline=None)

@@ -7,6 +7,8 @@ from cantica.commands.comparison.crossed import Interval
 from cantica.reporting.inference import POWER
 from cantica.settings.claims import Bound
 
+Limits = tuple[float, float]  # the least and the greatest value
+
 
 def power(found: Interval, bound: Bound, distance: float, alpha: float) -> float | None:
     """Return the chance that the interval excludes the bound if the true value lies `distance` beyond it, as claimed."""
@@ -20,14 +22,20 @@ def power(found: Interval, bound: Bound, distance: float, alpha: float) -> float
     return 1 - float(np.nan_to_num(missed, nan=0.0))  # it is nan only where it is less than the smallest number
 
 
-def detectable(found: Interval, bound: Bound, alpha: float) -> float | None:
-    """Return the smallest distance from the bound, on the claimed side, at which the power is POWER."""
+def detectable(found: Interval, bound: Bound, alpha: float, limits: Limits) -> float | None:
+    """Return the smallest distance from the bound, on the claimed side, at which the power is POWER.
+
+    limits: of the values. None if no value lies so far from the bound.
+    """
     error, critical = _scale(found, bound, alpha)
     if error <= 0:
         return None
     from scipy.special import nctdtrinc
 
-    return float(nctdtrinc(float(found.freedom), 1 - POWER, critical)) * error
+    distance = float(nctdtrinc(float(found.freedom), 1 - POWER, critical)) * error
+    least, greatest = limits
+    room = greatest - bound.value if bound.direction == "above" else bound.value - least
+    return distance if distance <= room else None
 
 
 def _scale(found: Interval, bound: Bound, alpha: float) -> tuple[float, float]:

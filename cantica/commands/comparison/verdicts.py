@@ -7,6 +7,7 @@ explains the rules; tests/support/simulation.py shows how often they go wrong.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 from cantica.commands.comparison import power
@@ -37,7 +38,8 @@ class Decided:
 
     estimate: of the level or difference, with its adjusted interval. levels: of the arm and, for a difference, of the other
     side. power: the chance of "reproduced" if the true value lay `negligible` beyond the bound, None without `negligible`.
-    detectable: the smallest distance from the bound that is found with a power of 0.8. Both are None without an interval.
+    detectable: the smallest distance from the bound that is found with a power of 0.8, None if no value lies so far from it.
+    Both are None without an interval.
     """
 
     statement: Statement
@@ -125,7 +127,7 @@ def _statement(own: Statement, name: str, variants: Variants, failed: list[str],
     chance = smallest = None
     if interval and seeds >= FEWEST_SEEDS:
         chance = power.power(interval, own.bound, own.negligible, alpha) if own.negligible else None
-        smallest = power.detectable(interval, own.bound, alpha)
+        smallest = power.detectable(interval, own.bound, alpha, _limits(sides, found))
     return Decided(own, outcome, reason, found.estimate, found.levels, chance, smallest)
 
 
@@ -136,6 +138,13 @@ def _measured(own: Statement, name: str, variants: Variants, alpha: float) -> tu
         return [], missing, Evidence({}, (), None)
     found = evidence(own, sides, alpha)
     return sides, [] if found.levels else ["there is no item that all runs have"], found
+
+
+def _limits(sides: list[Side], found: Evidence) -> power.Limits:
+    """Return the limits of the values of a statement: of shares, or of a difference between shares."""
+    if not all(side.share for side in sides):
+        return -inf, inf
+    return (-1, 1) if "difference" in found.estimate else (0, 1)
 
 
 def _extremes(own: Statement, sides: list[Side], found: Evidence) -> Iterator[str]:
