@@ -1,6 +1,6 @@
 """The headline numbers of an arm, from a metrics.json. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from cantica.commands.table import aligned
@@ -10,6 +10,8 @@ from cantica.reporting.inference import Estimate
 
 SHOWN = ("loss_nats", "judge", "refusals", "probe.preferred", "behaviours", "capability")  # in summaries
 
+NUMBERS = {"mean", "share", "difference"}  # the keys of an estimate of which it has one
+
 
 def entries(numbers: Any, place: str = "") -> dict[str, Estimate]:
     """{place: estimate} of the measures of an arm in metrics.json, over all items and without differences from other arms.
@@ -18,7 +20,7 @@ def entries(numbers: Any, place: str = "") -> dict[str, Estimate]:
     """
     if not isinstance(numbers, dict):
         return {}
-    if numbers.keys() & {"mean", "share", "difference"}:
+    if numbers.keys() & NUMBERS:
         return {place: cast(Estimate, numbers)} if "n" in numbers else {}
     children = {f"{place}.{name}" if place else name: child for name, child in numbers.items() if name[:8] != "against_"}
     return {path: entry for name, child in children.items() for path, entry in entries(child, name).items()}
@@ -34,9 +36,9 @@ def title(place: str) -> str:
     return place.removeprefix("behaviours.").replace(".", " ").replace("_", " ")
 
 
-def number(entry: Estimate) -> float:
+def number(entry: Mapping[str, Any]) -> float:
     """The mean, share or difference of an entry."""
-    return entry["mean"] if "mean" in entry else entry["share"] if "share" in entry else entry["difference"]
+    return next(entry[key] for key in entry if key in NUMBERS)
 
 
 def value(entry: Estimate | None) -> str:

@@ -2,9 +2,9 @@
 
 from cantica.commands.comparison.pictures import picture
 from cantica.commands.comparison.verdicts import Decided, Ruling
-from cantica.commands.headline import number
+from cantica.commands.headline import NUMBERS, number
 from cantica.reporting.inference import Estimate
-from cantica.reporting.statements import stated
+from cantica.reporting.statements import opening, stated
 from cantica.reporting.wording import fixed
 
 DIGITS = 3  # of numbers in the unit of the bound; iterations have one
@@ -39,7 +39,7 @@ def beside(decided: Decided) -> list[str]:
 def drawn(decided: Decided) -> str:
     """A picture of the interval beside its bound, or "" without a number."""
     own, statement = decided.estimate, decided.statement
-    if not own.keys() & {"mean", "share", "difference"}:
+    if not own.keys() & NUMBERS:
         return ""
     interval = (own["low"], own["high"]) if "low" in own else None
     return picture(number(own), interval, statement.bound, statement.negligible, decided.outcome)
@@ -51,7 +51,7 @@ def coverage(rulings: list[Ruling]) -> str:
 
 
 def _number(decided: Decided, estimate: Estimate) -> str:
-    return _fixed(decided, number(estimate)) if estimate.keys() & {"mean", "share", "difference"} else "–"
+    return _fixed(decided, number(estimate)) if estimate.keys() & NUMBERS else "–"
 
 
 def _fixed(decided: Decided, found: float) -> str:
@@ -62,14 +62,9 @@ def _digits(decided: Decided) -> int:
     return 1 if decided.statement.steps_until else DIGITS
 
 
-def capitalized(text: str) -> str:
-    """A text with a capital first letter; the others stay as they are."""
-    return text[:1].upper() + text[1:]
-
-
 def cell(text: str) -> str:
     """A text for a cell of a table in Markdown."""
     return " ".join(text.split()).replace("|", "&#124;").replace("<", "&lt;")
 
 
-FILTERS = (stated, value, reach, sides, beside, drawn, coverage, capitalized, cell)
+FILTERS = (stated, value, reach, sides, beside, drawn, coverage, opening, cell)

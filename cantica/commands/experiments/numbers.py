@@ -5,6 +5,7 @@ from typing import Any
 
 from cantica.commands.comparison.claims import form_fault
 from cantica.commands.experiments.cited import Cited
+from cantica.commands.headline import NUMBERS, number
 from cantica.core.errors import Problem
 from cantica.reporting import inference
 from cantica.reporting.claims import Numbers, Side, from_document, steps_until
@@ -84,17 +85,16 @@ def _of_details(statement: Statement, own: Numbers, run: Cited) -> Iterator[Comp
         level = at(run.details, f"{arm}.{statement.measure}")
         if level is None or level.get("n") == len(side.table):  # else only the items that both arms have are in the claim
             middle = sum(side.table.values()) / len(side.table) if side.table else None
-            yield f"level of {arm}", middle, number(level), why
+            yield f"level of {arm}", middle, _number(level), why
 
 
 def _level(details: dict[str, Any], arm: str, measure: str, iteration: int) -> float | None:
     """The level of a measure at a checkpoint of an arm's step, or at its end."""
-    return number(at(details, f"{arm}.checkpoints.{iteration}.{measure}") or at(details, f"{arm}.{measure}"))
+    return _number(at(details, f"{arm}.checkpoints.{iteration}.{measure}") or at(details, f"{arm}.{measure}"))
 
 
-def number(estimate: dict[str, Any] | None) -> float | None:
-    """The mean, share or difference of an estimate, if it has one."""
-    return next((estimate[key] for key in ("mean", "share", "difference") if key in estimate), None) if estimate else None
+def _number(estimate: dict[str, Any] | None) -> float | None:
+    return number(estimate) if estimate and estimate.keys() & NUMBERS else None
 
 
 def at(details: Any, path: str) -> dict[str, Any] | None:
