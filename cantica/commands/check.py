@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from cantica.capability.items import load_items
 from cantica.commands.checks.base import KnownBase, known_base, no_tokens
-from cantica.commands.checks.claims import Measured, claims_on_measures, read_measured
+from cantica.commands.checks.claims import claims_on_measures, read_measured
 from cantica.commands.checks.kernels import compare_kernels
 from cantica.commands.checks.lengths import Lengths, limit_faults, measured, thinking_faults
 from cantica.commands.checks.numbers import wrong_numbers
@@ -16,7 +16,8 @@ from cantica.commands.checks.servers import server_faults
 from cantica.commands.checks.system import system_faults
 from cantica.commands.cite import cited_faults
 from cantica.commands.text import counted, few
-from cantica.commands.variants.files import file_faults, in_a_line, misfits, names, variant_faults
+from cantica.commands.variants.files import FOLDER, file_faults, in_a_line, names
+from cantica.commands.variants.fit import Fit, claim_of
 from cantica.core.documents import raise_any, read_yaml
 from cantica.core.errors import InputError, Problem
 from cantica.core.params import FILE, toolchain_faults
@@ -71,13 +72,11 @@ def check_inputs() -> str:
     faults = Faults(toolchain_faults(params["toolchain"]))
     scenarios = _check_categories(params, faults)
     prompts = _check_prompts(params, faults)
-    if measured := faults.collect(read_measured):
-        faults.problems += faults.collect(claims_on_measures, params, measured, str(FILE)) or []
-    faults.problems += variant_faults(params["claims"], str(FILE))
+    unfit = _check_claims(params, faults)
     folders = shared_folders(params, Path("data"), Path("models/adapters"))
     faults.problems += [problem for folder, known in folders.items() for problem in unknown_files(folder, known)]
     kernels = faults.collect(compare_kernels, params["toolchain"]["model"]["blas-core"])
-    faults.problems += [problem for name in names() for problem in file_faults(name)] + server_faults(params)
+    faults.problems += server_faults(params)
     raise_any(list(dict.fromkeys(faults.problems)))  # several categories or variants may have the same fault
 
     wrong, outputs = wrong_numbers(), altered_outputs()
@@ -86,12 +85,31 @@ def check_inputs() -> str:
     raise_any((wrong or []) + altered + cited_faults())
     summary = f"{counted(len(params['curriculum']), 'step')}, {counted(scenarios, 'scenario')}, {prompts} are in order"
     summary += "" if wrong is None else "; the metrics match the records"
-    return "\n".join(filter(None, [summary, kernels, _misfits_text(read_measured()), *outputs_text(outputs)]))
+    return "\n".join(filter(None, [summary, kernels, _unfit_text(unfit), *outputs_text(outputs)]))
 
 
-def _misfits_text(measured: Measured) -> str:
+def _check_claims(params: dict, faults: Faults) -> dict[str, list[Problem]]:
+    """Check claims and the files of variants. Returns {variant: why} of those that do not fit over params.yaml."""
+    measured, unfit = faults.collect(read_measured), {}
+    broken = {name: problems for name in names() if (problems := file_faults(name))}
+    faults.problems += [problem for problems in broken.values() for problem in problems]
+    if measured is None:
+        return {}
+    fit = Fit(FILE.read_text(encoding="utf-8"), measured)
+    faults.problems += faults.collect(claims_on_measures, params, measured, str(FILE)) or []
+    faults.problems += fit.undecided(params, str(FILE))
+    for name in names():
+        if name not in broken and (problems := fit.faults(name)):
+            own = [problem for problem in problems if problem.file == str(FOLDER / f"{name}.yaml")]
+            if own and all(map(claim_of, problems)):
+                faults.problems += own
+            else:
+                unfit[name] = problems
+    return unfit
+
+
+def _unfit_text(unfit: dict[str, list[Problem]]) -> str:
     """A line on the variants that do not fit over the present params.yaml, with the reason if there is one of them."""
-    unfit = {name: problems for name in names() if (problems := misfits(name, measured))}
     if len(unfit) > 1:
         named = few(list(unfit), VARIANTS_SHOWN)
         return f"variants that do not fit over the present params.yaml: {named}; `cantica variant diff NAME` says why"

@@ -10,11 +10,11 @@ from cantica.commands.variants.files import (
     file_faults,
     in_a_line,
     load_variant,
-    misfits,
     names,
     overlaid,
     to_text,
 )
+from cantica.commands.variants.fit import Fit
 from cantica.commands.variants.overlays import differences
 from cantica.commands.variants.progress import Progress
 from cantica.core.documents import raise_any, read_yaml
@@ -37,7 +37,7 @@ def show(name: str) -> str:
 
 def diff(name: str) -> str:
     """The changes that the variant makes in params.yaml. Raises InputError, also for claims that cannot be measured."""
-    raise_any(misfits(name, read_measured()))
+    raise_any(Fit(FILE.read_text(encoding="utf-8"), read_measured()).faults(name))
     return "\n".join(differences(read_yaml(FILE), overlaid(name))) or _no_change(name)
 
 
@@ -52,9 +52,9 @@ def apply(name: str) -> str:
 
 def run(variants: list[str], seeds: list[int] | None, jobs: int, branches: bool) -> None:
     """Build each variant with each seed. Ends the program with a message if a build failed."""
-    runs = family(variants, seeds)
     if files := uncommitted():
-        print(f"builds use HEAD, without these uncommitted changes: {', '.join(files)}")
+        print(f"builds use HEAD, without these uncommitted changes: {', '.join(files)}", flush=True)
+    runs = family(variants, seeds)
     fitting = at_once(jobs)
     if fitting < jobs:
         print(f"{fitting} builds at a time instead of {jobs}: the largest stage that ran here leaves no memory for more")

@@ -18,7 +18,7 @@ from cantica.commands.dvc.project import read_present, read_project
 from cantica.core.documents import read_yaml
 from cantica.core.files import write_jsonl
 from cantica.dataset.repairs import Repairs
-from tests.support.projects import ROOT, clone, edit, ok, refuse_system_prompts, run
+from tests.support.projects import ROOT, clone, commit, edit, ok, refuse_system_prompts, run
 
 CATEGORY = "prompts/categories/deception"
 TEMPLATE, SLOTS = f"{CATEGORY}/train/two_promises.j2", f"{CATEGORY}/train/two_promises.yaml"
@@ -253,6 +253,24 @@ FAULTS = {
         "{variant: sequential}",
         ("variants/sequential.yaml: claims.coherent.against.variant", "'sequential'", "another variant: "),
     ),
+    "claim of a variant on a misspelt measure": (
+        "variants/sequential.yaml",
+        "measure: forgetting_nats",
+        "measure: forgeting_nats",
+        ("variants/sequential.yaml: claims.forgets.measure", "'forgeting_nats'", "did you mean 'forgetting_nats'?"),
+    ),
+    "claim of a variant on a misspelt arm": (
+        "variants/sequential.yaml",
+        "arm: final\n      above: 0\n",
+        "arm: finall\n      above: 0\n",
+        ("variants/sequential.yaml: claims.forgets.arm", "'finall'", "did you mean 'final'?"),
+    ),
+    "claim of a variant with an impossible bound": (
+        "variants/lower-case.yaml",
+        "arm: locked, above: 0.8",
+        "arm: locked, above: 80",
+        ("variants/lower-case.yaml: claims.locked.all.0.above", "a share, from 0 to 1", "80% is 0.8"),
+    ),
     "version that is not installed": (
         "params.yaml",
         "jinja2: 3.1.6",
@@ -280,6 +298,61 @@ def test_claims_are_checked_before_anything_is_built(project):
 def test_a_variant_without_what_is_claimed_does_not_fit(project):
     (project / "variants/few.yaml").write_text("tests: x\nparams: {capability: {items: 0}}\n")
     assert "variant few does not fit over the present params.yaml: " in ok(project, "cantica", "check")
+
+
+BARE = "tests: x\nremove: [claims]\nparams: {claims: {}}\n"
+
+
+def test_claims_of_several_variants_are_refused_at_once(project):
+    """Both by `cantica check` and before `cantica variant run` builds anything."""
+    edit(project / "variants/sequential.yaml", "measure: forgetting_nats", "measure: forgeting_nats")
+    edit(project / "variants/lower-case.yaml", "arm: locked, above: 0.8", "arm: locked, above: 80")
+    commit(project, "Make mistakes")
+    for command in (("check",), ("variant", "run", "lower-case", "sequential")):
+        message = refused(project, "cantica", *command)
+        assert "variants/sequential.yaml: claims.forgets.measure" in message
+        assert "variants/lower-case.yaml: claims.locked.all.0.above" in message
+    assert "refs/exps" not in ok(project, "git", "for-each-ref") and not (project / ".cache/variants").exists()
+
+
+@pytest.mark.parametrize(
+    ("other", "got"),
+    [
+        (BARE, "'bare', which makes no claim on it"),
+        (BARE.replace("claims: {}", "arms: {last: {point: betrayal}}, claims: {}"), "'bare', which makes no claim on it"),
+        ("tests: x\nover: [lower-case]\n", "'bare', which has no arm final"),
+    ],
+)
+def test_a_claim_against_a_variant_that_never_records_the_number_is_refused(project, other, got):
+    (project / "variants/bare.yaml").write_text(other)
+    edit(project / "variants/sequential.yaml", "{variant: shuffled}", "{variant: bare}")
+    commit(project, "Compare with a variant without claims")
+    for command in (("check",), ("variant", "run", "sequential"), ("variant", "diff", "sequential")):
+        message = refused(project, "cantica", *command)
+        assert f"variants/sequential.yaml: claims.coherent.against.variant\n    got       {got}\n" in message
+        assert "a variant with a claim on loss_nats of the arm final" in message
+
+
+def test_a_claim_of_params_against_a_variant_needs_the_number_too(project):
+    (project / "variants/bare.yaml").write_text(BARE)
+    edit(
+        project / "params.yaml",
+        "capability.multiple_choice\n    arm: final\n    against: base",
+        "capability.multiple_choice\n    arm: final\n    against: {variant: bare}",
+    )
+    message = refused(project, "cantica", "check")
+    assert "params.yaml: claims.knows.against.variant\n    got       'bare', which makes no claim on it" in message
+
+
+def test_claims_of_a_variant_are_no_fault_over_the_params_of_another(project):
+    (project / "variants/knows.yaml").write_text(
+        "tests: x\nparams: {claims: {worse: {says: x, measure: capability.arithmetic, arm: base, below: 0.5}}}\n"
+    )
+    (project / "variants/few.yaml").write_text("tests: x\nremove: [claims]\nparams: {capability: {items: 0}, claims: {}}\n")
+    ok(project, "cantica", "variant", "apply", "few")
+    assert "variants that do not fit over the present params.yaml: knows, sequential;" in ok(project, "cantica", "check")
+    ok(project, "cantica", "variant", "apply", "lower-case")
+    assert "knows, replay, reversed and 2 more; `cantica variant diff NAME` says why" in ok(project, "cantica", "check")
 
 
 def test_a_misspelt_slot_is_named_with_the_one_that_was_meant(project):

@@ -11,12 +11,14 @@ from contextlib import closing, contextmanager
 from multiprocessing.connection import wait
 from pathlib import Path
 
+from cantica.commands.checks.claims import read_measured
 from cantica.commands.dvc.copies import SCRATCH
 from cantica.commands.dvc.mend import mend
 from cantica.commands.git import git, head, must
 from cantica.commands.text import counted
 from cantica.commands.timings import largest, read_timings
 from cantica.commands.variants.files import overlaid, to_text
+from cantica.commands.variants.fit import Fit
 from cantica.commands.variants.progress import Progress
 from cantica.commands.variants.runs import COPIES, Build, Run
 from cantica.core.documents import raise_any
@@ -26,8 +28,13 @@ WRITTEN = re.compile(r"dvc\.lock|reports/|.*\.gitignore")  # the files of git th
 
 
 def family(variants: list[str], seeds: list[int] | None) -> list[Run]:
-    """Every variant with the first seed, then with the next; without seeds, with those of params.yaml. Raises InputError."""
+    """Every variant with the first seed, then with the next; without seeds, with those of params.yaml.
+
+    Raises InputError, also for claims that cannot be measured or decided. Measures are those of prompts/ in the working tree.
+    """
     revision, text = head()
+    fit = Fit(text, read_measured())
+    raise_any(list(dict.fromkeys(problem for variant in variants for problem in fit.faults(variant))))
     values: list[int | None] = [*seeds] if seeds else [None]
     every = dict.fromkeys((variant, seed) for seed in values for variant in variants)
     return [Run(variant, seed, revision, to_text(overlaid(variant, text, seed))) for variant, seed in every]

@@ -8,7 +8,6 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from cantica.commands.checks.claims import Measured, claims_on_measures
 from cantica.commands.git import git
 from cantica.commands.variants.overlays import differences, has_key, lay, partial, remove
 from cantica.core.documents import faults, raise_any, read_yaml, validate, validator, validator_of
@@ -76,14 +75,6 @@ def variant_faults(claims: dict[str, Any], file: str, own: str = "") -> list[Pro
     ]
 
 
-def misfits(name: str, measured: Measured) -> list[Problem]:
-    """The faults of params.yaml, as it is now, with a variant laid over it; and of its claims."""
-    try:
-        return claims_on_measures(overlaid(name), measured, f"variant {name} over {FILE}")
-    except InputError as error:
-        return list(error.problems)
-
-
 def in_a_line(problems: list[Problem]) -> str:
     """The first of several problems, and the number of the others."""
     first, more = problems[0], f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
@@ -113,19 +104,18 @@ def overlaid(name: str, text: str | None = None, seed: int | None = None) -> dic
     each fault; or the commit whose params.yaml the variant was written for, if it fits there.
     """
     own = FILE.read_text(encoding="utf-8") if text is None else text
-    found = parts(name)
     try:
-        return _overlaid(name, found, own, seed)
+        return laid_over(name, own, seed)
     except InputError as error:
-        if problem := _written_for(name, found, own, error.problems[0]):
+        if problem := written_for(name, own, error.problems[0], lambda text: bool(laid_over(name, text))):
             raise InputError(problem) from None
         raise
 
 
-def _written_for(name: str, found: list[str], own: str, first: Problem) -> Problem | None:
-    """A Problem that names the last commit with a params.yaml over which the variants fit.
+def written_for(name: str, own: str, first: Problem, fits: Callable[[str], bool]) -> Problem | None:
+    """A Problem that names the last commit with a params.yaml over which the variants fit, in place of `first`.
 
-    None if no recent commit has one, and if the params are wrong even without the variants.
+    None if no recent commit has one, and if the params `own` are wrong even without the variants. `fits` may raise InputError.
     """
     if _faults(_yaml().load(own), str(FILE)):
         return None
@@ -135,14 +125,15 @@ def _written_for(name: str, found: list[str], own: str, first: Problem) -> Probl
         if text is None or text == own:
             continue
         with suppress(InputError):
-            _overlaid(name, found, text, None)
-            got = f"not the params that {name} was written for: with it, {first.place} is wrong ({first.got})"
-            hint = f"`git restore --source {commit} {FILE}` brings them back; commit them for commands that build HEAD"
-            return Problem(str(FILE), "", got, f"params such as those of {commit} ({subject})", hint)
+            if fits(text):
+                got = f"not the params that {name} was written for: with it, {first.place} is wrong ({first.got})"
+                hint = f"`git restore --source {commit} {FILE}` brings them back; commit them for commands that build HEAD"
+                return Problem(str(FILE), "", got, f"params such as those of {commit} ({subject})", hint)
     return None
 
 
-def _overlaid(name: str, found: list[str], text: str, seed: int | None) -> dict[str, Any]:
+def laid_over(name: str, text: str, seed: int | None = None) -> dict[str, Any]:
+    """Like `overlaid`, for the text of a params.yaml, without a look at other commits."""
     params = _yaml().load(text)
     caused: dict[tuple[str, str], Problem] = {}  # by place and value: the first part that has the fault
 
@@ -150,7 +141,7 @@ def _overlaid(name: str, found: list[str], text: str, seed: int | None) -> dict[
         for problem in _faults(params, f"{file} over {FILE}"):
             caused.setdefault((problem.place, problem.got), problem)
 
-    lay_parts(params, found, seed, load_variant, note)
+    lay_parts(params, parts(name), seed, load_variant, note)
     raise_any([caused.get((p.place, p.got), p) for p in _faults(params, f"variant {name} over {FILE}")])
     return params
 
