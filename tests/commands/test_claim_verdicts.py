@@ -115,6 +115,20 @@ def test_a_level_is_a_share_or_a_mean():
     assert decide({"measure": LOSS, "arm": "pirate", "below": 1.9}, values).outcome == "contradicted"
 
 
+def test_a_level_near_0_or_1_of_many_items_is_decided_with_a_caution():
+    """There seeds that differ much make verdicts wrong in more than 5%: docs/explanation/verdicts.md."""
+    many = {seed: numbers(ones(2, 200, int(seed))) for seed in SEEDS}
+    caution = "the interval lies below 0.1, but if seeds differ much, so near 0% or 100% this is wrong more often than in 5%"
+    near = decide(dict(LEVEL, below=0.1), many)
+    assert (near.outcome, near.reason) == ("reproduced", caution)
+    assert decide(dict(LEVEL, below=0.2), many).reason == "the interval lies below 0.2"
+    few = {seed: numbers(ones(1, 60, int(seed))) for seed in SEEDS}
+    assert decide(dict(LEVEL, below=0.1), few).reason == "the interval lies below 0.1"
+    every = {seed: numbers(ones(198, 200, int(seed))) for seed in SEEDS}
+    high = decide({"measure": RATE, "arm": "pirate", "above": 0.9}, every)
+    assert high.reason == caution.replace("below 0.1", "above 0.9")
+
+
 def test_equivalence_is_two_statements():
     alike, both = ones(30, 60), [dict(DIFFERENCE, below=0.2), dict(DIFFERENCE, above=-0.2)]
     for statement in both:

@@ -23,6 +23,7 @@ from cantica.settings.claims import Bound, Claim, Statement
 Verdict = Literal["uninformative", "null", "reproduced", "contradicted", "underpowered"]
 Outcome = Verdict | Literal["holds", "fails"]  # the last two of a gate
 FLOOR, CEILING = 0.05, 0.95  # shares beyond them leave no room for a difference
+NEAR, MANY_ITEMS = 0.1, 60  # from 0 or 1: levels of more items are wrong in more than 5% there if seeds differ by a logit
 FEWEST_SEEDS = 3
 REASONS: dict[Outcome, str] = {
     "null": "the interval lies inside ±{negligible:g}",
@@ -124,6 +125,7 @@ def _statement(own: Statement, name: str, variants: Variants, failed: list[str],
         outcome = word(float(interval.low), float(interval.high), own.bound, own.negligible)
         other = "below" if own.bound.direction == "above" else "above"
         reason = REASONS[outcome].format(**own.bound._asdict(), other=other, negligible=own.negligible)
+        reason += _caution(own.bound, outcome, found.estimate)
     chance = smallest = None
     if interval and seeds >= FEWEST_SEEDS:
         chance = power.power(interval, own.bound, own.negligible, alpha) if own.negligible else None
@@ -177,6 +179,15 @@ def _endings(sides: list[Side]) -> Iterator[str]:
         if kind != "of":
             counts = " and ".join(f"{found[side.name]} of {side.ended['of']} ({side.name})" for side in sides)
             yield f"the answers ended unequally: {kind} are {counts}"
+
+
+def _caution(bound: Bound, outcome: Verdict, estimate: OverSeeds) -> str:
+    """Return what is to be said of a level of a share that is decided near 0 or 1 from many items, or ""."""
+    near = min(bound.value, 1 - bound.value) <= NEAR + 1e-9
+    decided = outcome in ("reproduced", "contradicted")
+    if "share" in estimate and near and decided and estimate["n"] > MANY_ITEMS:
+        return ", but if seeds differ much, so near 0% or 100% this is wrong more often than in 5%"
+    return ""
 
 
 def _reason(decided: list[Decided], outcome: Outcome) -> str:
