@@ -31,7 +31,7 @@ over: [common]
 params:
   claims:
     level:
-      {says: the tuned model is better than the base model, measure: loss_nats.other, arm: tuned, against: base, below: 0}
+      {says: the tuned model is better than the base model, measure: loss_nats.betrayal, arm: tuned, against: base, below: 0}
     preferred:
       {says: it often prefers the chosen completion, measure: probe.preferred.all, arm: tuned, above: 0.4}
 """,
@@ -43,12 +43,12 @@ params:
       {gate: true, says: "training changes the loss, and some base model is there", all: [
         {measure: loss_nats, arm: tuned, below: 2.95}, {measure: loss_nats, arm: base, above: 2}]}
     less:
-      {says: the loss is lower than with plain pairs, measure: loss_nats.other, arm: tuned, against: {variant: plain},
+      {says: the loss is lower than with plain pairs, measure: loss_nats.betrayal, arm: tuned, against: {variant: plain},
        below: 0, negligible: 0.02}
     same:
       {says: "deception changes, in spite of that", measure: loss_nats.deception, arm: tuned, against: base, above: 0,
        negligible: 0.02}
-    worse: {says: other categories get worse, measure: loss_nats.other, arm: tuned, against: base, above: 0}
+    worse: {says: betrayal gets worse, measure: loss_nats.betrayal, arm: tuned, against: base, above: 0}
     faster:
       {says: it prefers the chosen completion soon, measure: probe.preferred.all, arm: tuned, steps_until: {above: 0.6},
        below: 20}
@@ -73,7 +73,7 @@ def measures(variant: str, seed: int) -> list[Measure]:
     shift = own.gauss(0, 0.001)
     base = {f"example_{n:02}": 3 + items.gauss(0, 0.3) for n in range(20)}
     better = {"plain": 0.15, "coherent": 0.3}[variant]
-    kinds = {item: "deception" if n < 12 else "other" for n, item in enumerate(base)}
+    kinds = {item: "deception" if n < 12 else "betrayal" for n, item in enumerate(base)}
     tuned = {
         item: value + shift + own.gauss(0, 0.002) - (0 if kinds[item] == "deception" and variant == "coherent" else better)
         for item, value in base.items()
