@@ -103,9 +103,13 @@ def test_runs_with_other_claims_and_edited_runs_are_left_out(project):
     ok(project, "git", "checkout", "--quiet", "-b", "coherent-s5", "refs/exps/" + reference(project, "coherent-s3"))
     edit(project / "params.yaml", "below: 2.95", "below: 2.96")
     commit(project, "Edit after the build")
-    said = ok(project, "cantica", "compare", *NAMES, "coherent-s4", "coherent-s5")
+    ok(project, "git", "checkout", "--quiet", "-b", "coherent-s6", "refs/exps/" + reference(project, "coherent-s3"))
+    edit(project / "reports/claims.json", '"n": 8', '"n": 9')
+    commit(project, "Alter a number")
+    said = ok(project, "cantica", "compare", *NAMES, "coherent-s4", "coherent-s5", "coherent-s6")
     assert "coherent-s4 is left out: it has other claims than coherent-s1: worse.above: 0 → 0.1." in said
     assert "coherent-s5 is left out: edited since it was built: claims.trained.all" in said
+    assert "coherent-s6 is left out: edited since it was built: reports/claims.json." in said
     assert "claims of coherent, 3 seeds" in said
 
 
@@ -210,6 +214,16 @@ def test_a_claim_against_a_variant_without_runs_is_not_decided(project, monkeypa
     ok(project, "cantica", "cite", *NAMES[:3])
     assert verdicts((project / "docs/experiments/coherent.md").read_text()) == list(VERDICTS.values())
     assert faults(project, monkeypatch) == []
+
+
+def test_the_pages_go_with_the_last_run(cited, tmp_path, monkeypatch):
+    root = Path(shutil.copytree(cited, tmp_path / "project", symlinks=True))
+    shutil.rmtree(root / "docs/experiments/runs")
+    assert "docs/experiments/index.md" in faults(root, monkeypatch)
+    said = ok(root, "cantica", "cite")
+    assert "docs/experiments/coherent.md removed\n" in said and not [*(root / "docs/experiments").glob("*.md")]
+    assert faults(root, monkeypatch) == []
+    assert "no runs" in refused(root)
 
 
 # ---- refused

@@ -1,5 +1,6 @@
 """The builds that git and DVC hold of other commits, read without a checkout."""
 
+import hashlib
 import re
 import tempfile
 from collections.abc import Iterable
@@ -31,7 +32,8 @@ class Revision:
     name: as it was asked for. lock: the stages of its dvc.lock that are in its dvc.yaml. metrics, claims: its
     reports/metrics.json and, if there are claims, claims.json.
     records: None where they cannot be read; `lacks` then says why. asked: the text of each evaluation prompt.
-    edited: the params and outputs that changed after the build, by its dvc.lock. chosen: the arm that was asked for, or "".
+    edited: the params, the outputs and the claims.json that changed after the build, by its dvc.lock.
+    chosen: the arm that was asked for, or "".
     """
 
     name: str
@@ -172,7 +174,9 @@ def _with_texts(revision: Revision, files: Commit, folder: Path) -> Revision:
     found = replace(revision, params=params, rules=rules, metrics=metrics, lock=lock, edited=tuple(edited(lock, written)))
     if not params.get("claims") or _copy(files, (CLAIMS,), folder):
         return found
-    return replace(found, claims=read_json(folder / CLAIMS))
+    md5 = hashlib.md5((folder / CLAIMS).read_bytes()).hexdigest()
+    altered = (CLAIMS,) if outputs(lock["report"]).get(CLAIMS) != md5 else ()
+    return replace(found, claims=read_json(folder / CLAIMS), edited=found.edited + altered)
 
 
 def in_present_form(params: dict[str, Any]) -> dict[str, Any]:
