@@ -138,6 +138,16 @@ def test_a_shallow_clone_says_so(history, tmp_path, monkeypatch):
     assert found.shallow and found.since.commit == last
 
 
+def test_a_run_whose_parent_a_shallow_clone_lacks_counts_by_its_own_commit(history, tmp_path, monkeypatch):
+    history.commit(variants__a=variant(1))
+    run = history.run("a-s1", params=CLAIM % ("less", 1))
+    history.git("branch", "variant/a-s1", run)
+    place = ("--branch", "variant/a-s1", f"file://{history.folder}", str(tmp_path / "shallow"))
+    history.git("clone", "--quiet", "--depth", "1", *place)
+    monkeypatch.chdir(tmp_path / "shallow")
+    assert of(run, "a", "1").first.commit == run
+
+
 def read_text_of_params() -> str:
     return Path("params.yaml").read_text()
 

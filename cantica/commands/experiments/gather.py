@@ -11,7 +11,7 @@ from cantica.commands.text import few
 from cantica.commands.variants.family import WRITTEN
 from cantica.commands.variants.overlays import differences
 from cantica.commands.variants.past import overlaid_at, variant_at
-from cantica.core.documents import raise_any
+from cantica.core.documents import raise_any, validate
 from cantica.core.errors import InputError, Problem
 from cantica.core.files import as_json, whole_folder
 from cantica.core.params import FILE
@@ -59,6 +59,7 @@ def _run(name: str, commit: str, variant: str, seed: int) -> Cited:
         "shallow": tuning.shallow,
         "sha256": {file: sha256(text) for file, text in texts.items()},
     }
+    validate(about, "cited_run", f"{name}: {RUN}")
     return Cited({RUN: as_json(about).encode(), **texts})
 
 

@@ -114,12 +114,12 @@ def _rules(claims: dict[str, Any]) -> dict[str, Any]:
 def _runs(variant: str, seed: str) -> Iterator[Moment]:
     """The experiments of any commit, their branches, and what docs/experiments/runs holds and held."""
     kept = re.compile(rf"refs/(?:exps/(?:\w\w)/(?:\w+)|heads/variant|remotes/[^/]+/variant)/{re.escape(f'{variant}-s{seed}')}")
-    listed = must(
-        "for-each-ref", "--format=%(refname) %(committerdate:unix) %(parent)", "refs/exps", "refs/heads", "refs/remotes"
-    )
-    for ref, seconds, *parents in map(str.split, listed.splitlines()):
+    listed = must("for-each-ref", "--format=%(refname) %(committerdate:unix) %(objectname) %(parent)", *REFS)
+    for ref, seconds, own, *parents in map(str.split, listed.splitlines()):
         if kept.fullmatch(ref):
-            yield Moment(parents[0] if parents else "", _date(seconds))
+            yield Moment(
+                parents[0] if parents else own, _date(seconds)
+            )  # a shallow clone lacks the parents of its last commits
     path = (RUNS / variant / seed / "run.json").as_posix()
     texts = contents([f"{commit}:./{path}" for commit in (git("log", "--format=%H", "--", path) or "").split()])
     texts += [Path(path).read_bytes()] if Path(path).exists() else []
