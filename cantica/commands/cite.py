@@ -18,20 +18,23 @@ MARK = "<!-- Written by `cantica cite`"  # in each page
 def cite(names: list[str]) -> str:
     """Write the named runs and all pages. Without names, the pages alone, from the runs that lie there; git is not looked at.
 
+    Pages of variants whose runs were removed are removed.
+
     Raises InputError, and writes nothing, if a run cannot be cited or one that lies there was altered.
     """
     new = gather(names) if names else []
     every = read_cited({run.folder for run in new}) + new
-    if not every:
-        raise InputError(Problem(str(RUNS), "", "no runs", "runs to cite, such as `cantica cite NAME-s1 NAME-s2 NAME-s3`"))
     raise_any(unlike(every) + [problem for run in every for problem in number_faults(run)])
-    texts = pages(every)
+    texts = pages(every) if every else {}
+    left = _left_over(texts)
+    if not every and not left:
+        raise InputError(Problem(str(RUNS), "", "no runs", "runs to cite, such as `cantica cite NAME-s1 NAME-s2 NAME-s3`"))
     write(new)
-    for path in _left_over(texts):
+    for path in left:
         path.unlink()
     for path, text in texts.items():
         write_text(path, text)
-    written = [f"{run.folder}" for run in new] + [str(path) for path in texts]
+    written = [f"{run.folder}" for run in new] + [str(path) for path in texts] + [f"{path} removed" for path in left]
     return "\n".join([*written, "", f"{counted(len(every), 'run')} in {RUNS}; commit docs/experiments to share them"])
 
 
