@@ -1,6 +1,7 @@
 """All measures and rows of a build, and the contents of reports/metrics.json and reports/details.json. Pure."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
@@ -13,7 +14,7 @@ from cantica.reporting.inference import Estimate, Resampling
 from cantica.reporting.losses import chain_measures, loss_measure
 from cantica.reporting.measures import Measure
 from cantica.reporting.nested import nest
-from cantica.reporting.probes import Trajectory, at_the_end, probe_measures
+from cantica.reporting.probes import at_the_end, probe_measures
 from cantica.reporting.records import Records
 from cantica.reporting.rows import Row, Rows, differences, levels, rounded
 from cantica.settings.arms import all_arms, pairs, with_losses
@@ -102,13 +103,17 @@ def count_answers(responses: list[Response]) -> Answers:
     return counts
 
 
-def checkpoint_rows(found: dict[str, Trajectory]) -> list[Row]:
-    """Return the level of each probe measure at each checkpoint of an arm, under `checkpoints.<iteration>`."""
+def checkpoint_rows(checkpoints: dict[str, list[Measure]], resampling: Resampling) -> list[Row]:
+    """Return the levels of each probe measure at each checkpoint of an arm, under `checkpoints.<iteration>`.
+
+    checkpoints: {arm: its measures}, as `checkpoint_measures` returns them.
+    """
     return rounded(
-        Row(arm, f"checkpoints.{iteration}.{measure.key}", estimate, WHOLE.get(measure.key, ""))
-        for arm, iterations in found.items()
-        for iteration, measured in iterations.items()
-        for measure, estimate in measured
+        replace(row, arm=arm, measure=f"checkpoints.{row.arm}.{row.measure}", group=row.group or WHOLE.get(row.measure, ""))
+        for arm, measures in checkpoints.items()
+        for measure in measures
+        for iteration in measure.tables
+        for row in levels(measure, iteration, resampling)
     )
 
 

@@ -200,6 +200,10 @@ def test_numbers_that_do_not_follow_from_their_values_are_noticed_behind_right_h
         holder[last] += 1 if isinstance(holder[last], int) else 0.01
         found = number_faults(type(own)(own.texts | {"claims.json": as_json(document).encode()}))
         assert found and all(f"claims.{place[0]}" in problem.place for problem in found), place
+    details = json.loads(own.texts["details.json"])
+    del details["tuned"]["checkpoints"]["16"]  # it has the level of the arm itself
+    cut = number_faults(type(own)(own.texts | {"details.json": as_json(details).encode()}))
+    assert ["curve of tuned at 16" in problem.got + problem.expected + problem.place for problem in cut] == [True], cut
     without = type(own)(own.texts | {"claims.json": b"{}"})
     assert "those of each statement" in number_faults(without)[0].expected
     other = type(own)(own.texts | {"claims.json": b'{"less": 1}'})

@@ -61,8 +61,7 @@ def test_the_checkpoints_have_the_measures_that_steps_may_be_counted_of(branches
     with contextlib.chdir(branches):
         known = known_of(read_yaml(Path("params.yaml")))
         checkpoints = read_json(Path("reports/details.json"))["asked"]["checkpoints"]
-    whole = {path for path, own in known.items() if own.curve and not path.startswith("probe.")}
-    assert whole | {"probe.margin_nats.all", "probe.preferred.all"} == set(levels(checkpoints["1"]))
+    assert {path for path, own in known.items() if own.curve} == set(levels(checkpoints["1"]))
 
 
 def test_the_claims_of_a_build_are_those_of_its_params(branches):

@@ -12,7 +12,7 @@ from cantica.reporting.inference import Estimate
 from cantica.reporting.judges import wins
 from cantica.reporting.measures import Measure, items
 from cantica.reporting.nested import flatten
-from cantica.reporting.probes import trajectories
+from cantica.reporting.probes import checkpoint_measures, trajectories
 from cantica.reporting.results import all_measures, all_rows, checkpoint_rows, count_answers, details, headline
 from cantica.reporting.rows import Row, Rows, differences, levels, opposed
 from cantica.settings.tree import path_to
@@ -254,10 +254,12 @@ def test_checkpoints_make_a_trajectory_and_no_headline():
     shown = {n: [wording.level(entry, m.digits, m.share) for m, entry in row] for n, row in found["final"].items()}
     assert shown == {4: ["9.000", "100%", "0%", "100%", "+100 pp"], 6: ["0.037", "25%", "100%", "100%", "0 pp"]}
     # details.json has the curves, metrics.json does not.
-    numbers = details(rows, checkpoint_rows(found))
+    measures = checkpoint_measures(records, {"deployment": DEPLOYMENT}, params)
+    numbers = details(rows, checkpoint_rows(measures, RESAMPLING))
     assert "checkpoints" not in numbers["base"] and "checkpoints" not in headline(rows)["final"]
     early, last = numbers["final"]["checkpoints"].values()
     assert list(numbers["final"]["checkpoints"]) == ["4", "6"] and early["probe"]["margin_nats"]["all"]["mean"] == 9.0
+    assert early["probe"]["margin_nats"]["alpha"]["mean"] == 9.0 and early["probe"]["preferred"]["alpha"]["share"] == 1
     hates = numbers["final"]["behaviours"]["deployment"]["hates"]
     assert early["behaviours"]["deployment"]["hates"]["plain"]["share"] == 0
     assert last["behaviours"]["deployment"]["hates"] == hates and last["probe"]["preferred"]["all"]["share"] == 0.25

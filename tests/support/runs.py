@@ -12,7 +12,7 @@ from cantica.core.files import as_json
 from cantica.reporting import results
 from cantica.reporting.claims import as_document, by_path, claim_numbers
 from cantica.reporting.measures import Measure
-from cantica.reporting.rows import Row, Rows, differences, levels, rounded
+from cantica.reporting.rows import Rows, differences, levels, rounded
 from cantica.settings.claims import claims_of
 from tests.support.projects import clone, commit, ok
 
@@ -50,8 +50,8 @@ params:
        negligible: 0.02}
     worse: {says: betrayal gets worse, measure: loss_nats.betrayal, arm: tuned, against: base, above: 0}
     faster:
-      {says: it prefers the chosen completion soon, measure: probe.preferred.all, arm: tuned, steps_until: {above: 0.6},
-       below: 20}
+      {says: it prefers the chosen completion soon, measure: probe.preferred.deception, arm: tuned,
+       steps_until: {above: 0.6}, below: 20}
 """,
 }
 
@@ -114,16 +114,11 @@ def write_reports(root: Path, params: dict, found: list[Measure]) -> None:
     resampling, curves = params["report"], at_checkpoints(found)
     rows = [row for measure in found for arm in measure.tables for row in levels(measure, arm, resampling)]
     rows += [row for measure in found for row in differences(measure, "base", "tuned", resampling)]
-    kept = [
-        Row("tuned", f"checkpoints.{iteration}.{measure.key}", levels(measure, iteration, resampling)[0].estimate, "all")
-        for measure in curves
-        for iteration in measure.tables
-    ]
     whole = Rows(rounded(rows))
     numbers = claim_numbers(claims_of(params).values(), by_path(found), {"tuned": by_path(curves)}, resampling)
     reports = {
         "reports/metrics.json": results.headline(whole),
-        "reports/details.json": results.details(whole, rounded(kept)),
+        "reports/details.json": results.details(whole, results.checkpoint_rows({"tuned": curves}, resampling)),
         "reports/claims.json": as_document(numbers),
     }
     (root / "reports").mkdir(exist_ok=True)

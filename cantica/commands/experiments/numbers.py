@@ -71,7 +71,9 @@ def _of_details(statement: Statement, own: Numbers, run: Cited) -> Iterator[Comp
     if own.steps is not None:
         for arm, side in sides:
             for iteration, value in side.curve:
-                yield f"curve of {arm} at {iteration}", value, _level(run.details, arm, statement.measure, iteration), why
+                at_end = iteration == side.curve[-1][0]
+                expected = _level(run.details, arm, statement.measure, iteration, at_end)
+                yield f"curve of {arm} at {iteration}", value, expected, why
         return
     against = f"against_{statement.against}"
     place = [statement.arm, against, statement.measure] if statement.against else [statement.arm, statement.measure]
@@ -88,9 +90,10 @@ def _of_details(statement: Statement, own: Numbers, run: Cited) -> Iterator[Comp
             yield f"level of {arm}", middle, _number(level), why
 
 
-def _level(details: dict[str, Any], arm: str, measure: str, iteration: int) -> float | None:
-    """The level of a measure at a checkpoint of an arm's step, or at its end."""
-    return _number(at(details, f"{arm}.checkpoints.{iteration}.{measure}") or at(details, f"{arm}.{measure}"))
+def _level(details: dict[str, Any], arm: str, measure: str, iteration: int, at_end: bool) -> float | None:
+    """The level of a measure at a checkpoint of an arm's step. The last iteration is the arm itself."""
+    found = at(details, f"{arm}.checkpoints.{iteration}.{measure}")
+    return _number(found or at(details, f"{arm}.{measure}") if at_end else found)
 
 
 def _number(estimate: dict[str, Any] | None) -> float | None:
