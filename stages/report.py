@@ -18,7 +18,7 @@ from cantica.reporting import behaviours, claims, figures, judges, losses, resul
 from cantica.reporting.card import model_card
 from cantica.reporting.endings import TOLERANCE
 from cantica.reporting.pages import as_csv, render
-from cantica.reporting.probes import checkpoint_measures, trajectories
+from cantica.reporting.probes import trajectories
 from cantica.reporting.records import Records, by_sample, read_records, samples_of
 from cantica.reporting.rows import Rows
 from cantica.settings.arms import description, pairs
@@ -42,8 +42,7 @@ def main(data: Path, prompts: Path, reports: Path) -> None:
     facts |= arms_of(read_json(data / "arms.json"), params, rows) | {"claims": claims_of(params), "claimed": claimed}
     facts |= read_texts(data, prompts, params, rules) | figures_of(records, params)
     write_json(reports / "metrics.json", results.headline(rows))
-    curves = results.checkpoint_rows(checkpoint_measures(records["probes"], records["behaviours"], params), params["report"])
-    write_json(reports / "details.json", results.details(rows, curves))
+    write_json(reports / "details.json", results.details(rows, results.all_checkpoint_rows(records, params)))
     write_json(reports / "claims.json", claims.as_document(claimed))
     write_text(reports / "loss_curve.csv", as_csv(facts["curve"], figures.CURVE_COLUMNS))
     write_text(reports / "loss_matrix.csv", as_csv(losses.matrix_rows(facts["matrix"]), losses.MATRIX_COLUMNS))

@@ -14,7 +14,7 @@ from cantica.reporting.inference import Estimate, Resampling
 from cantica.reporting.losses import chain_measures, loss_measure
 from cantica.reporting.measures import Measure
 from cantica.reporting.nested import nest
-from cantica.reporting.probes import at_the_end, probe_measures
+from cantica.reporting.probes import at_the_end, checkpoint_measures, probe_measures
 from cantica.reporting.records import Records
 from cantica.reporting.rows import Row, Rows, differences, levels, rounded
 from cantica.settings.arms import all_arms, pairs, with_losses
@@ -103,6 +103,11 @@ def count_answers(responses: list[Response]) -> Answers:
     return counts
 
 
+def all_checkpoint_rows(records: Records, params: dict[str, Any]) -> list[Row]:
+    """Return the rows of the checkpoints of every arm that has some."""
+    return checkpoint_rows(checkpoint_measures(records["probes"], records["behaviours"], params), params["report"])
+
+
 def checkpoint_rows(checkpoints: dict[str, list[Measure]], resampling: Resampling) -> list[Row]:
     """Return the levels of each probe measure at each checkpoint of an arm, under `checkpoints.<iteration>`.
 
@@ -120,7 +125,7 @@ def checkpoint_rows(checkpoints: dict[str, list[Measure]], resampling: Resamplin
 def details(rows: Rows, at_checkpoints: Sequence[Row] = ()) -> dict[str, Any]:
     """Return the content of `reports/details.json`: every row, nested by arm, `against_<arm>` if any, measure and group.
 
-    at_checkpoints: those of `checkpoint_rows`, which only this file has.
+    at_checkpoints: those of `all_checkpoint_rows`, which only this file has.
     """
     parts: list[tuple[str, Any]] = []
     for row in (*rows.rows, *at_checkpoints):

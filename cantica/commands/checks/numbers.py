@@ -11,7 +11,6 @@ from cantica.core.params import FILE
 from cantica.judging.rules import load_rules
 from cantica.reporting import claims, results
 from cantica.reporting.nested import flatten
-from cantica.reporting.probes import checkpoint_measures
 from cantica.reporting.records import read_records
 
 DATA, PROMPTS = Path("data"), Path("prompts")
@@ -30,8 +29,8 @@ def wrong_numbers() -> list[Problem] | None:
     rows = results.all_rows(results.all_measures(records, params, rules), records, params, rules)
     claimed = claims.as_document(claims.claims_of_build(read_json(DATA / "claims.json"), records, params, rules))
     wrong = disagreements(METRICS, read_json(METRICS), results.headline(rows))
-    curves = results.checkpoint_rows(checkpoint_measures(records["probes"], records["behaviours"], params), params["report"])
-    wrong += disagreements(DETAILS, read_json(DETAILS), results.details(rows, curves))
+    details = results.details(rows, results.all_checkpoint_rows(records, params))
+    wrong += disagreements(DETAILS, read_json(DETAILS), details)
     return wrong + disagreements(CLAIMS, read_json(CLAIMS), claimed)
 
 
