@@ -21,6 +21,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from cantica.commands.variants.overlays import inlined
 from cantica.probes.behaviours import MINUS
 from cantica.reporting.results import Answers
 
@@ -55,7 +56,7 @@ def pages() -> dict[str, str]:
 
 
 def params_page() -> str:
-    schema = json.loads((ROOT / "schemas/params.schema.json").read_text())
+    schema = inlined(json.loads((ROOT / "schemas/params.schema.json").read_text()))
     values = _yaml("params.yaml")
     lines = [
         NOTE,

@@ -15,7 +15,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from cantica.commands.variants.files import overlaid
-from cantica.commands.variants.overlays import partial
+from cantica.commands.variants.overlays import inlined, partial
 from cantica.core.documents import faults, validator_of
 
 ROOT = Path(__file__).parent.parent
@@ -122,7 +122,7 @@ def test_yaml_that_readers_copy_is_valid():
     commented = [re.sub("^#", "", example, flags=re.MULTILINE) for example in COMMENTED.findall(params)]
     examples = [("params.yaml", textwrap.dedent(example)) for example in commented]
     assert len(blocks) > 10 and len(examples) >= 4
-    sections = partial(json.loads((ROOT / "schemas/params.schema.json").read_text()))
+    sections = partial(inlined(json.loads((ROOT / "schemas/params.schema.json").read_text())))
     for name, block in blocks + examples:
         document = YAML(typ="safe").load(block.replace("…", "x"))
         if document.keys() <= sections["properties"].keys():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cantica.commands.git import head
 from cantica.commands.variants.files import _yaml, apply_variant, load_variant, names, overlaid, parts, to_text
-from cantica.commands.variants.overlays import differences, lay, remove
+from cantica.commands.variants.overlays import differences, has_key, inlined, lay, remove
 from cantica.core.documents import read_yaml
 from cantica.core.errors import InputError
 from cantica.core.params import read_params
@@ -113,6 +113,17 @@ def test_a_key_that_is_not_there_cannot_be_removed(project, key, meant):
     (problem,) = refused(overlaid, "typo")
     assert (problem.file, problem.place, problem.got) == ("variants/typo.yaml", "remove", repr(key))
     assert problem.hint == (f"did you mean {meant!r}?" if meant else "")
+
+
+def test_keys_behind_a_reference_are_known_as_others_are():
+    closed = {"type": "object", "additionalProperties": False}
+    point = closed | {"properties": {"x": {"$ref": "#/$defs/number"}}}
+    definitions = {"number": {"type": "number", "description": "a number"}, "point": point}
+    schema = closed | {"properties": {"at": {"$ref": "#/$defs/point", "description": "where"}}, "$defs": definitions}
+    whole = inlined(schema)
+    own = point | {"properties": {"x": definitions["number"]}, "description": "where"}
+    assert whole == closed | {"properties": {"at": own}}
+    assert has_key(whole, ["at", "x"]) and not has_key(whole, ["at", "y"])
 
 
 def test_differences_name_each_value_by_its_path():

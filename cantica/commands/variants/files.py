@@ -9,7 +9,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from cantica.commands.git import git
-from cantica.commands.variants.overlays import differences, has_key, lay, partial, remove
+from cantica.commands.variants.overlays import differences, has_key, inlined, lay, partial, remove
 from cantica.core.documents import faults, raise_any, read_yaml, validate, validator, validator_of
 from cantica.core.errors import InputError, Problem, did_you_mean
 from cantica.core.files import write_text
@@ -51,7 +51,7 @@ def file_faults(name: str) -> list[Problem]:
         parts(name)
     except InputError as error:
         return list(error.problems)
-    whole = validator("params").schema
+    whole = inlined(validator("params").schema)
     check = validator_of({"properties": {"params": partial(whole)}})
     unknown = [key for key in variant.get("remove", []) if not has_key(whole, key.split("."))]
     hints = [did_you_mean(key, whole["properties"]) for key in unknown]

@@ -53,8 +53,19 @@ def remove(target: Mapping, keys: list[str], patch: Mapping, file: str) -> None:
         raise InputError(*missing)
 
 
+def inlined(schema: Any, definitions: dict[str, Any] | None = None) -> Any:
+    """A schema in which each `$ref` is replaced by the definition in `$defs` that it refers to."""
+    if isinstance(schema, list):
+        return [inlined(item, definitions) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    known = schema.get("$defs", {}) if definitions is None else definitions
+    own = {key: inlined(value, known) for key, value in schema.items() if key not in ("$defs", "$ref")}
+    return inlined(known[schema["$ref"].removeprefix("#/$defs/")], known) | own if "$ref" in schema else own
+
+
 def partial(schema: Any) -> Any:
-    """The schema for an overlay on documents of `schema`: the same keys and values, none of them required."""
+    """The schema for an overlay on documents of an inlined schema: the same keys and values, none of them required."""
     if not isinstance(schema, dict):
         return schema
     kept = {key: value for key, value in schema.items() if key not in ("allOf", "if", "minProperties", "required")}
@@ -63,7 +74,7 @@ def partial(schema: Any) -> Any:
 
 
 def has_key(schema: Any, keys: list[str]) -> bool:
-    """Whether a schema allows a key, given as the path of keys to it."""
+    """Whether an inlined schema allows a key, given as the path of keys to it."""
     if not keys or not isinstance(schema, dict) or schema.get("additionalProperties", True) is not False:
         return True  # an open schema allows every key
     first, *rest = keys
