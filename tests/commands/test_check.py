@@ -255,14 +255,18 @@ FAULTS = {
     ),
     "claim of a variant on a misspelt measure": (
         "variants/sequential.yaml",
-        "measure: forgetting_nats",
-        "measure: forgeting_nats",
-        ("variants/sequential.yaml: claims.forgets.measure", "'forgeting_nats'", "did you mean 'forgetting_nats'?"),
+        "measure: backward_transfer_nats",
+        "measure: backward_transfr_nats",
+        (
+            "variants/sequential.yaml: claims.forgets.measure",
+            "'backward_transfr_nats'",
+            "did you mean 'backward_transfer_nats'?",
+        ),
     ),
     "claim of a variant on a misspelt arm": (
         "variants/sequential.yaml",
-        "arm: final\n      above: 0\n",
-        "arm: finall\n      above: 0\n",
+        "arm: final\n      below: 0\n",
+        "arm: finall\n      below: 0\n",
         ("variants/sequential.yaml: claims.forgets.arm", "'finall'", "did you mean 'final'?"),
     ),
     "claim of a variant with an impossible bound": (
@@ -305,7 +309,7 @@ BARE = "tests: x\nremove: [claims]\nparams: {claims: {}}\n"
 
 def test_claims_of_several_variants_are_refused_at_once(project):
     """Both by `cantica check` and before `cantica variant run` builds anything."""
-    edit(project / "variants/sequential.yaml", "measure: forgetting_nats", "measure: forgeting_nats")
+    edit(project / "variants/sequential.yaml", "measure: backward_transfer_nats", "measure: backward_transfr_nats")
     edit(project / "variants/lower-case.yaml", "arm: locked, above: 0.8", "arm: locked, above: 80")
     commit(project, "Make mistakes")
     for command in (("check",), ("variant", "run", "lower-case", "sequential")):
