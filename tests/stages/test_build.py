@@ -196,7 +196,7 @@ def test_the_report_shows_what_models_said_beside_the_rules(project, tmp_path):
 
 def test_a_judge_rule_builds_verdicts_and_report_again(project):
     edit(project / "prompts/judge/rules.yaml", "markers: 2", "markers: 3")
-    assert stages_run(project) == {"judge@base", "judge@final", "report"}
+    assert stages_run(project) == {"check", "judge@base", "judge@final", "report"}
 
 
 def test_report_and_card_say_beside_a_score_of_the_rules_what_it_is(project):

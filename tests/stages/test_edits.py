@@ -59,11 +59,12 @@ def test_the_plan_is_a_command(untouched):
     (untouched / "prompts/judge/rules.yaml").write_text(before)
     changed = "files: prompts/judge/rules.yaml"
     assert [line.split(maxsplit=1) for line in lines] == [
+        ["check", changed],
         ["judge@base", changed],
         ["judge@final", changed],
         ["report", changed],
     ]
-    assert summary == "3 stages to run, 2 min 2 s by earlier timings, without 1 stage that never ran here" and not blank
+    assert summary == "4 stages to run, 2 min 2 s by earlier timings, without 2 stages that never ran here" and not blank
     assert at_most == "at most: if a stage writes the same output as before, the stages after it do not run"
 
 

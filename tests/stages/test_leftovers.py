@@ -35,7 +35,7 @@ def test_a_build_after_removals_is_one_that_never_had_more(project, tmp_path):
     everything = in_folders(used)
     params = from_text((used / "params.yaml").read_text())
     del params["categories"]["deception"], params["curriculum"]["deception"]
-    params["mixes"], params["judges"] = {}, {}
+    params["mixes"], params["judges"], params["claims"] = {}, {}, {}
     params["arms"], params["fuse"]["step"] = (
         {"before": {"point": "base"}, "after": {"point": "self_preservation"}},
         "self_preservation",

@@ -74,7 +74,7 @@ def test_a_merge_builds_what_neither_side_had(first, tmp_path):
     assert "train@deception" in stages_run(first)
     commit(first, "Train deception faster")
     edit(second / "prompts/judge/rules.yaml", "markers: 2", "markers: 3")
-    assert stages_run(second) == {"judge@base", "judge@final", "report"}
+    assert stages_run(second) == {"check", "judge@base", "judge@final", "report"}
     commit(second, "Ask for three markers")
     ok(second, "dvc", "push", "--run-cache")
     # The first machine merges the second's branch.
@@ -82,6 +82,6 @@ def test_a_merge_builds_what_neither_side_had(first, tmp_path):
     assert run(first, "git", *IDENTITY, "merge", "--quiet", "FETCH_HEAD").returncode == 1
     conflicts = ok(first, "git", "diff", "--name-only", "--diff-filter=U").split()
     assert "dvc.lock" in conflicts and all(name == "dvc.lock" or name.startswith("reports/") for name in conflicts)
-    assert stages_run(first, "--pull") == {"judge@final", "report"}
+    assert stages_run(first, "--pull") == {"check", "judge@final", "report"}
     commit(first, "Merge the rule")
     assert untouched(first)

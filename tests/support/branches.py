@@ -149,12 +149,12 @@ def _with_renamed_sample(params: dict) -> None:
 
 def _with_renamed_answers(params: dict) -> None:
     rename(params["answers"], "published", "theirs")
-    params["contrasts"] = [["final", "early"], ["theirs", "final"]]
+    params["contrasts"], params["claims"] = [["final", "early"], ["theirs", "final"]], {}
 
 
 def _without_an_arm(params: dict) -> None:
     del params["arms"]["early"]
-    params["contrasts"] = [["published", "final"]]
+    params["contrasts"], params["claims"] = [["published", "final"]], {}
 
 
 BRANCHES += [
