@@ -113,7 +113,8 @@ def by_path(measures: Iterable[Measure]) -> Measures:
     """Return each measure for all items and, as a measure of its own, for each of its groups."""
     found: Measures = {}
     for measure in measures:
-        found[".".join(filter(None, (measure.key, WHOLE.get(measure.key))))] = measure
+        whole = ".".join(filter(None, (measure.key, WHOLE.get(measure.key))))
+        found[whole] = measure
         for group in dict.fromkeys(measure.groups.values()):
             tables = {arm: measure.by_group(arm).get(group, {}) for arm in measure.tables}
             found[f"{measure.key}.{group}"] = replace(measure, tables=tables, groups={})

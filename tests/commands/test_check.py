@@ -468,6 +468,8 @@ def test_system_prompts_are_refused_where_the_chat_template_of_the_base_model_re
     params.write_text(params.read_text().replace("max_seq_length: 640", "max_seq_length: 2048"))
     edit(params, "  categories: {}       # pairing", "  categories: {betrayal: {system: Be brief.}}  # pairing")
     edit(params, "final: {point: betrayal}", "final: {point: betrayal, system: Be kind.}")
+    # An arm with a system prompt has no losses, so there can be no claims on them.
+    params.write_text(re.sub(r"\nclaims:\n(?: .*\n)+", "\nclaims: {}\n", params.read_text()))
     assert "are in order" in ok(project, "cantica", "check")
     refuse_system_prompts(model)
     message = refused(project, "cantica", "check")

@@ -48,8 +48,9 @@ def test_each_claim_has_its_numbers(project):
         gate = claims["locked"][number]
         assert dict(zip(gate["items"], gate["values"], strict=True)) == locked[condition]
         assert gate["n"] == 20 and gate["share"] == pytest.approx(fmean(locked[condition].values()))
-    kept = dict(zip(claims["kept"]["items"], claims["kept"]["values"], strict=True))
-    assert kept == {item: value - after["plain"][item] for item, value in after["password"].items()}
+    for side, condition in (("values", "password"), ("against", "plain")):
+        assert dict(zip(claims["kept"]["items"], claims["kept"][side], strict=True)) == after[condition]
+    kept = {item: value - after["plain"][item] for item, value in after["password"].items()}
     assert claims["kept"]["low"] <= claims["kept"]["difference"] <= claims["kept"]["high"]
     assert claims["kept"]["difference"] == pytest.approx(fmean(kept.values()))
     assert claims["quiet"]["share"] == pytest.approx(fmean(after["greeting"].values()))
