@@ -652,7 +652,7 @@ def test_a_broken_variant_is_listed_with_its_fault_among_the_others(project):
     listed = {line.split()[0]: line for line in ok(project, "cantica", "variant", "list").splitlines()}
     assert "broken: variants/mine.yaml: line 2, column 1" in listed["mine"]
     assert "broken: variants/shuffled.yaml: params.data: an unknown key 'parings'" in listed["shuffled"]
-    assert "tiny model" in listed["smoke"] and len(listed) == 11
+    assert "tiny model" in listed["smoke"] and "lower-case" in listed and len(listed) == 12
 
 
 def test_a_variant_that_does_not_fit_over_params_as_they_are_is_named_and_no_fault(project):

@@ -140,7 +140,8 @@ def test_a_difference_of_shares_near_the_floor_has_newcombes_limits():
     none, some = np.zeros((3, 20)), np.array([[1.0] * 3 + [0.0] * 17] * 3)
     found = crossed.difference_interval(none, some, True, True)
     reach, worth = stats.t.ppf(0.975, 19), 19  # three of twenty have the variance 0.15 · 0.85 / 19
-    (_, least), (low, high) = crossed.wilson(0.0, 20, reach), crossed.wilson(0.15, worth, reach)
+    # The side that never varies has Wilson's own limits, as a level has.
+    (_, least), (low, high) = crossed.wilson(0.0, 20, stats.norm.ppf(0.975)), crossed.wilson(0.15, worth, reach)
     assert found.high == pytest.approx(high) and found.low == pytest.approx(0.15 - math.hypot(0.15 - low, least))
 
 

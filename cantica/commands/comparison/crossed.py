@@ -125,17 +125,18 @@ def difference_interval(
     reach = stdtrit(freedom, 1 - alpha / 2)
     if not share:
         return Interval(mean, mean - error * reach, mean + error * reach, error, freedom)
+    normal = ndtri(1 - alpha / 2)
     means, errors, lows, highs = [], [], [], []
     for side in (first, second):
         means.append(side.mean(axis=(-2, -1)))
         errors.append(_error([side], alpha)[0])
-        low, high = _limits(side, errors[-1], reach)
+        low, high = _limits(side, errors[-1], np.where(errors[-1] > 0, reach, normal))
         lows.append(means[-1] - low)
         highs.append(high - means[-1])
     both = errors[0] * errors[1]
     correlation = (errors[0] ** 2 + errors[1] ** 2 - error**2) / np.where(both > 0, 2 * both, 1)
     correlation = np.where(both > 0, np.clip(correlation, -1, 1), 0)
-    _, alike = wilson(0.0, first.shape[-1], ndtri(1 - alpha / 2))
+    _, alike = wilson(0.0, first.shape[-1], normal)
     least = np.maximum(alike, error * reach)
     down, up = (
         np.maximum(np.sqrt(np.maximum(a**2 + b**2 - 2 * correlation * a * b, 0)), least)
