@@ -158,6 +158,10 @@ def test_a_fresh_clone_recomputes_the_pages_without_experiments_or_cache(cited, 
     assert "in order" in said
 
 
+def test_the_pages_of_this_repository_follow_from_its_runs():
+    assert cited_faults() == [] and {run.name for run in read_cited()} >= {f"lower-case-s{seed}" for seed in (1, 2, 3)}
+
+
 def test_any_changed_digit_is_noticed(cited, tmp_path, monkeypatch):
     root = Path(shutil.copytree(cited, tmp_path / "project", symlinks=True))
     draws = Random(16)
