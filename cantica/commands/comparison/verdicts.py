@@ -38,7 +38,7 @@ class Decided:
     """A statement with its outcome, and the reason in words.
 
     estimate: of the level or difference, with its adjusted interval. levels: of the arm and, for a difference, of the other
-    side. power: the chance of "reproduced" if the true value lay `negligible` beyond the bound, None without `negligible`.
+    side. power: the chance of "reproduced" if the true value were beyond the bound by `negligible`; None without `negligible`.
     detectable: the smallest distance from the bound that is found with a power of 0.8, None if no value lies so far from it.
     Both are None without an interval.
     """
