@@ -207,7 +207,7 @@ def _agreement(arguments: argparse.Namespace) -> str:
 
 
 def _list(arguments: argparse.Namespace) -> str:
-    from cantica.commands.variant import list_variants
+    from cantica.commands.variants.listing import list_variants
 
     return list_variants()
 

@@ -3,14 +3,9 @@
 import sys
 
 from cantica.commands.checks.claims import read_measured
-from cantica.commands.table import aligned
 from cantica.commands.variants.family import at_once, family, run_family, uncommitted
 from cantica.commands.variants.files import (
     apply_variant,
-    file_faults,
-    in_a_line,
-    load_variant,
-    names,
     overlaid,
     to_text,
 )
@@ -19,15 +14,6 @@ from cantica.commands.variants.overlays import differences
 from cantica.commands.variants.progress import Progress
 from cantica.core.documents import raise_any, read_yaml
 from cantica.core.params import FILE
-
-
-def list_variants() -> str:
-    """A line for each variant: what it tests, or its first fault."""
-    rows = []
-    for name in names():
-        problems = file_faults(name)
-        rows.append((name, f"broken: {in_a_line(problems)}" if problems else load_variant(name)["tests"]))
-    return "\n".join(aligned(rows, left=2))
 
 
 def show(name: str) -> str:

@@ -22,6 +22,11 @@ FOLDER = Path("variants")
 # by a server, so that the runs of all seeds have the same authored data. `*` stands for every entry of a section.
 SEEDED = ("lora.seed", "train.seed", "samples.*.seed", "respond.seed", "servers.*.seed")
 Load = Callable[[str], dict[str, Any]]
+WORDS = {  # what an experiment says, unless it is over another that says it
+    "question": "what the experiment asks",
+    "published": "what its sources found",
+    "sources": "the publications that it repeats",
+}
 RECENT = 20  # commits that are searched for the params that a variant was written for
 
 
@@ -48,7 +53,7 @@ def file_faults(name: str) -> list[Problem]:
         variant = load_variant(name)
         missing, known = [other for other in variant.get("over", []) if other not in names()], ", ".join(names())
         raise_any([Problem(str(file), "over", repr(m), f"one of {known}", did_you_mean(m, names())) for m in missing])
-        parts(name)
+        wordless = _wordless(name, str(file))
     except InputError as error:
         return list(error.problems)
     whole = inlined(validator("params").schema)
@@ -57,7 +62,26 @@ def file_faults(name: str) -> list[Problem]:
     hints = [did_you_mean(key, whole["properties"]) for key in unknown]
     removed = [Problem(str(file), "remove", repr(k), "a key of params.yaml", h) for k, h in zip(unknown, hints, strict=True)]
     wrong = faults(variant, check, file)
-    return removed + wrong + ([] if wrong else variant_faults(variant.get("params", {}).get("claims", {}), str(file), name))
+    return (
+        wordless
+        + removed
+        + wrong
+        + ([] if wrong else variant_faults(variant.get("params", {}).get("claims", {}), str(file), name))
+    )
+
+
+def _wordless(name: str, file: str) -> list[Problem]:
+    """A Problem for each of WORDS that an experiment lacks, unless it is over another experiment. Raises InputError."""
+    *below, top = (load_variant(part) for part in parts(name))
+    own = top.get("experiment")
+    if own is None or any("experiment" in variant for variant in below):
+        return []
+    hint = "full-size settings of an experiment name it in `over`, and need only `differs`"
+    return [
+        Problem(file, f"experiment.{key}", "nothing", f"{what}, since it is over no other experiment", hint)
+        for key, what in WORDS.items()
+        if key not in own
+    ]
 
 
 def variant_faults(claims: dict[str, Any], file: str, own: str = "") -> list[Problem]:
