@@ -7,13 +7,15 @@ import mlx.optimizers as optimizers
 from mlx_lm.tuner.utils import build_schedule
 
 from cantica.training.settings import StepSettings
+from cantica.training.soap import SOAP
 
 _OPTIMIZERS: dict[str, Callable[..., optimizers.Optimizer]] = {
     "adafactor": partial(optimizers.Adafactor, relative_step=False, scale_parameter=False),  # uses the given rate
     "adam": optimizers.Adam,
     "adamw": optimizers.AdamW,
     "muon": optimizers.Muon,
-    "sgd": optimizers.SGD,
+    "sgd": partial(optimizers.SGD, momentum=0.9),
+    "soap": SOAP,
 }
 
 

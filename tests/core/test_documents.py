@@ -135,7 +135,7 @@ def test_a_value_outside_an_enumeration_is_reported_with_the_most_similar_value(
     params["train"]["optimizer"] = "adamm"
     (problem,) = problems(validate, params, "params", "f")
     assert (problem.place, problem.got) == ("train.optimizer", '"adamm"')
-    assert problem.expected == 'one of "adam", "adamw", "muon", "sgd", "adafactor"'
+    assert problem.expected == 'one of "adam", "adamw", "muon", "sgd", "soap", "adafactor"'
     assert problem.hint in ("did you mean 'adam'?", "did you mean 'adamw'?")
 
 

@@ -106,7 +106,7 @@ def step(adapted, tiny_model, tmp_path, monkeypatch):
     return run
 
 
-@pytest.mark.parametrize("optimizer", ["adafactor", "adam", "adamw", "muon", "sgd"])
+@pytest.mark.parametrize("optimizer", ["adafactor", "adam", "adamw", "muon", "sgd", "soap"])
 def test_a_step_that_was_stopped_twice_ends_in_the_same_bytes(step, optimizer, capsys):
     undisturbed = step(optimizer=optimizer, checkpoints=4)
     assert list(undisturbed[2]) == [4, 8] and len(set(undisturbed[2].values())) == 2

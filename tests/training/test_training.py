@@ -313,11 +313,19 @@ def test_a_cosine_is_a_cosine():
     np.testing.assert_allclose(rates(schedule="cosine_decay"), expected, atol=1e-6)
 
 
+def test_sgd_has_momentum():
+    optimizer, parameters, moved = make_optimizer(STEP | {"optimizer": "sgd", "learning_rate": 1.0}), {"w": mx.zeros(1)}, []
+    for _ in range(3):
+        parameters = optimizer.apply_gradients({"w": mx.ones(1)}, parameters)
+        moved.append(-parameters["w"].item())
+    assert moved == pytest.approx([1, 2.9, 5.61])
+
+
 def mean_loss(model, records: list) -> float:
     return np.mean([example["loss"] for example in measure(model, [example["id"] for example in EXAMPLES], records, 2)])
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "adamw", "muon", "sgd"])
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "muon", "sgd", "soap"])
 def test_every_optimizer_lowers_the_loss(optimizer, adapted, encoded):
     model, _ = adapted(SHAPE, effect=False)
     dataset = encoded()
