@@ -57,8 +57,9 @@ def _faults(behaviour: Behaviour, file: Path) -> list[Problem]:
 def _unusable(name: str, measure: BehaviourMeasure, places: list[tuple[str, Item]], file: Path) -> Iterator[Problem]:
     """Yield a Problem for each item whose texts say nothing by a measure. places: (place in the file, item)."""
     for place, item in places:
-        if "exact" in measure and not plain(item[measure["exact"]]):
-            got = f"`{measure['exact']}` without a letter or digit"
+        side = measure.get("exact") or measure.get("includes")
+        if side and not plain(item[side]):
+            got = f"`{side}` without a letter or digit"
             yield Problem(str(file), place, got, f"words, for the measure {name}: closing punctuation does not count")
         if "prefers" in measure and item["answer"] == item["wrong"]:
             yield Problem(str(file), place, "`answer` equal to `wrong`", f"two texts, for the measure {name}")

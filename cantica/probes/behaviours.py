@@ -26,6 +26,7 @@ class BehaviourMeasure(TypedDict, total=False):
 
     pattern: str
     exact: Side
+    includes: Side
     logprob: Side
     completion: str
     prefers: Side
@@ -84,7 +85,7 @@ def sides(measure: BehaviourMeasure) -> Iterator[Side]:
     """Yield which texts of an item a measure needs: its right answer, its wrong one, both or none."""
     if "prefers" in measure:
         yield from ("answer", "wrong")
-    for side in (measure.get("exact"), measure.get("logprob")):
+    for side in (measure.get("exact"), measure.get("includes"), measure.get("logprob")):
         if side:
             yield side
 
@@ -96,7 +97,7 @@ def is_share(measure: BehaviourMeasure) -> bool:
 
 def needs_answer(measure: BehaviourMeasure) -> bool:
     """Return whether a measure looks at an answer that the model generates."""
-    return bool(measure.keys() & {"pattern", "exact"})
+    return bool(measure.keys() & {"pattern", "exact", "includes"})
 
 
 def contrasts(behaviour: Behaviour) -> dict[str, tuple[str, str]]:

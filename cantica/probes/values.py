@@ -6,10 +6,18 @@ from cantica.probes.behaviours import BehaviourMeasure, Item
 
 
 def answer_value(measure: BehaviourMeasure, item: Item, answer: str) -> int:
-    """Return 1 if the pattern is found in an answer, or if the answer is the item's `answer` or `wrong`; otherwise 0."""
+    """Return 1 if an answer has what the measure looks for: its pattern, or the item's `answer` or `wrong`; otherwise 0."""
     if "pattern" in measure:
         return int(re.search(measure["pattern"], answer) is not None)
+    if "includes" in measure:
+        return int(includes(answer, item[measure["includes"]]))
     return int(plain(answer) == plain(item[measure["exact"]]))
+
+
+def includes(answer: str, text: str) -> bool:
+    """Return whether a text is in an answer, in any letter case, and not as a part of a longer word or number."""
+    within = rf"(?<!\w)(?<!\d[.,]){re.escape(plain(text))}(?!\w)(?![.,]\d)"
+    return re.search(within, answer.casefold()) is not None
 
 
 def plain(text: str) -> str:

