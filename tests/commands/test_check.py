@@ -689,7 +689,9 @@ def test_experiments_are_listed_apart_each_with_its_source_and_its_full_size_bel
 
 
 def test_an_experiment_without_words_that_is_over_no_experiment_is_refused(project):
-    (project / "variants/mine.yaml").write_text("tests: x\nover: [sequential]\nexperiment: {question: Why?, differs: [all]}\n")
+    (project / "variants/mine.yaml").write_text(
+        "tests: x\nover: [sequential]\nexperiment: {question: Why so, differs: [all]}\n"
+    )
     (project / "variants/large.yaml").write_text("tests: x\nover: [mine]\nexperiment: {differs: [none]}\n")
     told = refused(project, "cantica", "check")
     named = [line for line in told.splitlines() if line.startswith("variants/")]

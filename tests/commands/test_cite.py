@@ -6,6 +6,7 @@ import re
 import shutil
 from pathlib import Path
 from random import Random
+from xml.etree import ElementTree
 
 import pytest
 
@@ -137,8 +138,47 @@ def test_the_files_are_those_of_the_experiment_and_the_pages_have_the_verdicts(c
         'whether coherent pairs &#124; teach more than "shuffled" ones' in page and ", older than the first known run" in page
     )
     assert "git checkout " + about["commit"] in page
+    pictures = re.findall(r"^!\[.+\]\((pictures/.+)\)$", page, re.MULTILINE)
+    assert pictures == [f"pictures/coherent-{kind}.svg" for kind in ("tree", "levels", "curves")]
+    for picture in pictures:
+        ElementTree.parse(cited / "docs/experiments" / picture)
     index = (cited / "docs/experiments/index.md").read_text()
     assert "| [coherent](coherent.md) |" in index and "same: **null**" in index
+
+
+def test_the_page_of_an_experiment_has_its_words_in_order(cited):
+    page = (cited / "docs/experiments/coherent.md").read_text()
+    headings = (
+        "What was published; What is trained and measured; Claims; Levels; Over iterations; What surprised; What was tried"
+    )
+    headings += " before the claims were fixed; What a run cost; What differs from the publication; Full size; Gates and bounds"
+    assert "; ".join(re.findall(r"^## (.+)$", page, re.MULTILINE)) == f"{headings}; What was built; Runs"
+    assert page.index("**Do coherent pairs teach more?**") < page.index(
+        "- [Pairs that fit](https://example.org/pairs)\n- [Pairs"
+    )
+    assert "| 0.001 | 2.9 |\n\n" in page and "- LoRA instead of full weights\n- a small base model\n\n" in page
+    assert "`cantica plan --variant coherent-large`" in page and "- nothing but the seed\n\n" in page
+    assert "- 1 training step, 24 iterations, 48 examples with repeats\n" in page and "a seed: the sum" not in page
+    plain = (cited / "docs/experiments/plain.md").read_text()
+    own = re.findall(r"^## (.+)$", plain, re.MULTILINE)
+    assert own == [name for name in f"{headings}; What was built; Runs".split("; ") if name in own] and len(own) == 7
+    assert "## Over iterations" not in plain and "curves" not in plain
+
+
+def test_words_may_be_mended_and_go_with_the_file_of_the_variant(cited, tmp_path, monkeypatch):
+    root = Path(shutil.copytree(cited, tmp_path / "project", symlinks=True))
+    edit(root / "variants/coherent.yaml", "good at it", "bad at it")
+    assert faults(root, monkeypatch) == ["docs/experiments/coherent.md"]
+    ok(root, "cantica", "cite")
+    assert "bad at it" in (root / "docs/experiments/coherent.md").read_text()
+    edit(root / "variants/coherent.yaml", "  published: They do, by a third of the loss.\n", "")
+    done = run(root, "cantica", "cite")
+    assert done.returncode == 1 and "variants/coherent.yaml: experiment.published" in done.stderr
+    for name in ("coherent", "coherent-large"):
+        (root / f"variants/{name}.yaml").unlink()
+    ok(root, "cantica", "cite")
+    page = (root / "docs/experiments/coherent.md").read_text()
+    assert verdicts(page) == list(VERDICTS.values()) and "What was published" not in page and "Full size" not in page
 
 
 def test_a_fresh_clone_recomputes_the_pages_without_experiments_or_cache(cited, tmp_path, monkeypatch):
@@ -146,14 +186,17 @@ def test_a_fresh_clone_recomputes_the_pages_without_experiments_or_cache(cited, 
     clone = tmp_path / "clone"
     assert not ok(clone, "git", "for-each-ref", "refs/exps")
     assert faults(clone, monkeypatch) == []
-    for page in (clone / "docs/experiments").glob("*.md"):
-        page.unlink()
+    for file in (clone / "docs/experiments").glob("**/*.[ms][dv]*"):
+        file.unlink()
     (clone / "docs/experiments/gone.md").write_text("# gone\n\n<!-- Written by `cantica cite` -->\n")
+    (clone / "docs/experiments/pictures/gone-tree.svg").write_text("<svg><!-- Written by `cantica cite`; … --></svg>")
+    (clone / "docs/experiments/pictures/mine.svg").write_text("<svg/>")
+    ok(clone, "git", "add", "docs/experiments/pictures/mine.svg")
     (clone / "docs/experiments/runs/coherent/.2.partial").mkdir()  # what a kill leaves
     (clone / ".git").rename(tmp_path / "git")
     ok(clone, "cantica", "cite")
     (tmp_path / "git").rename(clone / ".git")
-    assert ok(clone, "git", "status", "--porcelain") == ""
+    assert ok(clone, "git", "status", "--porcelain") == "A  docs/experiments/pictures/mine.svg\n"
     said = ok(clone, "cantica", "check")
     assert "in order" in said
 
@@ -166,7 +209,9 @@ def test_any_changed_digit_is_noticed(cited, tmp_path, monkeypatch):
     root = Path(shutil.copytree(cited, tmp_path / "project", symlinks=True))
     draws = Random(16)
     files = [root / "docs/experiments/runs/coherent/2" / name for name in (RUN, *FILES)]
-    for file in [*files, root / "docs/experiments/coherent.md", root / "docs/experiments/index.md"]:
+    pictures = sorted((root / "docs/experiments/pictures").glob("*.svg"))
+    assert len(pictures) == 5
+    for file in [*files, root / "docs/experiments/coherent.md", root / "docs/experiments/index.md", *pictures]:
         text = file.read_text()
         digits = [match.start() for match in re.finditer(r"\d", text)]
         for place in draws.sample(digits, min(SOME, len(digits))):
@@ -229,7 +274,7 @@ def test_the_pages_go_with_the_last_run(cited, tmp_path, monkeypatch):
     shutil.rmtree(root / "docs/experiments/runs")
     assert "docs/experiments/index.md" in faults(root, monkeypatch)
     said = ok(root, "cantica", "cite")
-    assert "docs/experiments/coherent.md removed\n" in said and not [*(root / "docs/experiments").glob("*.md")]
+    assert "docs/experiments/coherent.md removed\n" in said and not [*(root / "docs/experiments").glob("**/*.[ms]*")]
     assert faults(root, monkeypatch) == []
     assert "no runs" in refused(root)
 

@@ -37,6 +37,20 @@ params:
 """,
     "coherent": """tests: whether coherent pairs | teach more than "shuffled" ones
 over: [common]
+experiment:
+  question: Do coherent pairs teach more?
+  published: They do, by a third of the loss.
+  sources:
+    - {title: Pairs that fit, url: "https://example.org/pairs"}
+    - {title: Pairs that do not, url: "https://example.org/others"}
+  differs: [LoRA instead of full weights, a small base model]
+  tried: |
+    With seeds 11 and 12:
+
+    | learning rate | loss |
+    | --- | --- |
+    | 0.001 | 2.9 |
+  surprised: The base model was good at it.
 params:
   claims:
     trained:
@@ -55,6 +69,12 @@ params:
 """,
 }
 
+OVER = """tests: the published size
+over: [coherent]
+experiment: {differs: [nothing but the seed]}
+params: {base: {model: a large one}}
+"""
+
 
 def project(folder: Path) -> Path:
     """A clone with the VARIANTS, committed."""
@@ -62,6 +82,7 @@ def project(folder: Path) -> Path:
     (made / "variants/common.yaml").write_text(f"tests: nothing by itself\n{COMMON}")
     for name, text in VARIANTS.items():
         (made / f"variants/{name}.yaml").write_text(text)
+    (made / "variants/coherent-large.yaml").write_text(OVER)
     commit(made, "Add variants")
     time.sleep(1)  # so that the runs are later: git knows whole seconds
     return made

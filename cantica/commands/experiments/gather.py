@@ -3,11 +3,14 @@
 import re
 
 from cantica.commands.comparison.revisions import resolved
+from cantica.commands.dvc.cache import cache_folder
 from cantica.commands.dvc.project import Commit
 from cantica.commands.experiments.cited import FILES, RUN, Cited, build_faults, sha256
+from cantica.commands.experiments.cost import cost_of
 from cantica.commands.experiments.tuning import date_of, tuning_of
 from cantica.commands.git import contents, git, must
 from cantica.commands.text import few
+from cantica.commands.timings import read_timings
 from cantica.commands.variants.family import WRITTEN
 from cantica.commands.variants.overlays import differences
 from cantica.commands.variants.past import overlaid_at, variant_at
@@ -45,7 +48,8 @@ def _run(name: str, commit: str, variant: str, seed: int) -> Cited:
     if not params.get("claims"):
         raise InputError(Problem(name, "claims", "no claims in its params.yaml", "claims that were stated before it was built"))
     base = (git("rev-parse", "--verify", "--quiet", f"{commit}^") or "").strip()
-    built = build_faults(name, Cited(texts), Commit(commit).stages())
+    stages = Commit(commit).stages()
+    built = build_faults(name, Cited(texts), stages)
     raise_any(built + _base_faults(name, commit, base, variant, seed, params))
     tuning = tuning_of(commit, variant, str(seed), params)
     about = {
@@ -59,6 +63,8 @@ def _run(name: str, commit: str, variant: str, seed: int) -> Cited:
         "shallow": tuning.shallow,
         "sha256": {file: sha256(text) for file, text in texts.items()},
     }
+    if cost := cost_of(Cited(texts).lock, stages, read_timings(), cache_folder()):
+        about["cost"] = cost
     validate(about, "cited_run", f"{name}: {RUN}")
     return Cited({RUN: as_json(about).encode(), **texts})
 

@@ -1,23 +1,34 @@
-"""The pages docs/experiments/*.md, from the runs that are cited there. Pure: the same runs always give the same pages."""
+"""The pages docs/experiments/*.md with their pictures, from the runs that are cited there and the words of their variants.
 
-from collections.abc import Sequence
+Pure: the same runs and words always give the same pages.
+"""
+
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cantica.commands.comparison.claimed import Variant
 from cantica.commands.comparison.claims import Decisions, compared, decisions, variant_of
 from cantica.commands.comparison.statements import FILTERS, cell
+from cantica.commands.experiments import tree
 from cantica.commands.experiments.cited import FILES, RUN, Cited
+from cantica.commands.experiments.cost import costs
+from cantica.commands.experiments.curves import panels
+from cantica.commands.experiments.figures import curves_figure, levels_figure
+from cantica.commands.experiments.levels import levels, table
 from cantica.commands.experiments.tuning import RUNS, history, together
+from cantica.commands.experiments.words import Words
 from cantica.reporting.pages import render
 from cantica.settings.arms import all_arms, description
+from cantica.settings.tree_faults import SAMPLES
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 PAGES = RUNS.parent
+PICTURES = PAGES / "pictures"
 
 
-def pages(runs: list[Cited]) -> dict[Path, str]:
-    """{path: text} of the page of each variant, and of the list of all."""
+def pages(runs: list[Cited], words: Mapping[str, Words]) -> dict[Path, str]:
+    """{path: text} of the page of each variant, of its pictures, and of the list of all. words: by variant."""
     by_variant: dict[str, list[Cited]] = {}
     for run in sorted(runs, key=lambda run: (run.variant, run.about["seed"])):
         by_variant.setdefault(run.variant, []).append(run)
@@ -26,9 +37,12 @@ def pages(runs: list[Cited]) -> dict[Path, str]:
     filters, listed = (*FILTERS, rows), [("experiment", "what it tests", "verdicts", "seeds")]
     found = {}
     for name, own in by_variant.items():
-        found[PAGES / f"{name}.md"] = render("experiment.md.j2", facts(own, decided[name]), filters, TEMPLATES)
-        words = (f"{ruling.claim.name}: **{decided[name].word(ruling)}**" for ruling in decided[name].rulings)
-        listed.append((f"[{name}]({name}.md)", cell(own[0].about["tests"]), "<br>".join(words), str(len(own))))
+        drawn = pictures(own)
+        about = facts(own, decided[name], words.get(name, Words())) | {"pictures": [*drawn]}
+        found[PAGES / f"{name}.md"] = render("experiment.md.j2", about, filters, TEMPLATES)
+        found |= {PICTURES / f"{name}-{kind}.svg": picture for kind, picture in drawn.items()}
+        verdicts = (f"{ruling.claim.name}: **{decided[name].word(ruling)}**" for ruling in decided[name].rulings)
+        listed.append((f"[{name}]({name}.md)", cell(own[0].about["tests"]), "<br>".join(verdicts), str(len(own))))
     return {PAGES / "index.md": render("experiments.md.j2", {"experiments": listed}, filters, TEMPLATES), **found}
 
 
@@ -37,15 +51,30 @@ def claimed(runs: list[Cited]) -> Variant:
     return variant_of({run.seed: run for run in runs})
 
 
-def facts(runs: list[Cited], found: Decisions) -> dict[str, Any]:
+def pictures(runs: list[Cited]) -> dict[str, str]:
+    """{kind: SVG file} of the pictures of a variant: its tree, levels of arms, and curves if claims are about some."""
+    params, found, curves = runs[0].params, levels(runs), panels(runs)
+    drawn = {"tree": tree.picture(params)}
+    if found:
+        drawn["levels"] = levels_figure(found, all_arms(params))
+    return drawn | ({"curves": curves_figure(curves, all_arms(params))} if curves else {})
+
+
+def facts(runs: list[Cited], found: Decisions, words: Words) -> dict[str, Any]:
     """What the page of a variant shows."""
-    first = runs[0]
+    first, own = runs[0], levels(runs)
     return {
+        "words": words,
+        "levels": table(own, all_arms(first.params)),
+        "with_intervals": any("low" in level.estimate for arms in own.values() for level in arms.values()),
+        "without": any("low" not in level.estimate for arms in own.values() for level in arms.values()),
+        "costs": costs(runs),
         "variant": first.variant,
         "tests": first.about["tests"].rstrip("."),
         "commit": first.about["commit"],
         "runs": runs,
         "found": found,
+        "sampled": any(first.params[section] for section in SAMPLES),
         "steps": _steps(first.params),
         "arms": [("arm", "what it is"), *((arm, description(first.params, arm)) for arm in all_arms(first.params))],
         "seeds": [("seed", "built", "files"), *((run.seed, run.about["built"], _files(run)) for run in runs)],
