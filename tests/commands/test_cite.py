@@ -27,6 +27,23 @@ VERDICTS = {
     "faster": "underpowered",
 }
 
+HEADINGS = [
+    "What was published",
+    "What is trained and measured",
+    "Claims",
+    "Levels",
+    "Over iterations",
+    "What surprised",
+    "What was tried before the claims were fixed",
+    "What a run cost",
+    "What differs from the publication",
+    "Full size",
+    "Gates and bounds",
+    "What was built",
+    "Runs",
+]
+OF_EVERY = {"What is trained and measured", "Claims", "Levels", "What a run cost", "Gates and bounds", "What was built", "Runs"}
+
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> Path:
@@ -148,21 +165,15 @@ def test_the_files_are_those_of_the_experiment_and_the_pages_have_the_verdicts(c
 
 def test_the_page_of_an_experiment_has_its_words_in_order(cited):
     page = (cited / "docs/experiments/coherent.md").read_text()
-    headings = (
-        "What was published; What is trained and measured; Claims; Levels; Over iterations; What surprised; What was tried"
-    )
-    headings += " before the claims were fixed; What a run cost; What differs from the publication; Full size; Gates and bounds"
-    assert "; ".join(re.findall(r"^## (.+)$", page, re.MULTILINE)) == f"{headings}; What was built; Runs"
-    assert page.index("**Do coherent pairs teach more?**") < page.index(
-        "- [Pairs that fit](https://example.org/pairs)\n- [Pairs"
-    )
+    assert re.findall(r"^## (.+)$", page, re.MULTILINE) == HEADINGS
+    sources = "- [Pairs that fit](https://example.org/pairs)\n- [Pairs that do not]"
+    assert page.index("**Do coherent pairs teach more?**") < page.index("by a third of the loss") < page.index(sources)
     assert "| 0.001 | 2.9 |\n\n" in page and "- LoRA instead of full weights\n- a small base model\n\n" in page
     assert "`cantica plan --variant coherent-large`" in page and "- nothing but the seed\n\n" in page
-    assert "- 1 training step, 24 iterations, 48 examples with repeats\n" in page and "a seed: the sum" not in page
+    assert "- 1 training step, 24 iterations, 48 examples with repeats\n" in page and "a seed to build it" not in page
     plain = (cited / "docs/experiments/plain.md").read_text()
     own = re.findall(r"^## (.+)$", plain, re.MULTILINE)
-    assert own == [name for name in f"{headings}; What was built; Runs".split("; ") if name in own] and len(own) == 7
-    assert "## Over iterations" not in plain and "curves" not in plain
+    assert own == [name for name in HEADINGS if name in OF_EVERY] and "curves" not in plain
 
 
 def test_words_may_be_mended_and_go_with_the_file_of_the_variant(cited, tmp_path, monkeypatch):
@@ -266,6 +277,19 @@ def test_a_claim_against_a_variant_without_runs_is_not_decided(project, monkeypa
     assert "less is not decided: it needs runs of plain." in page
     ok(project, "cantica", "cite", *NAMES[:3])
     assert verdicts((project / "docs/experiments/coherent.md").read_text()) == list(VERDICTS.values())
+    assert faults(project, monkeypatch) == []
+
+
+def test_a_run_is_cited_with_what_it_cost_here(project, monkeypatch):
+    (project / ".cache").mkdir(exist_ok=True)
+    lock = json.loads(ok(project, "git", "show", f"refs/exps/{reference(project, 'plain-s1')}:dvc.lock"))
+    timing = {"stage": "report", "seconds": 90.2, "params": lock["stages"]["report"]["params"]["params.yaml"]}
+    (project / ".cache/timings.jsonl").write_text(json.dumps(timing) + "\n")
+    ok(project, "cantica", "cite", *NAMES[:2])
+    costs = [json.loads((project / f"docs/experiments/runs/plain/{seed}/{RUN}").read_text()).get("cost") for seed in (1, 2)]
+    assert costs == [{"seconds": 90, "stages": 1, "unknown": 0}, None]  # the other has another seed, so other params
+    page = (project / "docs/experiments/plain.md").read_text()
+    assert "- 1 min 30 s a seed to build it from nothing, the sum of its 1 stage on the machine that cited it\n" in page
     assert faults(project, monkeypatch) == []
 
 

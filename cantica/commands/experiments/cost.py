@@ -109,7 +109,8 @@ def _time(runs: list[Cited]) -> Iterator[str]:
         took = least if least == most else f"{least} to {most}"
         unknown = max(own["unknown"] for own in found)
         without = f", without {counted(unknown, 'stage')} that never ran there" if unknown else ""
-        yield f"{took} a seed: the sum of its {counted(found[0]['stages'], 'stage')} where it was cited, from nothing{without}"
+        stages = counted(found[0]["stages"], "stage")
+        yield f"{took} a seed to build it from nothing, the sum of its {stages} on the machine that cited it{without}"
 
 
 def _number(number: int, noun: str) -> str:

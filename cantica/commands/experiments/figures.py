@@ -59,7 +59,7 @@ def scale(values: Sequence[float], percent: bool, start: float, end: float) -> S
 def levels_figure(levels: dict[str, dict[str, Level]], arms: list[str]) -> str:
     """The level of each measure in each arm: the seeds as dots, and their mean with its interval."""
     left = EDGE + max(map(wide, arms)) + 18
-    across = min(ACROSS, len(levels))
+    across = math.ceil(len(levels) / math.ceil(len(levels) / ACROSS))  # four are two lines of two
     each = (WIDTH - EDGED - left - GAP * (across - 1)) / across
     names = {
         measure: textwrap.wrap(name, int((each + GAP) / wide("x", 11)) - 1) for measure, name in short_names(levels).items()

@@ -42,7 +42,8 @@ def pages(runs: list[Cited], words: Mapping[str, Words]) -> dict[Path, str]:
         found[PAGES / f"{name}.md"] = render("experiment.md.j2", about, filters, TEMPLATES)
         found |= {PICTURES / f"{name}-{kind}.svg": picture for kind, picture in drawn.items()}
         verdicts = (f"{ruling.claim.name}: **{decided[name].word(ruling)}**" for ruling in decided[name].rulings)
-        listed.append((f"[{name}]({name}.md)", cell(own[0].about["tests"]), "<br>".join(verdicts), str(len(own))))
+        tests = cell(own[0].about["tests"]) + _source(words.get(name, Words()))
+        listed.append((f"[{name}]({name}.md)", tests, "<br>".join(verdicts), str(len(own))))
     return {PAGES / "index.md": render("experiments.md.j2", {"experiments": listed}, filters, TEMPLATES), **found}
 
 
@@ -95,6 +96,11 @@ def notes_on(name: str, by_variant: dict[str, list[Cited]]) -> list[str]:
             if commit != first.about["commit"]
         ),
     ]
+
+
+def _source(words: Words) -> str:
+    """The most important publication that an experiment repeats, as a link."""
+    return "".join(f"; after [{cell(one['title'])}]({one['url']})" for one in words.own.get("sources", [])[:1])
 
 
 def _steps(params: dict[str, Any]) -> list[Sequence[str]]:
