@@ -194,7 +194,8 @@ def test_the_time_of_a_run_is_that_of_its_stages_with_the_same_params(tmp_path):
 
 def test_tokens_are_those_of_the_records_in_the_cache(tmp_path):
     records = {
-        "data/training/a.json": {"tokens": 5, "curve": [{"trained_tokens": 70}, {"trained_tokens": 100}]},
+        "data/training/_names.json": ["a.json", "b.json"],
+        "data/training/a.json": {"tokens": 5, "curve": [{"trained_tokens": 70}, {"trained_tokens": 100.0}]},
         "data/training/b.json": {"tokens": 5, "curve": [{"trained_tokens": 11}]},
         "data/sampling/own.json": {"tokens": 900},
     }
@@ -204,7 +205,8 @@ def test_tokens_are_those_of_the_records_in_the_cache(tmp_path):
         file = tmp_path / "files/md5" / md5[:2] / md5[2:]
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(record))
-        lock[path] = {"cmd": "…", "outs": [{"path": path, "md5": md5}]}
+        kind = {"_names": "check", "own": "sample"}.get(path.split("/")[-1].removesuffix(".json"), "train")
+        lock[f"{kind}@{n}"] = {"cmd": "…", "outs": [{"path": path, "md5": md5}]}
     assert cost.cost_of(lock, lock, [], tmp_path) == {"tokens_trained": 111, "tokens_sampled": 900}
     file.unlink()
     assert cost.cost_of(lock, lock, [], tmp_path) == {"tokens_trained": 111}
@@ -222,6 +224,6 @@ def test_what_a_run_cost_is_said_in_words(params):
         "4 training steps, 18 iterations, 52 examples with repeats, 12,345 tokens with a loss",
         "at most 80 sampled answers, 1,000 tokens",
         "120 measurements of behaviours, over 2 arms",
-        "8 min 20 s to 10 min 20 s a seed to build it from nothing, the sum of its 20 stages on the machine that cited it, without"
-        " 1 stage that never ran there",
+        "8 min 20 s to 10 min 20 s a seed to build it from nothing, the sum of its 20 stages on the machine that cited it,"
+        " without 1 stage that never ran there",
     ]

@@ -17,10 +17,15 @@ from cantica.core.params import FILE
 from cantica.probes.behaviours import MINUS
 from cantica.settings.tree_faults import SAMPLES
 
-# {what is counted: (the folder with the records that have it, by step or sample; a function that gives it)}
-TOKENS: dict[str, tuple[str, Callable[[dict[str, Any]], int | None]]] = {
-    "tokens_trained": ("data/training/", lambda record: record["curve"][-1]["trained_tokens"] if record["curve"] else None),
-    "tokens_sampled": ("data/sampling/", lambda record: record["tokens"]),
+
+def _trained_tokens(record: dict[str, Any]) -> int | None:
+    return record["curve"][-1]["trained_tokens"] if record["curve"] else None
+
+
+# {what is counted: (the kinds of stages that write a record with it, where that lies, a function that gives it)}
+TOKENS: dict[str, tuple[tuple[str, ...], str, Callable[[dict[str, Any]], int | None]]] = {
+    "tokens_trained": (("train",), "data/training/", _trained_tokens),
+    "tokens_sampled": (("sample", "sample_server"), "data/sampling/", lambda record: record["tokens"]),
 }
 
 
@@ -31,16 +36,18 @@ def cost_of(lock: Lock, stages: Collection[str], timings: list[dict[str, Any]], 
     nothing, whatever was restored. unknown: the number of stages that never did. tokens_trained: those of all steps that
     had a loss. tokens_sampled: of all samples.
     """
-    took = [_seconds(stage, lock[stage].get("params", {}), timings) for stage in sorted(stages) if stage in lock]
+    entries = {stage: lock[stage] for stage in sorted(stages) if stage in lock}
+    took = [_seconds(stage, entry.get("params", {}), timings) for stage, entry in entries.items()]
     known = [seconds for seconds in took if seconds is not None]
     cost = {"stages": len(took), "unknown": len(took) - len(known)}
     found = {"seconds": round(sum(known)), **cost} if known else {}
-    for name, (folder, tokens_of) in TOKENS.items():
-        made = [md5 for entry in lock.values() for path, md5 in outputs(entry).items() if path.startswith(folder)]
+    for name, (kinds, folder, tokens_of) in TOKENS.items():
+        writers = [entry for stage, entry in entries.items() if stage.partition("@")[0] in kinds]
+        made = [md5 for entry in writers for path, md5 in outputs(entry).items() if path.startswith(folder)]
         records = [cache / "files/md5" / md5[:2] / md5[2:] for md5 in made]
         if records and all(record.exists() for record in records):
             tokens = [tokens_of(json.loads(record.read_text(encoding="utf-8"))) for record in records]
-            found |= {name: sum(filter(None, tokens))} if None not in tokens else {}
+            found |= {name: round(sum(filter(None, tokens)))} if None not in tokens else {}
     return found
 
 

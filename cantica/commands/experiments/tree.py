@@ -12,11 +12,11 @@ from cantica.commands.experiments.svg import card, colour, text, wide
 from cantica.settings.arms import all_arms
 from cantica.settings.tree import ROOT, iteration_of, step_of
 
-WIDTH = 760  # at least
+WIDTH = 440  # at least
 LEFT, INDENT, GUTTER = 22, 24, 14  # of the first column; between columns of the tree; between dashed lines
 ROW, LINE = 36, 26  # height of a row, and of each further line of arms in it
 GAP = 16  # between columns of text
-ARMS = 200  # least width of the column of arms
+ARMS, MOST = 100, 320  # least and greatest width of the column of arms
 SAMPLES = "samples/"
 
 
@@ -47,7 +47,7 @@ def picture(params: dict[str, Any]) -> str:
     abouts = names + max(wide(_name(node)) for node in nodes) + GAP
     arms = abouts + max(wide(node.about, 11) for node in nodes) + GAP
     longest = max((sum(map(_chip, labels)) for node in nodes if (labels := [*node.arms.values()])), default=0)
-    width = max(WIDTH, arms + max(ARMS, min(longest, ARMS * 2)) + GAP)
+    width = max(WIDTH, arms + min(max(longest, ARMS), MOST) + GAP)
     y, tops, parts = 8.0, {}, []
     for node in nodes:
         chips, lines = _chips(node, order, arms, y, width - GAP)
