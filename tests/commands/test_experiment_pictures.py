@@ -32,7 +32,7 @@ ARMS = {
 def params() -> dict:
     """A tree with samples of a point and of a server, and arms of all kinds."""
     sample = {"prompts": "train/usual", "samples": 2}
-    own = {"curriculum": STEPS, "arms": ARMS, "samples": {"own": sample | {"from": "base"}}}
+    own = {"curriculum": STEPS, "arms": ARMS, "samples": {"own": sample | {"from": "base", "system": "Be brief."}}}
     own |= {"server_samples": {"teacher": sample | {"model": "community/Olmo"}}}
     return copy.deepcopy(json.loads(json.dumps(overlaid("lower-case"))) | own)
 
@@ -59,6 +59,7 @@ def test_the_tree_names_data_iterations_samples_and_arms(params):
     found = words(tree.picture(params))
     assert {"install", "train/lower_case, 8 × 4", "samples/own, 4 × 2", "mixes/all, 2 × 2"} < {*found}
     assert "samples/teacher, 4 × 2, sgd, new adapter" in found and "Olmo answers train/usual" in found
+    assert "answers to train/usual + system prompt" in found
     assert {"plain", "asked + system prompt", "early at 4", "cured"} < {*found}
 
 

@@ -93,11 +93,9 @@ def _about(place: str, params: dict[str, Any]) -> str:
         return params["base"]["model"].rpartition("/")[2]
     if place.startswith(SAMPLES):
         name = place.removeprefix(SAMPLES)
-        if name in params["server_samples"]:
-            own = params["server_samples"][name]
-            return f"{own['model'].rpartition('/')[2]} answers {own['prompts']}"
-        own = params["samples"][name]
-        return f"answers to {own['prompts']}{_at(own['from'])}"
+        own = params["samples"].get(name) or params["server_samples"][name]
+        author = "answers to" if "from" in own else f"{own['model'].rpartition('/')[2]} answers"
+        return f"{author} {own['prompts']}{_at(own.get('from', ''))}{' + system prompt' if own.get('system') else ''}"
     own = params["curriculum"][place]
     settings = params["train"] | own
     words = f"{own['data']}, {settings['iters']} × {settings['batch_size']}{_at(own['after'])}"
