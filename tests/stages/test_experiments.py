@@ -24,27 +24,27 @@ TINY = VARIANTS["smoke"]["params"]["base"]
 FAMILIES = {"llama": "llama", "qwen2.5": "qwen2", "qwen3": "qwen3", "olmo-3": "olmo3"}
 
 
-def in_less_time(params: dict) -> dict:
-    """Settings with which stages do less: small batches, two iterations after the last checkpoint, short answers.
+def lay_in_less_time(project: Path, **sections) -> None:
+    """Lay settings over a project's params, and others with which stages do less.
 
-    A random model ends no answer and repeats itself, so its samples are kept and linted less strictly.
+    Batches are small, answers short, and steps end two iterations after their last checkpoint. A random model ends no answer
+    and repeats itself, so all its samples are kept, and linted less strictly.
     """
+    params = read_yaml(project / "params.yaml")
     steps = {step: max(kept_iterations(params["train"] | own), default=0) for step, own in params["curriculum"].items()}
     samples = params["samples"]
-    return {
+    choices = [f"samples.{name}.keep" for name, own in samples.items() if "keep" in own]
+    sections |= {
         "lora": {"layers": -1},
         "train": {"batch_size": 2, "warmup": 0},
         "curriculum": {step: {"iters": last + 2, "warmup": 1} for step, last in steps.items()},
-        "samples": {name: {"temperature": 1, "max_tokens": 6, "keep": {}} for name in samples},
+        "samples": {name: {"temperature": 1, "max_tokens": 6} for name in samples},
         "audit": {"categories": {name: {"cut_off": "off", "same_answer": "off"} for name in samples}},
         "probe": {"max_tokens": 4},
         "capability": {"max_tokens": 4, "items": min(2, params["capability"]["items"])},
     }
-
-
-def lay(project: Path, **sections) -> None:
-    """Lay settings over a project's params."""
-    (project / "variants/quick.yaml").write_text(json.dumps({"tests": "an experiment in less time", "params": sections}))
+    quick = {"tests": "an experiment in less time", "params": sections} | ({"remove": choices} if choices else {})
+    (project / "variants/quick.yaml").write_text(json.dumps(quick))
     overlay(project, "quick")
 
 
@@ -56,7 +56,7 @@ def miniature(tmp_path_factory) -> Callable[[str], Path]:
     def built(name: str) -> Path:
         project = clone(tmp_path_factory.mktemp(name) / "project")
         overlay(project, "smoke", name)
-        lay(project, **in_less_time(read_yaml(project / "params.yaml")))
+        lay_in_less_time(project)
         ok(project, "dvc", "repro")
         commit(project, "Build")
         return project
@@ -114,11 +114,11 @@ def test_its_full_size_builds_on_a_tiny_model_of_the_same_architecture(name, min
     project = Path(shutil.copytree(miniature(over), tmp_path / "project", symlinks=True))
     ok(project, "git", "checkout", "HEAD~1", "--", "params.yaml")
     overlay(project, name)
-    params = read_yaml(project / "params.yaml")
-    (family,) = [family for word, family in FAMILIES.items() if word in params["base"]["hub"]["repo"].lower()]
+    repo = read_yaml(project / "params.yaml")["base"]["hub"]["repo"].lower()
+    (family,) = [family for word, family in FAMILIES.items() if word in repo]
     config = TINY["random"]["config"] | {"model_type": family}
-    tiny = TINY | {"model": "random/tiny", "random": TINY["random"] | {"config": config}}
-    lay(project, base=tiny, **in_less_time(params))
+    lay_in_less_time(project, base=TINY | {"model": "random/tiny", "random": TINY["random"] | {"config": config}})
+    params = read_yaml(project / "params.yaml")
     last = list(params["arms"])[-1]
     ok(project, "dvc", "repro", "train", f"probe@{last}")
     assert json.loads((project / "models/base/config.json").read_text())["model_type"] == family
