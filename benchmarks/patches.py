@@ -24,6 +24,12 @@ AT_IMPORT = {  # the module before whose import a patch is applied, and what is 
         "import dvc.dvcfile; from dvc.utils.serialize import _yaml; text = open('dvc.lock').read()",
         "_yaml.parse_yaml_for_update(text, 'dvc.lock')",
     ),
+    "dvc.lock_writer": (
+        "dvc.dvcfile",
+        "import dvc.dvcfile; from dvc.utils.serialize import _yaml; lock = _yaml.parse_yaml(open('dvc.lock').read(), '');"
+        " _yaml.dumps_yaml(lock)",
+        "_yaml.dumps_yaml(lock)",
+    ),
 }
 
 

@@ -3,6 +3,7 @@
 import ast
 import filecmp
 import importlib.util
+import inspect
 import json
 import shutil
 import subprocess
@@ -189,6 +190,21 @@ TEXT = st.text(st.characters(exclude_characters="\x85\u2028\u2029", exclude_cate
 LIKE_NUMBERS = st.from_regex(r"\A[0-9eEox.+_:-]+\Z") | st.dates().map(str) | st.sampled_from(["yes", "null", "~", "=", "<<"])
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | TEXT | LIKE_NUMBERS
 PARAMS = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner))
+
+
+def test_the_lock_is_written_as_dvc_writes_it_whatever_changed(monkeypatch):
+    lock = _yaml.parse_yaml(Path("dvc.lock").read_text(), "dvc.lock")
+    stages = lock["stages"]
+    name = list(stages)[3]
+    changed = lock | {"stages": stages | {name: stages[name] | {"cmd": "python -m stages.other " + "word " * 40}}}
+    fewer = lock | {"stages": {name: stages[name], "new": {"cmd": "x"}}}
+    others = [{"schema": "2.0", "stages": {}}, {"stages": stages}, {"schema": "2.0", "stages": stages, "more": 1}]
+    documents = [lock, changed, lock, fewer, lock, *others]
+    written = [_yaml.dumps_yaml(document) for document in documents]
+    assert written[0] == Path("dvc.lock").read_text()
+    monkeypatch.setattr(_yaml, "_dump", inspect.getclosurevars(_yaml._dump).nonlocals["stock"])
+    assert _yaml._dump.__module__ == "dvc.utils.serialize._yaml"
+    assert written == [_yaml.dumps_yaml(document) for document in documents]
 
 
 @settings(deadline=None)

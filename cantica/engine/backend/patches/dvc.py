@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from dvc.stage import Stage
@@ -31,6 +31,29 @@ def lock_parser() -> None:
         return _yaml.parse_yaml(text, path) if os.path.basename(path) == "dvc.lock" else stock(text, path)
 
     _yaml.parse_yaml_for_update = parse_yaml_for_update
+
+
+def lock_writer() -> None:
+    """After each stage, DVC writes all of dvc.lock anew, with a slow YAML writer.
+
+    With this patch, a process writes the lines of each stage once, and only those of a stage that changed anew. The lines are
+    those of DVC's writer.
+    """
+    from dvc.utils.serialize import _yaml
+
+    stock, written = _yaml._dump, dict[str, str]()
+
+    def dump(data: Any, stream: TextIO) -> None:
+        if set(data) != {"schema", "stages"} or not data["stages"]:
+            return stock(data, stream)
+        stages = {json.dumps(named): named for named in data["stages"].items()}
+        kept = {key: written.get(key) or _yaml.dumps_yaml({"stages": dict([named])}) for key, named in stages.items()}
+        written.clear()
+        written.update(kept)
+        stock({"schema": data["schema"]}, stream)
+        stream.write("stages:\n" + "".join(lines.removeprefix("stages:\n") for lines in kept.values()))
+
+    _yaml._dump = dump
 
 
 def claim_stages(claims: IO) -> None:
@@ -67,4 +90,4 @@ def claim_stages(claims: IO) -> None:
     Stage.run, Stage.commit = run_once, commit_alone
 
 
-AT_IMPORT = (lock_parser,)
+AT_IMPORT = (lock_parser, lock_writer)
