@@ -34,12 +34,15 @@ class Level:
     share: bool
 
 
-def levels(runs: list[Cited]) -> dict[str, dict[str, Level]]:
+Levels = dict[str, dict[str, Level]]  # {measure: {arm: its level}}
+
+
+def levels(runs: list[Cited]) -> Levels:
     """{measure: {arm: its level}} of the measures that claims name, in their order."""
     params = runs[0].params
     measures = [own.measure for claim in claims_of(params).values() for own in claim.statements]
     values = _values(runs)
-    found: dict[str, dict[str, Level]] = {}
+    found: Levels = {}
     for measure in dict.fromkeys(measures):
         for arm in all_arms(params):
             seeds = {run.seed: own for run in runs if (own := estimate_at(run.details, f"{arm}.{measure}"))}
@@ -51,7 +54,7 @@ def levels(runs: list[Cited]) -> dict[str, dict[str, Level]]:
     return found
 
 
-def table(levels: dict[str, dict[str, Level]], arms: list[str]) -> list[list[str]]:
+def table(levels: Levels, arms: list[str]) -> list[list[str]]:
     """The levels as a table, a row for each arm; the first has the names of the measures. [] without levels."""
     rows = [[arm, *(in_words(own[arm]) if arm in own else "–" for own in levels.values())] for arm in arms]
     return [["arm", *short_names(levels).values()], *(row for row in rows if {*row[1:]} != {"–"})] if levels else []

@@ -15,7 +15,7 @@ from cantica.commands.experiments.cited import FILES, RUN, Cited
 from cantica.commands.experiments.cost import costs
 from cantica.commands.experiments.curves import panels
 from cantica.commands.experiments.figures import curves_figure, levels_figure
-from cantica.commands.experiments.levels import levels, table
+from cantica.commands.experiments.levels import Levels, levels, table
 from cantica.commands.experiments.tuning import RUNS, history, together
 from cantica.commands.experiments.words import Words
 from cantica.reporting.pages import render
@@ -37,8 +37,9 @@ def pages(runs: list[Cited], words: Mapping[str, Words]) -> dict[Path, str]:
     filters, listed = (*FILTERS, rows), [("experiment", "what it tests", "verdicts", "seeds")]
     found = {}
     for name, own in by_variant.items():
-        drawn = pictures(own)
-        about = facts(own, decided[name], words.get(name, Words())) | {"pictures": [*drawn]}
+        measured = levels(own)
+        drawn = pictures(own, measured)
+        about = facts(own, measured, decided[name], words.get(name, Words())) | {"pictures": [*drawn]}
         found[PAGES / f"{name}.md"] = render("experiment.md.j2", about, filters, TEMPLATES)
         found |= {PICTURES / f"{name}-{kind}.svg": picture for kind, picture in drawn.items()}
         verdicts = (f"{ruling.claim.name}: **{decided[name].word(ruling)}**" for ruling in decided[name].rulings)
@@ -52,23 +53,23 @@ def claimed(runs: list[Cited]) -> Variant:
     return variant_of({run.seed: run for run in runs})
 
 
-def pictures(runs: list[Cited]) -> dict[str, str]:
+def pictures(runs: list[Cited], measured: Levels) -> dict[str, str]:
     """{kind: SVG file} of the pictures of a variant: its tree, levels of arms, and curves if claims are about some."""
-    params, found, curves = runs[0].params, levels(runs), panels(runs)
+    params, curves = runs[0].params, panels(runs)
     drawn = {"tree": tree.picture(params)}
-    if found:
-        drawn["levels"] = levels_figure(found, all_arms(params))
+    if measured:
+        drawn["levels"] = levels_figure(measured, all_arms(params))
     return drawn | ({"curves": curves_figure(curves, all_arms(params))} if curves else {})
 
 
-def facts(runs: list[Cited], found: Decisions, words: Words) -> dict[str, Any]:
+def facts(runs: list[Cited], measured: Levels, found: Decisions, words: Words) -> dict[str, Any]:
     """What the page of a variant shows."""
-    first, own = runs[0], levels(runs)
+    first = runs[0]
     return {
         "words": words,
-        "levels": table(own, all_arms(first.params)),
-        "with_intervals": any("low" in level.estimate for arms in own.values() for level in arms.values()),
-        "without": any("low" not in level.estimate for arms in own.values() for level in arms.values()),
+        "levels": table(measured, all_arms(first.params)),
+        "with_intervals": any("low" in level.estimate for arms in measured.values() for level in arms.values()),
+        "without": any("low" not in level.estimate for arms in measured.values() for level in arms.values()),
         "costs": costs(runs),
         "variant": first.variant,
         "tests": first.about["tests"].rstrip("."),
