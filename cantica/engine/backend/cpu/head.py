@@ -1,0 +1,42 @@
+"""The head of a model: logits, and their cross-entropy with its gradient, a few rows at a time."""
+
+import numpy as np
+
+from cantica.engine.backend.cpu.compiled import compiled, exp, multiply
+from cantica.engine.backend.cpu.rows import ONE, ZERO
+
+ROWS = 64  # rows of logits in memory at a time
+
+
+@compiled
+def cross_entropy(hidden, head, targets, logits, losses, d_hidden):  # type: ignore[no-untyped-def]
+    """Set losses_N, in nats, of the logits hidden_ND @ head_VD.T and targets_N, and d_hidden to the gradient of their sum.
+
+    logits: room for ROWS of them. d_hidden: without rows, no gradient is computed.
+    """
+    for first in range(0, hidden.shape[0], ROWS):
+        last = min(first + ROWS, hidden.shape[0])
+        own = logits[: last - first]
+        multiply(hidden[first:last], head, own, False, True, 1, 0)
+        for row in range(last - first):
+            losses[first + row] = _loss(own[row], targets[first + row])
+        if d_hidden.shape[0]:
+            multiply(own, head, d_hidden[first:last], False, False, 1, 0)
+
+
+@compiled
+def _loss(logits, target):  # type: ignore[no-untyped-def]
+    """Return the cross-entropy of one row of logits, and replace them by its gradient."""
+    most = logits[0]
+    for i in range(1, logits.shape[0]):
+        most = max(most, logits[i])
+    picked, total = logits[target] - most, ZERO
+    for i in range(logits.shape[0]):
+        power = exp(logits[i] - most)
+        logits[i] = power
+        total += power
+    share = ONE / total
+    for i in range(logits.shape[0]):
+        logits[i] *= share
+    logits[target] -= ONE
+    return np.log(total) - picked
