@@ -108,7 +108,6 @@ def forward(x, rows, block, dropout, seeds, kept, scratch):  # type: ignore[no-u
         weights = attend(
             kept.q[a:b], kept.k[a:b], kept.v[a:b], block.heads, block.size, block.scale, weights, kept.attended[a:b]
         )
-    kept.attended[rows.starts[-1] :] = np.float32(0)
     _rest(x, block, dropout, seeds, kept, scratch)
 
 
@@ -129,7 +128,6 @@ def extend(x, rows, block, pasts, slots, keys, values, dropout, seeds, kept, scr
             attend_last(kept.q[a], *own, kept.attended[a])
         else:
             attend(kept.q[a:b], *own, kept.attended[a:b])
-    kept.attended[rows.starts[-1] :] = np.float32(0)
     _rest(x, block, dropout, seeds, kept, scratch)
 
 
@@ -178,8 +176,6 @@ def backward(d_x, rows, block, dropout, seeds, kept, scratch, gradients):  # typ
             kept.q[a:b], kept.k[a:b], kept.v[a:b], block.heads, block.size, block.scale, weights, kept.attended[a:b],
             d_attended[a:b], d_q[a:b], d_k[a:b], d_v[a:b], scratch.scores,
         )  # fmt: skip
-    last = rows.starts[-1]
-    d_q[last:], d_k[last:], d_v[last:] = np.float32(0), np.float32(0), np.float32(0)
     rotate(d_q, block.size, rows.cos, rows.sin, rows.places, np.float32(-1))
     rotate(d_k, block.size, rows.cos, rows.sin, rows.places, np.float32(-1))
     normed, own = kept.normed, Dropout(dropout, seeds[0])

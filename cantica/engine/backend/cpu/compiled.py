@@ -72,16 +72,34 @@ def inlined(function: Callable) -> Any:
 _ROW_MAJOR, _AS_IS, _TRANSPOSED = 101, 111, 112
 _INT, _NUMBER, _ADDRESS = types.int32, types.float32, types.intp
 _sgemm = types.ExternalFunction(
-    "cblas_sgemm",
-    types.void(*6 * [_INT], _NUMBER, _ADDRESS, _INT, _ADDRESS, _INT, _NUMBER, _ADDRESS, _INT),
+    "cblas_sgemm", types.void(*6 * [_INT], _NUMBER, _ADDRESS, _INT, _ADDRESS, _INT, _NUMBER, _ADDRESS, _INT)
+)
+_sgemv = types.ExternalFunction(
+    "cblas_sgemv", types.void(*4 * [_INT], _NUMBER, _ADDRESS, _INT, _ADDRESS, _INT, _NUMBER, _ADDRESS, _INT)
 )
 
 
-@inlined
+@compiled
 def multiply(a, b, out, a_transposed, b_transposed, factor, kept):  # type: ignore[no-untyped-def]
     """Set out_MN to kept * out + factor * a @ b. The rows of each matrix are adjacent numbers."""
     m, n = out.shape
     k = a.shape[0] if a_transposed else a.shape[1]
+    if m == 1 and not a_transposed:
+        _sgemv(
+            _ROW_MAJOR,
+            _AS_IS if b_transposed else _TRANSPOSED,
+            b.shape[0],
+            b.shape[1],
+            np.float32(factor),
+            b.ctypes.data,
+            b.strides[0] // 4,
+            a.ctypes.data,
+            1,
+            np.float32(kept),
+            out.ctypes.data,
+            1,
+        )
+        return
     _sgemm(
         _ROW_MAJOR,
         _TRANSPOSED if a_transposed else _AS_IS,

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 from math import prod
 from threading import local
 from typing import Any, TypeVar
@@ -20,9 +19,6 @@ from cantica.engine.backend.cpu.linear import Linear
 
 FAMILIES = ("mlx_lm.models.llama", "mlx_lm.models.qwen2")
 ROWS = 256  # rows of a group, unless one text is longer
-# A group's number of rows is a multiple of this. The bytes of a row of a product then do not depend on the other rows.
-ALIGNED = 32
-
 ONE = np.float32(1)
 Item, Result = TypeVar("Item"), TypeVar("Result")
 
@@ -128,10 +124,8 @@ def _workers() -> ThreadPoolExecutor:
 def rows_of(model: Llama, lengths: Sequence[int], pasts: Sequence[int] | None = None) -> Rows:
     """Return the rows of a group with texts of these lengths, after `pasts` tokens of each."""
     starts = np.cumsum([0, *lengths])
-    places = np.zeros(-(-int(starts[-1]) // ALIGNED) * ALIGNED, np.int64)
-    for (first, last), past in zip(pairwise(starts), pasts or [0] * len(lengths), strict=True):
-        places[first:last] = np.arange(past, past + last - first)
-    return Rows(starts, places, model.cos, model.sin)
+    places = [np.arange(past, past + n) for n, past in zip(lengths, pasts or [0] * len(lengths), strict=True)]
+    return Rows(starts, np.concatenate(places), model.cos, model.sin)
 
 
 # ---- memory

@@ -79,11 +79,7 @@ def _of_group(
 
 
 def _embedded(model: Llama, records: list[Encoded], rows: Rows) -> np.ndarray:
-    x = room()("x", len(rows.places), model.norm.size)
-    x[:] = 0
-    for record, first in zip(records, rows.starts.tolist(), strict=False):
-        x[first : first + len(record.ids) - 1] = model.embedding[record.ids[:-1]]
-    return x
+    return np.take(model.embedding, np.concatenate([record.ids[:-1] for record in records]), 0, room()("x", len(rows.places), model.norm.size))
 
 
 def _of_head(
