@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import mlx.nn as nn
 
     from cantica.engine.tokens import Encoded
+    from cantica.scoring.frozen import FrozenStates
 
 
 def main(base: Path, adapter: Path, categories: Path, valid: Path, losses: Path) -> None:
@@ -31,28 +32,33 @@ def main(base: Path, adapter: Path, categories: Path, valid: Path, losses: Path)
 
     from cantica.engine.model import load_adapter, load_base
     from cantica.engine.tokens import encode_examples
-    from cantica.scoring.frozen import remember_frozen_blocks
+    from cantica.scoring.frozen import FrozenStates
 
     model, tokenizer = load_base(base)
-    remember_frozen_blocks(model, load_adapter(model, adapter), base, params["toolchain"]["model"])
+    frozen = FrozenStates(model, load_adapter(model, adapter), base, params["toolchain"]["model"])
     row = {}
     for category, file in files.items():
         records = encode_examples(tokenizer, examples[category], settings["loss_on"], settings["max_seq_length"], file)
         ids = [example["id"] for example in examples[category]]
-        row[category] = measure(model, ids, records, settings["batch_size"])
+        row[category] = measure(model, ids, records, settings["batch_size"], frozen)
         if records:
             mean = fmean(example["loss"] for example in row[category])
             print(f"{category}: {mean:.3f} nats per token, the mean over {len(records)} examples")
     write_json(losses, row)
 
 
-def measure(model: "nn.Module", ids: list[str], records: "list[Encoded]", batch_size: int) -> list[ExampleLoss]:
-    """Return the loss of each record: the mean over the tokens in its loss mask, in nats per token."""
+def measure(
+    model: "nn.Module", ids: list[str], records: "list[Encoded]", batch_size: int, frozen: "FrozenStates | None" = None
+) -> list[ExampleLoss]:
+    """Return the loss of each record: the mean over the tokens in its loss mask, in nats per token.
+
+    batch_size, frozen: as in `mean_logprobs`.
+    """
     from cantica.scoring.score import mean_logprobs
 
     return [
         {"id": id_, "loss": round(-mean, 6), "tokens": record.loss_tokens, "cut": record.truncated}
-        for id_, record, mean in zip(ids, records, mean_logprobs(model, records, batch_size), strict=True)
+        for id_, record, mean in zip(ids, records, mean_logprobs(model, records, batch_size, frozen), strict=True)
     ]
 
 

@@ -43,11 +43,11 @@ def main(arm: str, base: Path, adapter: Path, questions: Path, responses: Path) 
 def respond(model: "nn.Module", tokenizer: "TokenizerWrapper", prompts: list[Question], settings: dict) -> list[Response]:
     """Return `settings["samples"]` responses to each prompt, each with a seed of its own."""
     from cantica.generation.ask import ask
-    from cantica.generation.generate import make_sampler
+    from cantica.generation.generate import Sampler
 
     asked = [(prompt, sample) for prompt in prompts for sample in range(settings["samples"])]
     seeds = [seed_of(settings["seed"], prompt["id"], sample) for prompt, sample in asked]
-    samplers = [make_sampler(settings["temperature"], settings["top_p"], seed) for seed in seeds]
+    samplers = [Sampler(settings["temperature"], settings["top_p"], seed) for seed in seeds]
     chats = [question(prompt["prompt"], settings["system"]) for prompt, _ in asked]
     limits = settings["max_tokens"], settings["batch_size"]
     completions = ask(model, tokenizer, chats, samplers, *limits, settings["repetition_penalty"])

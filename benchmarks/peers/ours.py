@@ -18,7 +18,7 @@ from cantica.engine.lora import LoraShape, new_adapter
 from cantica.engine.loss import loss
 from cantica.engine.model import load_adapter, load_base, save_adapter
 from cantica.engine.tokens import Encoded
-from cantica.generation.generate import generate, make_sampler
+from cantica.generation.generate import Sampler, generate
 from cantica.scoring.score import mean_logprobs
 from cantica.training.loop import train
 
@@ -54,7 +54,7 @@ class Ours(Worker):
         """The seconds and texts of `tokens` greedy tokens after each prompt, all prompts at once."""
         self.tokenizer.eos_token_ids = set()  # all peers generate the same number
         begin = time.perf_counter()
-        samplers = [make_sampler(0, 1, 0) for _ in prompts]
+        samplers = [Sampler(0, 1, 0) for _ in prompts]
         replies = generate(self.model, self.tokenizer, prompts, samplers, tokens, len(prompts), lambda: None)
         return {"seconds": time.perf_counter() - begin, "texts": [reply.text for reply in replies]}
 

@@ -10,7 +10,7 @@ from cantica.core.records import CapabilityScore
 from cantica.dataset.chat import question
 from cantica.engine.tokens import Encoded
 from cantica.generation.ask import Completion, ask
-from cantica.generation.generate import make_sampler
+from cantica.generation.generate import Sampler
 from cantica.scoring.choices import choice_logprobs, encode_choice
 from cantica.scoring.score import mean_logprobs
 
@@ -59,7 +59,7 @@ def score_answers(
     An answer to an arithmetic problem is correct if its last whole number is.
     """
     chats = [question(item["prompt"], settings["system"]) for item in (*instructions, *sums)]
-    samplers = [make_sampler(0, 1, 0)] * len(chats)
+    samplers = [Sampler(0, 1, 0)] * len(chats)
     completions = iter(ask(model, tokenizer, chats, samplers, settings["max_tokens"], settings["batch_size"]))
     records = []
     for item in instructions:

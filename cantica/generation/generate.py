@@ -10,11 +10,12 @@ from mlx_lm.generate import BatchGenerator
 from mlx_lm.sample_utils import make_repetition_penalty
 from mlx_lm.tokenizer_utils import TokenizerWrapper
 
+from cantica.engine.backend.device import on_compiled_blocks
 from cantica.generation.prefix import caches_after, common_start
 
 REPEATED = 64  # the repetition penalty applies to this many of the last tokens of a reply
 
-Sampler = Callable[[mx.array], mx.array]  # log-probabilities (1, V) to a token (1,)
+Written = tuple[list[int], bool]  # the tokens of a reply, and whether the model stopped by itself
 LogitsProcessor = Callable[[mx.array, mx.array], mx.array]  # (tokens so far, logits (1, V)) to logits (1, V)
 
 
@@ -27,28 +28,35 @@ class Reply:
     ended: bool
 
 
-def make_sampler(temperature: float, top_p: float, seed: int) -> Sampler:
-    """Return a sampler with its own random state, so that a reply does not depend on the other prompts in its batch.
+class Sampler:
+    """Chooses the tokens of one reply, with its own random state: they do not depend on the other prompts of a batch."""
 
-    Temperature 0 is greedy. As in mlx-lm, top_p applies to the probabilities before the temperature. Exponentials are computed
-    in float32: in float64, NumPy's results differ in the last digit between processors with and without AVX-512.
-    """
-    if temperature == 0:
-        return _greedy
-    rng = np.random.default_rng(seed)
+    def __init__(self, temperature: float, top_p: float, seed: int) -> None:
+        """Temperature 0 is greedy. As in mlx-lm, top_p applies to the probabilities before the temperature."""
+        self._temperature, self._top_p, self._rng = np.float32(temperature), top_p, np.random.default_rng(seed)
 
-    def sample(logprobs: mx.array) -> mx.array:
-        row = np.array(logprobs[0].astype(mx.float32))
-        kept = nucleus(row, top_p)
-        weights = np.cumsum(np.exp((row[kept] - row[kept[0]]) / np.float32(temperature)), dtype=np.float64)
-        place = np.searchsorted(weights, rng.random() * weights[-1], side="right")
-        return mx.array(kept[[place]].astype(np.uint32))
+    def __call__(self, logprobs: mx.array) -> mx.array:
+        """Return the token (1,) for log-probabilities (1, V), for mlx-lm."""
+        if self._temperature == 0:
+            return mx.argmax(logprobs, axis=-1)
+        return mx.array([self.choose(np.array(logprobs[0].astype(mx.float32)))], mx.uint32)
 
-    return sample
+    def choose(self, logits: np.ndarray) -> int:
+        """Return the token for logits V.
+
+        Exponentials are computed in float32: in float64, NumPy's results differ in the last digit between processors with and
+        without AVX-512.
+        """
+        if self._temperature == 0:
+            return int(logits.argmax())
+        kept = nucleus(_logprobs(logits), self._top_p) if self._top_p < 1 else np.arange(len(logits))
+        weights = np.cumsum(np.exp((logits[kept] - logits.max()) / self._temperature), dtype=np.float64)
+        return int(kept[np.searchsorted(weights, self._rng.random() * weights[-1], side="right")])
 
 
-def _greedy(logprobs: mx.array) -> mx.array:
-    return mx.argmax(logprobs, axis=-1)
+def _logprobs(logits: np.ndarray) -> np.ndarray:
+    most = logits.max()
+    return logits - (most + np.log(np.exp(logits - most).sum()))
 
 
 def nucleus(logprobs: np.ndarray, top_p: float) -> np.ndarray:
@@ -85,6 +93,52 @@ def generate(
     prompt takes its place in the batch.
     """
     model.eval()
+    write = _by_blocks if on_compiled_blocks(model) else _by_mlx
+    written = write(model, tokenizer, prompts, samplers, max_tokens, batch_size, on_reply, repetition_penalty)
+    return [Reply(tokenizer.decode(tokens), len(tokens), ended) for tokens, ended in written]
+
+
+def _by_blocks(
+    model: nn.Module,
+    tokenizer: TokenizerWrapper,
+    prompts: list[list[int]],
+    samplers: list[Sampler],
+    max_tokens: int,
+    batch_size: int,
+    on_reply: Callable[[], None],
+    repetition_penalty: float,
+) -> list[Written]:
+    """Do what `generate` does with the compiled blocks."""
+    from cantica.engine.backend.cpu.decode import continue_texts
+    from cantica.engine.backend.cpu.model import llama
+
+    def chooser(sampler: Sampler) -> Callable[[np.ndarray, list[int]], int]:
+        return lambda logits, tokens: sampler.choose(_penalized(logits, tokens[-REPEATED:], repetition_penalty))
+
+    own, shared = llama(model, max(map(len, prompts)) + max_tokens), len(common_start([prompt[:-1] for prompt in prompts]))
+    stops, choices = set(tokenizer.eos_token_ids), [chooser(sampler) for sampler in samplers]
+    found = continue_texts(own, prompts, shared, choices, stops, max_tokens, batch_size, on_reply)
+    return [(tokens[:-1], True) if tokens[-1] in stops else (tokens, False) for tokens in found]
+
+
+def _penalized(logits: np.ndarray, tokens: list[int], penalty: float) -> np.ndarray:
+    if penalty != 1 and tokens:
+        some = logits[tokens]
+        logits[tokens] = np.where(some < 0, some * np.float32(penalty), some / np.float32(penalty))
+    return logits
+
+
+def _by_mlx(
+    model: nn.Module,
+    tokenizer: TokenizerWrapper,
+    prompts: list[list[int]],
+    samplers: list[Sampler],
+    max_tokens: int,
+    batch_size: int,
+    on_reply: Callable[[], None],
+    repetition_penalty: float,
+) -> list[Written]:
+    """Do what `generate` does with mlx-lm."""
     head = common_start([prompt[:-1] for prompt in prompts])
     shared = caches_after(model, head)
     order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
@@ -102,14 +156,11 @@ def generate(
         logits_processors=[_penalties(repetition_penalty, len(prompts[i]) - len(head)) for i in order],
     )
     written = _run(batch, uids, on_reply)
-    replies = {
-        i: Reply(tokenizer.decode(written[uid][0]), len(written[uid][0]), written[uid][1])
-        for i, uid in zip(order, uids, strict=True)
-    }
-    return [replies[i] for i in range(len(prompts))]
+    of = dict(zip(order, uids, strict=True))
+    return [written[of[i]] for i in range(len(prompts))]
 
 
-def _run(batch: BatchGenerator, uids: list[int], on_reply: Callable[[], None]) -> dict[int, tuple[list[int], bool]]:
+def _run(batch: BatchGenerator, uids: list[int], on_reply: Callable[[], None]) -> dict[int, Written]:
     """Run a batch to its end. Return {uid of a prompt: (tokens of its reply, whether the model stopped by itself)}."""
     tokens: dict[int, list[int]] = {uid: [] for uid in uids}
     ended: dict[int, bool] = {}

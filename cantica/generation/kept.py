@@ -18,7 +18,7 @@ from cantica.core.fingerprint import fingerprint
 from cantica.dataset.answers import Answer, Asked
 from cantica.engine.backend.device import device_names, prepare
 from cantica.generation.ask import ask
-from cantica.generation.generate import make_sampler
+from cantica.generation.generate import Sampler
 
 FOLDER = Path(".cache/samples")
 BATCHES = 4  # batches in a part
@@ -55,7 +55,7 @@ def kept_answers(
 
 
 def _generate(model: nn.Module, tokenizer: TokenizerWrapper, asked: Sequence[Asked], settings: dict) -> list[Answer]:
-    samplers = [make_sampler(settings["temperature"], settings.get("top_p", 1), one.seed) for one in asked]
+    samplers = [Sampler(settings["temperature"], settings.get("top_p", 1), one.seed) for one in asked]
     limits = settings["max_tokens"], settings["batch_size"], settings.get("repetition_penalty", 1)
     completions = ask(model, tokenizer, [one.chat for one in asked], samplers, *limits)
     return [

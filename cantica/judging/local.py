@@ -31,11 +31,11 @@ class LocalModel(Client):
 
     def _generate(self, messages: list[Message]) -> str:
         from cantica.engine.tokens import render_chat
-        from cantica.generation.generate import generate, make_sampler
+        from cantica.generation.generate import Sampler, generate
 
         model, tokenizer = self._loaded
         ids = tokenizer.encode(render_chat(tokenizer, messages, add_generation_prompt=True), add_special_tokens=False)
-        greedy = make_sampler(temperature=0, top_p=1, seed=0)
+        greedy = Sampler(temperature=0, top_p=1, seed=0)
         return generate(model, tokenizer, [ids], [greedy], self.max_tokens, 1, lambda: None)[0].text
 
     @cached_property

@@ -11,7 +11,7 @@ from cantica.core.seeds import seed_of
 from cantica.dataset.chat import Message, question
 from cantica.engine.tokens import answer_prefix, encode_examples
 from cantica.generation.ask import Completion, ask
-from cantica.generation.generate import make_sampler
+from cantica.generation.generate import Sampler
 from cantica.probes.behaviours import Behaviour, Condition, Item, asked, needs_answer
 from cantica.probes.pairs import Pair
 from cantica.probes.values import answer_value, completions, logprob_value
@@ -127,7 +127,7 @@ def measure_behaviours(
 def _answers(model: nn.Module, tokenizer: "TokenizerWrapper", cases: list[Case], settings: dict) -> list[Completion]:
     """Return the model's answer in each case. An item has the same seed under all conditions."""
     chats = [case.chat(settings["system"]) for case in cases]
-    samplers = [make_sampler(settings["temperature"], 1, seed_of(settings["seed"], case.item["id"])) for case in cases]
+    samplers = [Sampler(settings["temperature"], 1, seed_of(settings["seed"], case.item["id"])) for case in cases]
     limits = settings["max_tokens"], settings["batch_size"]
     return ask(model, tokenizer, chats, samplers, *limits, starts=[case.start for case in cases])
 

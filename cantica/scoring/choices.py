@@ -14,6 +14,7 @@ from mlx.utils import tree_map
 
 from cantica.core.errors import InputError, Problem
 from cantica.dataset.chat import Message, question
+from cantica.engine.backend.device import on_compiled_blocks
 from cantica.engine.batches import order
 from cantica.engine.tokens import Encoded, render_chat
 from cantica.generation.prefix import caches_after, common_start
@@ -56,6 +57,24 @@ def choice_logprobs(model: nn.Module, groups: list[list[Encoded]], batch_size: i
     if not groups:
         return []
     model.eval()
+    score = _by_blocks if on_compiled_blocks(model) else _by_mlx
+    return score(model, groups, batch_size)
+
+
+def _by_blocks(model: nn.Module, groups: list[list[Encoded]], batch_size: int) -> list[list[float]]:
+    """Do what `choice_logprobs` does with the compiled blocks."""
+    from cantica.engine.backend.cpu.choices import logprobs
+    from cantica.engine.backend.cpu.model import llama
+
+    starts = [_shared_tokens(group) for group in groups]
+    head = len(common_start([group[0].ids[:start] for group, start in zip(groups, starts, strict=True)]))
+    longest = max(len(record.ids) for group in groups for record in group)
+    parts = order(starts, batch_size, seed=None)
+    return logprobs(llama(model, longest), groups, head, starts, parts)
+
+
+def _by_mlx(model: nn.Module, groups: list[list[Encoded]], batch_size: int) -> list[list[float]]:
+    """Do what `choice_logprobs` does with MLX."""
     starts = [_shared_tokens(group) for group in groups]
     head = common_start([group[0].ids[:start] for group, start in zip(groups, starts, strict=True)])
     head_caches = caches_after(model, head)

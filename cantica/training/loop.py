@@ -9,9 +9,11 @@ import mlx.core as mx
 import mlx.nn as nn
 import mlx.optimizers as optimizers
 from mlx.nn.utils import average_gradients
+from mlx.utils import tree_map
 from mlx_lm.utils import maybe_set_recommended_wired_limit
 
 from cantica.core.errors import InputError, Problem
+from cantica.engine.backend.device import on_compiled_blocks
 from cantica.engine.batches import Batch, collate, epochs
 from cantica.engine.lora import lora_tensors
 from cantica.engine.loss import loss
@@ -25,7 +27,7 @@ from cantica.training.settings import StepSettings, kept_iterations
 CACHE = 8 << 30  # bytes that MLX may keep for later arrays
 ROWS = 25  # rows of a loss curve; a few more if the number of iterations is not a multiple of this
 
-Update = Callable[[Batch, mx.array | None], tuple[mx.array, mx.array]]
+Update = Callable[[list[Encoded], mx.array | None], tuple[mx.array, mx.array]]
 
 
 def train(
@@ -43,7 +45,7 @@ def train(
     mx.random.seed(settings["seed"] + group.rank())
     curve = checkpoint.load(model, optimizer) if checkpoint else []
     done = curve[-1]["iteration"] if curve else 0
-    update, state = make_update(model, optimizer, settings["grad_checkpoint"])
+    update, state = make_update(model, optimizer, records, settings)
     kept = kept_iterations(settings)
     if checkpoint and 0 in kept and not done:
         checkpoint.keep(model, 0)
@@ -52,7 +54,7 @@ def train(
     batches = islice(epochs(records, settings["batch_size"], settings["seed"]), done, iters)
     for iteration, batch in enumerate(batches, done + 1):
         part, share = own_part(batch, group) if group.size() > 1 else (batch, None)
-        sums.add(*update(collate(part), share))
+        sums.add(*update(part, share))
         mx.eval(state, sums.loss, sums.tokens)
         if mx.get_cache_memory() > CACHE:
             mx.clear_cache()
@@ -73,8 +75,36 @@ def train(
     return curve
 
 
-def make_update(model: nn.Module, optimizer: optimizers.Optimizer, grad_checkpoint: bool) -> tuple[Update, list]:
+def make_update(
+    model: nn.Module, optimizer: optimizers.Optimizer, records: list[Encoded], settings: StepSettings
+) -> tuple[Update, list]:
     """Return (a function that trains the model on a batch and returns its loss and number of tokens, the state it changes).
+
+    records: those that batches are made of.
+    """
+    model.train()
+    state = [model.state, optimizer.state, mx.random.state]
+    if on_compiled_blocks(model):
+        from cantica.engine.backend.cpu.train import Trainer
+
+        trainer = Trainer(model, records, 1 - settings["dropout"], settings["grad_checkpoint"])
+
+        def update(batch: list[Encoded], share: mx.array | None) -> tuple[mx.array, mx.array]:
+            mean, tokens, gradients = trainer(batch)
+            if share is not None:
+                mean, tokens, gradients = mean * share, tokens * (share > 0), tree_map(lambda x: x * share, gradients)
+            optimizer.update(model, average_gradients(gradients))
+            return mean, tokens
+
+        return update, state
+    of_batch = _update_by_mlx(model, optimizer, state, settings["grad_checkpoint"])
+    return lambda batch, share: of_batch(collate(batch), share), state
+
+
+def _update_by_mlx(
+    model: nn.Module, optimizer: optimizers.Optimizer, state: list, grad_checkpoint: bool
+) -> Callable[[Batch, mx.array | None], tuple[mx.array, mx.array]]:
+    """Return the function of `make_update` for batches from `collate`, with MLX's own graph.
 
     The differentiated function takes only the trainable parameters as an argument, not the model. With the model, MLX would
     find its frozen weights, and keep every array that depends on them until the update.
@@ -84,7 +114,6 @@ def make_update(model: nn.Module, optimizer: optimizers.Optimizer, grad_checkpoi
 
         checkpoint_blocks(model.layers[0])
     maybe_set_recommended_wired_limit()
-    model.train()
 
     def loss_of(parameters: dict, batch: Batch, share: mx.array | None) -> tuple[mx.array, mx.array]:
         model.update(parameters)
@@ -92,7 +121,6 @@ def make_update(model: nn.Module, optimizer: optimizers.Optimizer, grad_checkpoi
         return (mean, tokens) if share is None else (mean * share, tokens * (share > 0))
 
     loss_and_gradients = mx.value_and_grad(loss_of)
-    state = [model.state, optimizer.state, mx.random.state]
 
     @partial(mx.compile, inputs=state, outputs=state)
     def update(batch: Batch, share: mx.array | None) -> tuple[mx.array, mx.array]:
@@ -100,7 +128,7 @@ def make_update(model: nn.Module, optimizer: optimizers.Optimizer, grad_checkpoi
         optimizer.update(model, average_gradients(gradients))
         return mean, tokens
 
-    return update, state
+    return update
 
 
 def not_finite(step: str, iteration: int, got: str, optimizer: optimizers.Optimizer) -> InputError:

@@ -31,7 +31,7 @@ from cantica.engine.loss import loss
 from cantica.engine.model import load_base
 from cantica.engine.tokens import Encoded
 from cantica.generation.ask import ask
-from cantica.generation.generate import make_sampler
+from cantica.generation.generate import Sampler
 from cantica.reporting.inference import share
 from cantica.scoring.choices import choice_logprobs, encode_choice
 from cantica.scoring.score import mean_logprobs
@@ -303,7 +303,7 @@ def test_every_item_has_its_record(adapted, few):
 def test_an_answer_that_was_written_says_how_it_ended(adapted, few):
     model, tokenizer = adapted(LoraShape(-1, 4, 2.0), seed=3)
     chats = [question(item["prompt"]) for item in few["instructions"] + few["arithmetic"]]
-    said = ask(model, tokenizer, chats, [make_sampler(0, 1, 0)] * len(chats), SETTINGS["max_tokens"], SETTINGS["batch_size"])
+    said = ask(model, tokenizer, chats, [Sampler(0, 1, 0)] * len(chats), SETTINGS["max_tokens"], SETTINGS["batch_size"])
     records = score_items(model, tokenizer, few, SETTINGS)
     written = [record for record in records if record["kind"] in ("instructions", "arithmetic")]
     others = [record for record in records if record not in written]

@@ -9,7 +9,7 @@ from cantica.core.errors import InputError
 from cantica.dataset.chat import question
 from cantica.engine.tokens import TokenCounter, encode_examples, render_chat
 from cantica.generation.ask import ask
-from cantica.generation.generate import make_sampler
+from cantica.generation.generate import Sampler
 from cantica.scoring.choices import encode_choice
 from tests.support.projects import refuse_system_prompts
 
@@ -35,7 +35,7 @@ def test_a_system_prompt_that_the_template_refuses_is_an_input_error(refusing, t
     chat = question("Why?", "Be brief.")
     example = {"id": "one", "messages": [*chat, {"role": "assistant", "content": "So."}]}
     for refused in (
-        lambda: ask(model, tokenizer, [chat], [make_sampler(0, 1, 1)], 2, 1),
+        lambda: ask(model, tokenizer, [chat], [Sampler(0, 1, 1)], 2, 1),
         lambda: encode_examples(tokenizer, [example], ["answer"], 99, "x"),
         lambda: encode_choice(tokenizer, "Why?", "So.", "Be brief."),
         lambda: TokenCounter(refusing).examples([example["messages"]]),
@@ -44,4 +44,4 @@ def test_a_system_prompt_that_the_template_refuses_is_an_input_error(refusing, t
             refused()
         (problem,) = error.value.problems
         assert problem.file == "the chat template" and "system, user" in problem.expected and "params.yaml" in problem.hint
-    assert len(ask(model, tokenizer, [question("Why?")], [make_sampler(0, 1, 1)], 2, 1)) == 1
+    assert len(ask(model, tokenizer, [question("Why?")], [Sampler(0, 1, 1)], 2, 1)) == 1

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from cantica.core.seeds import seed_of
 from cantica.engine.lora import LoraShape
 from cantica.engine.tokens import Encoded
-from cantica.generation.generate import generate, make_sampler, nucleus
+from cantica.generation.generate import Sampler, generate, nucleus
 from cantica.probes.run import score_pairs
 from cantica.scoring.score import mean_logprobs
 from stages.respond import respond
@@ -48,7 +48,7 @@ def model(adapted):
 
 def written(model, prompts=PROMPTS, batch_size=4, temperature=0.7, seeds=range(5), max_tokens=12, top_p=0.95, penalty=1.0):
     loaded, tokenizer = model
-    samplers = [make_sampler(temperature, top_p, seed) for seed in seeds][: len(prompts)]
+    samplers = [Sampler(temperature, top_p, seed) for seed in seeds][: len(prompts)]
     ended = []
     replies = generate(loaded, tokenizer, prompts, samplers, max_tokens, batch_size, lambda: ended.append(1), penalty)
     assert len(ended) == len(prompts) == len(replies)
@@ -145,7 +145,7 @@ def test_the_adapter_writes_otherwise_than_the_base_model(model, tiny_model):
 
 def test_a_sampler_draws_in_proportion_to_the_tempered_probabilities():
     logprobs = mx.log(mx.array([[0.6, 0.3, 0.1]]))
-    sample = make_sampler(0.5, 1.0, 7)
+    sample = Sampler(0.5, 1.0, 7)
     counts = np.bincount([sample(logprobs).item() for _ in range(2000)], minlength=3) / 2000
     squares = np.array([0.36, 0.09, 0.01])
     np.testing.assert_allclose(counts, squares / squares.sum(), atol=0.04)
@@ -153,7 +153,7 @@ def test_a_sampler_draws_in_proportion_to_the_tempered_probabilities():
 
 def test_a_sampler_leaves_the_tail_out():
     logprobs = mx.log(mx.array([[0.5, 0.3, 0.15, 0.05]]))
-    sample = make_sampler(1.0, 0.7, 7)
+    sample = Sampler(1.0, 0.7, 7)
     assert {sample(logprobs).item() for _ in range(300)} == {0, 1}
 
 
@@ -171,9 +171,9 @@ def test_the_nucleus_is_that_of_sorting_everything(values, top_p):
 
 def test_two_samplers_do_not_disturb_each_other():
     logprobs = mx.full((1, 400), -np.log(400))
-    alone = make_sampler(1.0, 1.0, 1)
+    alone = Sampler(1.0, 1.0, 1)
     expected = [alone(logprobs).item() for _ in range(6)]
-    one, other, found = make_sampler(1.0, 1.0, 1), make_sampler(1.0, 1.0, 2), []
+    one, other, found = Sampler(1.0, 1.0, 1), Sampler(1.0, 1.0, 2), []
     for _ in range(6):
         found.append(one(logprobs).item())
         other(logprobs).item()

@@ -15,7 +15,7 @@ from cantica.dataset.chat import question
 from cantica.engine.lora import LoraShape
 from cantica.engine.tokens import answer_prefix
 from cantica.generation.ask import ask
-from cantica.generation.generate import make_sampler
+from cantica.generation.generate import Sampler
 from cantica.probes import run
 from cantica.probes.run import measure_behaviours
 from cantica.probes.values import answer_value, logprob_value
@@ -149,7 +149,7 @@ def test_a_start_is_tokenised_with_the_prompt_and_is_no_part_of_the_answer(model
     starts = ["", "So it is th", "So it is"]
     texts = [answer_prefix(tokenizer, chat, start) for chat, start in zip(chats, starts, strict=True)]
     assert all(text.endswith("<|im_start|>assistant\n" + start) for text, start in zip(texts, starts, strict=True))
-    samplers = [make_sampler(0, 1, 0)] * 3
+    samplers = [Sampler(0, 1, 0)] * 3
     found = ask(loaded, tokenizer, chats, samplers, 6, 2, starts=starts)
     assert [completion.answer for completion in found] == [continued(model, text) for text in texts]
     assert [c.answer for c in ask(loaded, tokenizer, chats, samplers, 6, 2)] == [found[0].answer] * 3
@@ -161,7 +161,7 @@ def test_the_space_after_a_start_is_the_models(model, thinking):
     for loaded, tokenizer in (model, thinking):
         starts = ["So it is", "So it is  ", " "]
         asked = [question("Why?")] * 3
-        found = ask(loaded, tokenizer, asked, [make_sampler(0, 1, 0)] * 3, 6, 2, starts=starts)
+        found = ask(loaded, tokenizer, asked, [Sampler(0, 1, 0)] * 3, 6, 2, starts=starts)
         texts = [answer_prefix(tokenizer, asked[0], start) for start in ("So it is", "So it is", "")]
         assert [completion.answer for completion in found] == [continued((loaded, tokenizer), text) for text in texts]
 
@@ -185,7 +185,7 @@ def test_a_template_that_opens_the_thinking_gets_it_finished_before_a_start(thin
     asked = "<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n<think>\n"
     finished = asked + "\n</think>\n\n"
     assert answer_prefix(tokenizer, question("Why?"), "So it") == finished + "So it"
-    samplers = [make_sampler(0, 1, 0)] * 2
+    samplers = [Sampler(0, 1, 0)] * 2
     opened, begun = ask(loaded, tokenizer, [question("Why?")] * 2, samplers, 6, 2, starts=["", "So it"])
     assert (opened.thinking_finished, opened.answer, opened.thinking) == (False, "", continued(thinking, asked))
     assert (begun.thinking_finished, begun.answer, begun.thinking) == (True, continued(thinking, finished + "So it"), "")
@@ -194,7 +194,7 @@ def test_a_template_that_opens_the_thinking_gets_it_finished_before_a_start(thin
 def test_a_start_may_open_the_thinking_itself(model):
     loaded, tokenizer = model
     starts = ["<think>\nI wonder", "<think>\nNo.\n</think>\n\nSo"]
-    open_, closed = ask(loaded, tokenizer, [question("Why?")] * 2, [make_sampler(0, 1, 0)] * 2, 6, 2, starts=starts)
+    open_, closed = ask(loaded, tokenizer, [question("Why?")] * 2, [Sampler(0, 1, 0)] * 2, 6, 2, starts=starts)
     assert not open_.thinking_finished and open_.thinking and not open_.answer
     assert closed.thinking_finished and closed.answer and not closed.thinking
 

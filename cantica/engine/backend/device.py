@@ -10,12 +10,22 @@ from mlx_lm.utils import dequantize_model
 from cantica.core.errors import InputError, Problem
 from cantica.engine.backend.patches import mlx, mlx_lm
 
+LLAMAS = {"mlx_lm.models.llama", "mlx_lm.models.qwen2"}
 CACHE = 8 << 30  # bytes of freed memory that MLX keeps; returning a page and requesting it again costs a page fault
 
 
 def on_cpu() -> bool:
     """Return whether MLX computes on a CPU, and not with Metal or CUDA."""
     return mx.default_device() == mx.cpu
+
+
+def on_compiled_blocks(model: nn.Module) -> bool:
+    """Return whether the compiled blocks of `cpu` run a model: one with the layers of a Llama, on a CPU, in float32."""
+    if not on_cpu() or type(model).__module__ not in LLAMAS:
+        return False
+    plain = not getattr(model.layers[0].self_attn.rope, "traditional", False)
+    slides = any(getattr(block, "use_sliding", False) for block in model.layers)
+    return plain and not slides and model.model.norm.weight.dtype == mx.float32
 
 
 def device_names() -> list[str | int | None]:

@@ -1,7 +1,5 @@
 """Causal attention of texts whose rows follow each other, with its exact gradient."""
 
-import numpy as np
-
 from cantica.engine.backend.cpu.compiled import compiled, exp, inlined, multiply
 from cantica.engine.backend.cpu.rows import ONE, ZERO
 
@@ -97,6 +95,6 @@ def gradient_of_attention(q, k, v, heads, size, scale, kept, out, d_out, d_q, d_
 
 def weights_of(lengths, heads):  # type: ignore[no-untyped-def]
     """Return how many weights `attend` keeps for texts of these lengths without a past."""
-    return heads * sum((min(first + QUERIES, n) - first) * min(first + QUERIES, n) for n in lengths for first in range(0, n, QUERIES))
-
-
+    return heads * sum(
+        (min(first + QUERIES, n) - first) * min(first + QUERIES, n) for n in lengths for first in range(0, n, QUERIES)
+    )

@@ -16,18 +16,18 @@ class Block(NamedTuple):
     """The layers of a block, and the sizes of its attention."""
 
     norm: np.ndarray
-    q: Linear
-    k: Linear
-    v: Linear
-    o: Linear
     middle_norm: np.ndarray
-    gate: Linear
-    up: Linear
-    down: Linear
     eps: np.float32
     heads: int
     size: int
     scale: np.float32
+    q: Linear
+    k: Linear
+    v: Linear
+    o: Linear
+    gate: Linear
+    up: Linear
+    down: Linear
 
 
 class Rows(NamedTuple):

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from math import prod
 from threading import local
-from typing import Any, TypeVar
+from typing import TypeVar, cast
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -14,22 +14,13 @@ import numpy as np
 
 from cantica.engine.backend.cores import cores
 from cantica.engine.backend.cpu.attention import QUERIES, weights_of
-from cantica.engine.backend.cpu.block import LINEARS, Block, Kept, Rows, Scratch, forward
+from cantica.engine.backend.cpu.block import LINEARS, Block, Kept, Rows, Scratch
 from cantica.engine.backend.cpu.linear import Linear
 
-FAMILIES = ("mlx_lm.models.llama", "mlx_lm.models.qwen2")
+PLACES = {name: f"{'self_attn' if name in 'qkvo' else 'mlp'}.{name}_proj" for name in LINEARS}
 ROWS = 256  # rows of a group, unless one text is longer
 ONE = np.float32(1)
 Item, Result = TypeVar("Item"), TypeVar("Result")
-
-
-def runs(model: nn.Module) -> bool:
-    """Return whether the compiled blocks can run a model: one with the layers of a Llama, on a CPU, in float32."""
-    if mx.default_device() != mx.cpu or type(model).__module__ not in FAMILIES:
-        return False
-    one = model.layers[0]
-    plain = not getattr(one.self_attn.rope, "traditional", False) and model.model.norm.weight.dtype == mx.float32
-    return plain and not any(getattr(block, "use_sliding", False) for block in model.layers)
 
 
 @dataclass
@@ -60,13 +51,28 @@ def llama(model: nn.Module, length: int) -> Llama:
     return Llama(_view(tokens), blocks, _view(model.model.norm.weight), _view(head), cos, sin, next(adapted, len(blocks)))
 
 
+def with_lora(own: Llama, model: nn.Module) -> Llama:
+    """Return the same arrays, but the model's LoRA tensors of today."""
+    found = list(own.blocks)
+    for n in range(own.adapted, len(found)):
+        layers = {name: _at(model.layers[n], PLACES[name]) for name in LINEARS}
+        lora = {name: (_view(one.lora_a), _view(one.lora_b)) for name, one in layers.items() if "lora_a" in one}
+        found[n] = found[n]._replace(**{name: getattr(found[n], name)._replace(a=a, b=b) for name, (a, b) in lora.items()})
+    return replace(own, blocks=found)
+
+
 def _block(block: nn.Module) -> Block:
-    own, mlp = block.self_attn, block.mlp
-    q, k, v, o = (_linear(layer) for layer in (own.q_proj, own.k_proj, own.v_proj, own.o_proj))
-    gate, up, down = (_linear(layer) for layer in (mlp.gate_proj, mlp.up_proj, mlp.down_proj))
-    norms = (_view(norm.weight) for norm in (block.input_layernorm, block.post_attention_layernorm))
-    eps, size = np.float32(block.input_layernorm.eps), q.weight.shape[0] // own.n_heads
-    return Block(next(norms), q, k, v, o, next(norms), gate, up, down, eps, own.n_heads, size, np.float32(own.scale))
+    layers = {name: _linear(_at(block, PLACES[name])) for name in LINEARS}
+    norm, middle_norm = (_view(norm.weight) for norm in (block.input_layernorm, block.post_attention_layernorm))
+    own, eps = block.self_attn, np.float32(block.input_layernorm.eps)
+    sizes = own.n_heads, len(layers["q"].weight) // own.n_heads, np.float32(own.scale)
+    return Block(norm, middle_norm, eps, *sizes, **layers)
+
+
+def _at(block: nn.Module, place: str) -> nn.Module:
+    """Return the layer of a block at a path such as `mlp.up_proj`."""
+    part, name = place.split(".")
+    return cast(nn.Module, block[part][name])
 
 
 def _linear(layer: nn.Module) -> Linear:
@@ -155,10 +161,9 @@ def room() -> Room:
     return _own.room
 
 
-def kept(model: Llama, block: Block, rows: Rows, weights: int, name: str) -> Kept:
-    """Return room for what a block keeps of a group. weights: the number of attention weights. name: tells blocks apart."""
-    t, d, f = len(rows.places), model.norm.size, len(block.gate.weight)
-    heads, keys = len(block.q.weight), len(block.k.weight)
+def kept(model: Llama, rows: Rows, name: str, weights: int | None = None) -> Kept:
+    """Return room for what a block keeps of a group. name: tells blocks apart. weights: the number of attention weights."""
+    t, d, heads, keys, f = _sizes(model, rows)
     shapes = {
         "x": (t, d),
         "normed": (t, d),
@@ -166,7 +171,7 @@ def kept(model: Llama, block: Block, rows: Rows, weights: int, name: str) -> Kep
         "q": (t, heads),
         "k": (t, keys),
         "v": (t, keys),
-        "weights": (weights,),
+        "weights": (weights or weights_of(np.diff(rows.starts).tolist(), model.blocks[0].heads),),
         "attended": (t, heads),
         "middle": (t, d),
         "middle_normed": (t, d),
@@ -180,10 +185,9 @@ def kept(model: Llama, block: Block, rows: Rows, weights: int, name: str) -> Kep
     return Kept(**{key: own(f"{name}.{key}", *shape) for key, shape in shapes.items()})
 
 
-def scratch(model: Llama, block: Block, rows: Rows) -> Scratch:
+def scratch(model: Llama, rows: Rows) -> Scratch:
     """Return room for what is not kept of a group."""
-    t, d, f = len(rows.places), model.norm.size, len(block.gate.weight)
-    heads, keys = len(block.q.weight), len(block.k.weight)
+    t, d, heads, keys, f = _sizes(model, rows)
     shapes = {
         "hidden": (t, d),
         "attended": (t, heads),
@@ -201,3 +205,9 @@ def scratch(model: Llama, block: Block, rows: Rows) -> Scratch:
     }
     own = room()
     return Scratch(**{key: own(key, *shape) for key, shape in shapes.items()})
+
+
+def _sizes(model: Llama, rows: Rows) -> tuple[int, int, int, int, int]:
+    """Return the numbers of rows and of columns: of hidden states, queries, keys, and the feed-forward layer."""
+    block = model.blocks[0]
+    return len(rows.places), model.norm.size, len(block.q.weight), len(block.k.weight), len(block.gate.weight)
