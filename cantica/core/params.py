@@ -11,7 +11,7 @@ from cantica.core.errors import InputError, Problem, did_you_mean
 
 FILE = Path("params.yaml")
 # Packages that only some platforms need. Where they are not installed, no result depends on them.
-ONLY_ON_LINUX_CPU = {"scipy-openblas32"}
+ONLY_ON_LINUX_CPU = {"llvmlite", "numba", "scipy-openblas32"}
 
 
 def read_params(*keys: str) -> dict:

@@ -21,10 +21,10 @@ def mean_logprobs(model: nn.Module, records: list[Encoded], batch_size: int, fro
     model.eval()
     if records and on_compiled_blocks(model):
         from cantica.engine.backend.cpu.model import llama
-        from cantica.engine.backend.cpu.train import losses
+        from cantica.engine.backend.cpu.train import losses as of_tokens
 
         own = llama(model, max(len(record.ids) for record in records))
-        return [-float(found.mean(dtype=np.float64)) for found in losses(own, records, frozen)]
+        return [-float(found.mean(dtype=np.float64)) for found in of_tokens(own, records, frozen)]
     means = [0.0] * len(records)
     for indices in order([len(record.ids) for record in records], batch_size, seed=None):
         losses = token_losses(model, *collate([records[i] for i in indices])[:3])

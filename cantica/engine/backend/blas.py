@@ -1,8 +1,8 @@
 """Fix the kernel of the BLAS: the one that `toolchain.blas-core` in params.yaml names, with one thread per product.
 
-By default, OpenBLAS chooses a kernel by the processor and splits a product over threads. Both change the last digits. With
-both fixed, results depend only on declared inputs: they are the same on every processor that has the kernel, for any number of
-cores and any load. This applies only to Linux: macOS has its own BLAS.
+By default, OpenBLAS chooses a kernel by the processor and splits a product over threads. Both change the last digits, and so
+does the processor that numba compiles for. With all of them fixed, results depend only on declared inputs: they are the same on
+every processor that has the kernel, for any number of cores and any load. This applies only to Linux: macOS has its own BLAS.
 """
 
 import os
@@ -11,6 +11,21 @@ import sys
 from cantica.core.documents import raise_any
 from cantica.core.errors import Problem
 from cantica.core.params import read_params
+
+# {core, as OpenBLAS names it: as LLVM, which numba compiles with, names it}. For others, numba uses no vectors wider than those
+# that every processor of the architecture has.
+LLVM = {
+    "Nehalem": "nehalem",
+    "Sandybridge": "sandybridge",
+    "Haswell": "haswell",
+    "Zen": "znver1",
+    "SkylakeX": "skylake-avx512",
+    "Cooperlake": "cooperlake",
+    "Sapphirerapids": "sapphirerapids",
+    "ARMV8": "generic",
+    "NEOVERSEN1": "neoverse-n1",
+    "NEOVERSEV1": "neoverse-v1",
+}
 
 
 def read_model_params(*keys: str) -> dict:
@@ -30,9 +45,10 @@ def fix_blas(core: str) -> None:
     """
     if sys.platform != "linux":
         return
-    for name in [name for name in os.environ if name.startswith("OPENBLAS_")]:
+    for name in [name for name in os.environ if name.startswith(("OPENBLAS_", "NUMBA_"))]:
         del os.environ[name]
     os.environ |= {"OPENBLAS_CORETYPE": core, "OPENBLAS_NUM_THREADS": "1"}
+    os.environ |= {"NUMBA_CPU_NAME": LLVM.get(core, "generic"), "NUMBA_CPU_FEATURES": ""}
 
     import mlx.core  # noqa: F401
     import numpy  # noqa: F401

@@ -21,7 +21,7 @@ def on_cpu() -> bool:
 
 def on_compiled_blocks(model: nn.Module) -> bool:
     """Return whether the compiled blocks of `cpu` run a model: one with the layers of a Llama, on a CPU, in float32."""
-    if not on_cpu() or type(model).__module__ not in LLAMAS:
+    if not on_cpu() or sys.platform != "linux" or type(model).__module__ not in LLAMAS:
         return False
     plain = not getattr(model.layers[0].self_attn.rope, "traditional", False)
     slides = any(getattr(block, "use_sliding", False) for block in model.layers)
@@ -34,13 +34,20 @@ def device_names() -> list[str | int | None]:
 
 
 def prepare() -> None:
-    """Prepare MLX for the device. On a CPU, apply the patches of MLX and mlx-lm. Raises InputError if OpenBLAS is missing."""
+    """Prepare MLX for the device. On a CPU, apply the patches of MLX and mlx-lm, and import the compiled functions.
+
+    All code that results depend on is loaded then: caches hash it. Raises InputError if OpenBLAS is missing.
+    """
     mx.set_cache_limit(CACHE)
     if on_cpu():
         _require_openblas()
         mx.disable_compile()  # compiled kernels would depend on the machine's C++ compiler
         for patch in (*mlx.ON_CPU, *mlx_lm.ON_CPU):
             patch()
+        if sys.platform == "linux":
+            import cantica.engine.backend.cpu.choices
+            import cantica.engine.backend.cpu.decode
+            import cantica.engine.backend.cpu.train  # noqa: F401
 
 
 def _require_openblas() -> None:

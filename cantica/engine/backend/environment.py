@@ -1,4 +1,4 @@
-"""Prepare the project's environment: the patches that each Python process starts with, and the files that they read.
+"""Prepare the project's environment: the patches of each Python process, what they read, and what numba compiles.
 
 python -m cantica.engine.backend.environment      # `make setup` runs it once
 """
@@ -34,6 +34,8 @@ def install() -> None:
     for file in shutil.copytree(PATCHES, site / COPY, ignore=shutil.ignore_patterns("__pycache__")).glob("*.py"):
         py_compile.compile(str(file))
     (site / "cantica_environment.pth").write_text(f"import {COPY}.startup; {COPY}.startup.arm()\n")
+    if find_spec("numba") is not None:
+        subprocess.run([sys.executable, "-m", "cantica.engine.backend.cpu.compile"], check=True)
 
 
 def _write_library(target: Path) -> None:

@@ -7,7 +7,7 @@ QUERIES = 128  # in a block; it sees no key after its last query
 
 
 @compiled
-def attend(q, k, v, heads, size, scale, kept, out):  # type: ignore[no-untyped-def]
+def attend(q, k, v, heads, size, scale, kept, out):
     """Set out_Q(HS) to the attention of one text's queries q_Q(HS), its last tokens, to all its keys and values, K(GS).
 
     kept: a flat array that the weights are written to, for the gradient. Return the part of it that was not used.
@@ -28,7 +28,7 @@ def attend(q, k, v, heads, size, scale, kept, out):  # type: ignore[no-untyped-d
 
 
 @inlined
-def _softmax(row, seen):  # type: ignore[no-untyped-def]
+def _softmax(row, seen):
     """Replace the first `seen` scores of a row by their softmax, and the others by 0."""
     most = row[0]
     for i in range(1, seen):
@@ -46,7 +46,7 @@ def _softmax(row, seen):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def attend_last(q, k, v, heads, size, scale, scores, out):  # type: ignore[no-untyped-def]
+def attend_last(q, k, v, heads, size, scale, scores, out):
     """Set out_(HS) to the attention of one query q_(HS), the last of its text, to all keys and values, K(GS)."""
     shared = heads * size // k.shape[1]
     for head in range(heads):
@@ -65,7 +65,7 @@ def attend_last(q, k, v, heads, size, scale, scores, out):  # type: ignore[no-un
 
 
 @compiled
-def gradient_of_attention(q, k, v, heads, size, scale, kept, out, d_out, d_q, d_k, d_v, scratch):  # type: ignore[no-untyped-def]
+def gradient_of_attention(q, k, v, heads, size, scale, kept, out, d_out, d_q, d_k, d_v, scratch):
     """Set d_q, d_k and d_v of one text without a past. kept: what `attend` wrote; return the part that was not used.
 
     scratch: at least QUERIES numbers for each token.
@@ -93,7 +93,7 @@ def gradient_of_attention(q, k, v, heads, size, scale, kept, out, d_out, d_q, d_
     return kept
 
 
-def weights_of(lengths, heads):  # type: ignore[no-untyped-def]
+def weights_of(lengths, heads):
     """Return how many weights `attend` keeps for texts of these lengths without a past."""
     return heads * sum(
         (min(first + QUERIES, n) - first) * min(first + QUERIES, n) for n in lengths for first in range(0, n, QUERIES)

@@ -97,7 +97,7 @@ class Gradients(NamedTuple):
 
 
 @compiled
-def forward(x, rows, block, dropout, seeds, kept, scratch):  # type: ignore[no-untyped-def]
+def forward(x, rows, block, dropout, seeds, kept, scratch):
     """Replace x_TD by the output of a block. dropout: the probability to keep an element; seeds: (7, 2)."""
     kept.x[:] = x
     normalize(x, block.norm, block.eps, kept.normed, kept.inverse)
@@ -112,7 +112,7 @@ def forward(x, rows, block, dropout, seeds, kept, scratch):  # type: ignore[no-u
 
 
 @compiled
-def extend(x, rows, block, pasts, slots, keys, values, dropout, seeds, kept, scratch):  # type: ignore[no-untyped-def]
+def extend(x, rows, block, pasts, slots, keys, values, dropout, seeds, kept, scratch):
     """Replace x_TD by the output of a block for texts that go on: text n after pasts[n] tokens of slots[n].
 
     keys, values: (slots, tokens, GS); those of the rows are added.
@@ -132,7 +132,7 @@ def extend(x, rows, block, pasts, slots, keys, values, dropout, seeds, kept, scr
 
 
 @compiled
-def _heads(rows, block, dropout, seeds, kept, scratch):  # type: ignore[no-untyped-def]
+def _heads(rows, block, dropout, seeds, kept, scratch):
     """Compute the queries, keys and values."""
     linear(kept.normed, block.q, Dropout(dropout, seeds[0]), kept.low[0], scratch.hidden, kept.q, 0)
     linear(kept.normed, block.k, Dropout(dropout, seeds[1]), kept.low[1], scratch.hidden, kept.k, 0)
@@ -142,7 +142,7 @@ def _heads(rows, block, dropout, seeds, kept, scratch):  # type: ignore[no-untyp
 
 
 @compiled
-def _rest(x, block, dropout, seeds, kept, scratch):  # type: ignore[no-untyped-def]
+def _rest(x, block, dropout, seeds, kept, scratch):
     """Add the attention's output and that of the feed-forward layer to x."""
     linear(kept.attended, block.o, Dropout(dropout, seeds[3]), kept.low[3], scratch.attended, x, 1)
     kept.middle[:] = x
@@ -154,7 +154,7 @@ def _rest(x, block, dropout, seeds, kept, scratch):  # type: ignore[no-untyped-d
 
 
 @compiled
-def backward(d_x, rows, block, dropout, seeds, kept, scratch, gradients):  # type: ignore[no-untyped-def]
+def backward(d_x, rows, block, dropout, seeds, kept, scratch, gradients):
     """Replace the gradient of a block's output by that of its input, and add those of LoRA tensors. kept: of `forward`."""
     low, wide, hidden, attended = scratch.low, scratch.wide, scratch.hidden, scratch.attended
     d_product, d_hidden, d_attended = scratch.d_product, scratch.d_hidden, scratch.d_attended

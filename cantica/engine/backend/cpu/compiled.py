@@ -54,7 +54,7 @@ class ByContent(_CacheLocator):
         return cls(function) if Path(file).parent == PACKAGE else None
 
 
-config.CACHE_LOCATOR_CLASSES = f"{__name__}.ByContent"
+config.CACHE_LOCATOR_CLASSES = f"{__name__}.ByContent"  # type: ignore[attr-defined]  # numba sets it at run time
 
 
 def compiled(function: Callable) -> Any:
@@ -80,7 +80,7 @@ _sgemv = types.ExternalFunction(
 
 
 @compiled
-def multiply(a, b, out, a_transposed, b_transposed, factor, kept):  # type: ignore[no-untyped-def]
+def multiply(a, b, out, a_transposed, b_transposed, factor, kept):
     """Set out_MN to kept * out + factor * a @ b. The rows of each matrix are adjacent numbers."""
     m, n = out.shape
     k = a.shape[0] if a_transposed else a.shape[1]
@@ -139,7 +139,7 @@ _C0, _C1, _C2, _C3, _C4, _C5 = map(
 
 
 @inlined
-def exp(x):  # type: ignore[no-untyped-def]
+def exp(x):
     """Return e ** x to within 2 units in the last place, by the polynomial of Cephes' `expf` (Moshier, 1989).
 
     It is written out so that the compiler can compute several at a time.

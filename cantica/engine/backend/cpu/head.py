@@ -9,7 +9,7 @@ ROWS = 64  # rows of logits in memory at a time
 
 
 @compiled
-def cross_entropy(hidden, head, targets, logits, losses, d_hidden):  # type: ignore[no-untyped-def]
+def cross_entropy(hidden, head, targets, logits, losses, d_hidden):
     """Set losses_N, in nats, of the logits hidden_ND @ head_VD.T and targets_N, and d_hidden to the gradient of their sum.
 
     logits: room for ROWS of them. d_hidden: without rows, no gradient is computed.
@@ -25,7 +25,7 @@ def cross_entropy(hidden, head, targets, logits, losses, d_hidden):  # type: ign
 
 
 @compiled
-def _loss(logits, target):  # type: ignore[no-untyped-def]
+def _loss(logits, target):
     """Return the cross-entropy of one row of logits, and replace them by its gradient."""
     most = logits[0]
     for i in range(1, logits.shape[0]):

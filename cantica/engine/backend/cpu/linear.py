@@ -26,7 +26,7 @@ class Dropout(NamedTuple):
 
 
 @compiled
-def linear(x, layer, dropout, low, scratch, out, kept):  # type: ignore[no-untyped-def]
+def linear(x, layer, dropout, low, scratch, out, kept):
     """Set out_TO to kept * out + layer(x_TI), and low_TR to scale * dropout(x) @ a / keep."""
     multiply(x, layer.weight, out, False, True, 1, kept)
     if layer.bias.shape[0]:
@@ -43,7 +43,7 @@ def linear(x, layer, dropout, low, scratch, out, kept):  # type: ignore[no-untyp
 
 
 @compiled
-def gradient_of_linear(d_out, x, layer, dropout, low, d_low, scratch, d_x, kept, d_a, d_b):  # type: ignore[no-untyped-def]
+def gradient_of_linear(d_out, x, layer, dropout, low, d_low, scratch, d_x, kept, d_a, d_b):
     """Set d_x to kept * d_x + the gradient, and add those of a and b. x, low: of `linear`."""
     multiply(d_out, layer.weight, d_x, False, False, 1, kept)
     if layer.a.shape[1]:

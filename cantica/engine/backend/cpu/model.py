@@ -19,8 +19,8 @@ from cantica.engine.backend.cpu.linear import Linear
 
 PLACES = {name: f"{'self_attn' if name in 'qkvo' else 'mlp'}.{name}_proj" for name in LINEARS}
 ROWS = 256  # rows of a group, unless one text is longer
-ONE = np.float32(1)
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -65,8 +65,8 @@ def _block(block: nn.Module) -> Block:
     layers = {name: _linear(_at(block, PLACES[name])) for name in LINEARS}
     norm, middle_norm = (_view(norm.weight) for norm in (block.input_layernorm, block.post_attention_layernorm))
     own, eps = block.self_attn, np.float32(block.input_layernorm.eps)
-    sizes = own.n_heads, len(layers["q"].weight) // own.n_heads, np.float32(own.scale)
-    return Block(norm, middle_norm, eps, *sizes, **layers)
+    size, scale = len(layers["q"].weight) // own.n_heads, np.float32(own.scale)
+    return Block(norm, middle_norm, eps, own.n_heads, size, scale, *(layers[name] for name in LINEARS))
 
 
 def _at(block: nn.Module, place: str) -> nn.Module:
@@ -79,7 +79,8 @@ def _linear(layer: nn.Module) -> Linear:
     """Return the arrays of a layer. A frozen LoRA layer below the one that trains becomes a part of the weights."""
     if "lora_a" not in layer:
         weight, bias = _view(layer.weight), _view(layer.bias) if "bias" in layer else np.zeros(0, np.float32)
-        return Linear(weight, bias, *(np.zeros(shape, np.float32) for shape in ((weight.shape[1], 0), (0, len(weight)))), ONE)
+        a, b = np.zeros((weight.shape[1], 0), np.float32), np.zeros((0, len(weight)), np.float32)
+        return Linear(weight, bias, a, b, np.float32(1))
     inner = _linear(layer.linear)
     weight = inner.weight + inner.scale * (inner.a @ inner.b).T if inner.a.size else inner.weight
     return Linear(weight, inner.bias, _view(layer.lora_a), _view(layer.lora_b), np.float32(layer.scale))

@@ -8,7 +8,7 @@ ZERO, ONE = np.float32(0), np.float32(1)
 
 
 @compiled
-def normalize(x, weight, eps, out, inverse):  # type: ignore[no-untyped-def]
+def normalize(x, weight, eps, out, inverse):
     """Set out_TD to the RMS norm of x_TD, and inverse_T to the inverse of each row's root mean square."""
     for t in range(x.shape[0]):
         total = ZERO
@@ -20,7 +20,7 @@ def normalize(x, weight, eps, out, inverse):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def add_gradient_of_norm(d_out, x, weight, inverse, d_x):  # type: ignore[no-untyped-def]
+def add_gradient_of_norm(d_out, x, weight, inverse, d_x):
     """Add the gradient of `normalize` to d_x."""
     for t in range(x.shape[0]):
         r, total = inverse[t], ZERO
@@ -32,7 +32,7 @@ def add_gradient_of_norm(d_out, x, weight, inverse, d_x):  # type: ignore[no-unt
 
 
 @compiled
-def rotate(x, size, cos, sin, places, sign):  # type: ignore[no-untyped-def]
+def rotate(x, size, cos, sin, places, sign):
     """Rotate the heads in x by the angle of each row's place in its text, in place. size: of a head; sign: -1 turns back."""
     half = size // 2
     for t in range(x.shape[0]):
@@ -45,7 +45,7 @@ def rotate(x, size, cos, sin, places, sign):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def swiglu(gate, up, out):  # type: ignore[no-untyped-def]
+def swiglu(gate, up, out):
     """Set out_TF to silu(gate) * up."""
     for t in range(out.shape[0]):
         for i in range(out.shape[1]):
@@ -54,7 +54,7 @@ def swiglu(gate, up, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def gradient_of_swiglu(gate, up, d_out, d_gate, d_up):  # type: ignore[no-untyped-def]
+def gradient_of_swiglu(gate, up, d_out, d_gate, d_up):
     """Set d_gate and d_up."""
     for t in range(d_out.shape[0]):
         for i in range(d_out.shape[1]):
@@ -65,7 +65,7 @@ def gradient_of_swiglu(gate, up, d_out, d_gate, d_up):  # type: ignore[no-untype
 
 
 @inlined
-def _kept(place, seed, threshold):  # type: ignore[no-untyped-def]
+def _kept(place, seed, threshold):
     """Return whether dropout keeps an element: a hash of its place and two seeds (Wellons' lowbias32) is below a threshold."""
     x = np.uint32(np.uint32(place) + seed[0])  # numba computes with 64 bits unless it is told the type each time
     x = np.uint32((x ^ np.uint32(x >> np.uint32(16))) * np.uint32(0x7FEB352D))
@@ -75,7 +75,7 @@ def _kept(place, seed, threshold):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def drop(x, seed, keep, out):  # type: ignore[no-untyped-def]
+def drop(x, seed, keep, out):
     """Set out to x where dropout keeps an element, with probability `keep`, and to 0 elsewhere. seed: two 32-bit numbers."""
     threshold = np.uint32(keep * 4294967295.0)
     for t in range(x.shape[0]):
@@ -84,7 +84,7 @@ def drop(x, seed, keep, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def add_kept(x, seed, keep, out):  # type: ignore[no-untyped-def]
+def add_kept(x, seed, keep, out):
     """Add x to out where `drop` with the same seed keeps an element."""
     threshold = np.uint32(keep * 4294967295.0)
     for t in range(x.shape[0]):

@@ -52,7 +52,7 @@ def logits(model: Llama, hidden: np.ndarray) -> np.ndarray:
 
 
 @compiled
-def _logits(hidden, head, out):  # type: ignore[no-untyped-def]
+def _logits(hidden, head, out):
     multiply(hidden, head, out, False, True, 1, 0)
 
 
