@@ -17,22 +17,30 @@ SCRATCH = ROOT / ".cache/benchmark"
 class Client:
     """A worker in a process of its own: `client("train", records=…)` returns its answer. Its output is in `log`.
 
-    threads: the number of threads and of cores that it may use; 0 for all cores.
+    threads: the number of threads and of cores that it may use; 0 for all cores. core: whose kernel of OpenBLAS Cantica
+    computes with, by default that of params.yaml. All others let their libraries choose.
     """
 
-    def __init__(self, module: str, python: str = sys.executable, log: Path | None = None, threads: int = 0, **environment):
+    def __init__(
+        self,
+        module: str,
+        python: str = sys.executable,
+        log: Path | None = None,
+        threads: int = 0,
+        core: str = "",
+        **environment,
+    ):
         self.module, self.log = module, log or SCRATCH / f"{module}.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
         count = str(threads or cores())
         environment |= {"OPENBLAS_NUM_THREADS": count, "OMP_NUM_THREADS": count, "PYTHONPATH": str(ROOT)}
-        if module == "ours":  # as in a stage: the declared kernel, and one thread per product
-            core = read_yaml(ROOT / "params.yaml")["toolchain"]["model"]["blas-core"]
-            environment |= {"OPENBLAS_CORETYPE": core, "OPENBLAS_NUM_THREADS": "1"}
+        environment["CANTICA_BENCH_CORE"] = core or read_yaml(ROOT / "params.yaml")["toolchain"]["model"]["blas-core"]
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")}
         with self.log.open("w") as errors:
             self.process = subprocess.Popen(
                 [python, "-m", f"benchmarks.peers.{module}"],
                 cwd=ROOT,
-                env=os.environ | environment,
+                env=inherited | environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.peers.client import ROOT
+from cantica.commands.checks.kernels import probe
 from cantica.engine.backend.patches.mlx import LIBRARY
 
 FOLDER = ROOT / ".venv-bench"
@@ -22,7 +23,7 @@ def peers() -> dict[str, dict]:
 
     A peer that cannot be installed is named and left out.
     """
-    found: dict[str, dict] = {OURS: {"module": "ours"}}
+    found: dict[str, dict] = {OURS: {"module": "ours", "core": fastest_core()}}
     if installed("torch", TORCH):
         found[TORCH_PEFT] = {"module": "torch_peft", "python": str(PYTHON)}
     if installed("mlx-lm", MLX_LM):
@@ -31,6 +32,12 @@ def peers() -> dict[str, dict]:
         if Path(LIBRARY).exists():
             found[MLX_BLAS] = {"module": "stock", "python": str(PYTHON), "CANTICA_BENCH_BLAS": LIBRARY}
     return found
+
+
+def fastest_core() -> str:
+    """The core whose kernel OpenBLAS takes for this processor; "" where MLX comes with another BLAS."""
+    found = probe(None) if Path(LIBRARY).exists() else None
+    return found.core if found else ""
 
 
 def installed(name: str, requirements: list[str]) -> bool:

@@ -1,5 +1,11 @@
 """Cantica as its stages call it: `training.loop.train`, `generation.generate.generate`, `scoring.score.mean_logprobs`."""
 
+import os
+
+from cantica.engine.backend.blas import fix_blas
+
+fix_blas(os.environ["CANTICA_BENCH_CORE"])  # before the libraries that load a BLAS
+
 import hashlib
 import json
 import tempfile
@@ -7,15 +13,16 @@ import time
 from pathlib import Path
 
 import mlx.core as mx
-import mlx.nn as nn
 import numpy as np
 from mlx.utils import tree_flatten
 from mlx_lm.utils import dequantize_model
 
 from benchmarks.peers.serve import Worker, gigaflops, serve
-from cantica.engine.batches import collate
+from cantica.engine.backend.cores import cores
+from cantica.engine.backend.cpu.compiled import multiply
+from cantica.engine.backend.cpu.model import on_cores
+from cantica.engine.backend.cpu.train import Trainer
 from cantica.engine.lora import LoraShape, new_adapter
-from cantica.engine.loss import loss
 from cantica.engine.model import load_adapter, load_base, save_adapter
 from cantica.engine.tokens import Encoded
 from cantica.generation.generate import Sampler, generate
@@ -44,9 +51,8 @@ class Ours(Worker):
 
     def gradients(self, records: list[dict], file: str) -> float:
         """The loss of a batch. Its gradient is written to an .npz file."""
-        batch = collate([encoded(record) for record in records])
-        (value, _), gradient = nn.value_and_grad(self.model, loss)(self.model, *batch)
-        mx.eval(value, gradient)
+        batch = [encoded(record) for record in records]
+        value, _, gradient = Trainer(self.model, batch, 1.0, recomputes=False)(batch)
         np.savez(file, **{name: np.array(tensor) for name, tensor in tree_flatten(gradient)})
         return value.item()
 
@@ -65,8 +71,10 @@ class Ours(Worker):
         return {"seconds": time.perf_counter() - begin, "means": means}
 
     def gigaflops(self) -> float:
-        a, b = mx.random.normal((1024, 1024)), mx.random.normal((1024, 1024))
-        return gigaflops(lambda: mx.eval(a @ b))
+        """GFLOP/s of all cores together, each with a product of its own."""
+        a, b = np.random.default_rng(1).standard_normal((2, 1024, 1024), np.float32)
+        outs = [np.empty_like(a) for _ in range(cores())]
+        return len(outs) * gigaflops(lambda: on_cores(lambda out: multiply(a, b, out, False, False, 1, 0), outs))
 
     def prepare(self, base: str, folder: str, layers: list[int], rank: int, scale: float) -> None:
         """Write the input of the peers: the base model's weights in float32, and for each of `layers` an adapter on it.

@@ -351,7 +351,8 @@ def test_training_lowers_the_loss_and_is_the_same_each_time(adapted, encoded, tm
     one, curve = trained(adapted, encoded, tmp_path / "one")
     other, again = trained(adapted, encoded, tmp_path / "other")
     assert one == other and curve == again
-    assert curve[-1]["train_loss"] < curve[0]["train_loss"] - 0.5
+    first, *_, last = (np.mean([row["train_loss"] for row in curve[n : n + 3]]) for n in range(0, 12, 3))  # of each epoch
+    assert last < first - 0.5
     assert [row["iteration"] for row in curve] == list(range(1, 13))
     per_epoch = sum(sum(record.loss_mask[1:]) for record in encoded())
     assert curve[2]["trained_tokens"] == per_epoch and curve[-1]["trained_tokens"] == 4 * per_epoch
@@ -371,18 +372,9 @@ def test_the_seed_orders_the_records(adapted, encoded, tmp_path):
 
 
 def test_checkpointing_gradients_changes_nothing_but_memory(adapted, encoded, tmp_path):
-    one, curve = trained(adapted, encoded, tmp_path / "one", iters=4, dropout=0.0)
-    # mlx-lm wraps the layers' class for good, so the class is put back.
-    from mlx_lm.models.llama import TransformerBlock
-
-    call = TransformerBlock.__call__
-    try:
-        other, again = trained(adapted, encoded, tmp_path / "other", iters=4, dropout=0.0, grad_checkpoint=True)
-        assert TransformerBlock.__call__ is not call
-    finally:
-        TransformerBlock.__call__ = call
-    assert [row["train_loss"] for row in again] == pytest.approx([row["train_loss"] for row in curve], rel=1e-5)
-    assert len(one) == len(other)
+    one, curve = trained(adapted, encoded, tmp_path / "one", iters=4)
+    other, again = trained(adapted, encoded, tmp_path / "other", iters=4, grad_checkpoint=True)
+    assert one == other and curve == again
 
 
 def test_training_touches_nothing_but_the_adapter(adapted, encoded):

@@ -40,7 +40,7 @@ def compare_kernels(core: str) -> str:
     """
     if not os.path.exists(LIBRARY):
         return ""
-    declared, chosen = _probe(core), _probe(None)
+    declared, chosen = probe(core), probe(None)
     if declared is None or declared.core != core:
         got = f"{core}, which this processor cannot run"
         if declared:
@@ -60,7 +60,7 @@ def speeds_text(declared: Kernel, chosen: Kernel | None) -> str:
     return f"{speed}; {chosen.core} would be faster here, {chosen.speed:.0f} GFLOP/s, but its results differ in the last digits"
 
 
-def _probe(core: str | None) -> Kernel | None:
+def probe(core: str | None) -> Kernel | None:
     """The kernel that OpenBLAS takes for a core, or chooses by itself, measured in its own process; None where that fails."""
     plain = {key: value for key, value in os.environ.items() if not key.startswith("OPENBLAS_")}
     coretype = {"OPENBLAS_CORETYPE": core} if core else {}

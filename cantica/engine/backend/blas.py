@@ -12,6 +12,7 @@ from cantica.core.documents import raise_any
 from cantica.core.errors import Problem
 from cantica.core.params import read_params
 
+KEPT = "cantica.engine.backend.cpu.compiled.ByContent"
 # {core, as OpenBLAS names it: as LLVM, which numba compiles with, names it}. For others, numba uses no vectors wider than those
 # that every processor of the architecture has.
 LLVM = {
@@ -48,7 +49,7 @@ def fix_blas(core: str) -> None:
     for name in [name for name in os.environ if name.startswith(("OPENBLAS_", "NUMBA_"))]:
         del os.environ[name]
     os.environ |= {"OPENBLAS_CORETYPE": core, "OPENBLAS_NUM_THREADS": "1"}
-    os.environ |= {"NUMBA_CPU_NAME": LLVM.get(core, "generic"), "NUMBA_CPU_FEATURES": ""}
+    os.environ |= {"NUMBA_CPU_NAME": LLVM.get(core, "generic"), "NUMBA_CPU_FEATURES": "", "NUMBA_CACHE_LOCATOR_CLASSES": KEPT}
 
     import mlx.core  # noqa: F401
     import numpy  # noqa: F401

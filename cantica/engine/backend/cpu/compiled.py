@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import config, njit, types
+from numba import njit, types
 from numba.core.caching import _CacheLocator
 from numba.extending import intrinsic
 
@@ -31,7 +31,7 @@ def _content() -> str:
 
 
 class ByContent(_CacheLocator):
-    """Tells numba where a compiled function of this package is kept."""
+    """Tells numba where a compiled function of this package is kept. `blas.fix_blas` names it in the environment."""
 
     def __init__(self, function: Callable) -> None:
         self._line = inspect.getsourcelines(function)[1]
@@ -52,9 +52,6 @@ class ByContent(_CacheLocator):
     def from_function(cls, function: Callable, file: str) -> "ByContent | None":
         """Return the locator of a function; None for one of another package."""
         return cls(function) if Path(file).parent == PACKAGE else None
-
-
-config.CACHE_LOCATOR_CLASSES = f"{__name__}.ByContent"  # type: ignore[attr-defined]  # numba sets it at run time
 
 
 def compiled(function: Callable) -> Any:

@@ -52,12 +52,15 @@ def llama(model: nn.Module, length: int) -> Llama:
 
 
 def with_lora(own: Llama, model: nn.Module) -> Llama:
-    """Return the same arrays, but the model's LoRA tensors of today."""
+    """Return the same arrays, but the model's LoRA tensors of now."""
     found = list(own.blocks)
     for n in range(own.adapted, len(found)):
-        layers = {name: _at(model.layers[n], PLACES[name]) for name in LINEARS}
-        lora = {name: (_view(one.lora_a), _view(one.lora_b)) for name, one in layers.items() if "lora_a" in one}
-        found[n] = found[n]._replace(**{name: getattr(found[n], name)._replace(a=a, b=b) for name, (a, b) in lora.items()})
+        changed = {}
+        for name in LINEARS:
+            if (layer := getattr(found[n], name)).a.size:
+                new = _at(model.layers[n], PLACES[name])
+                changed[name] = layer._replace(a=_view(new.lora_a), b=_view(new.lora_b))
+        found[n] = found[n]._replace(**changed)
     return replace(own, blocks=found)
 
 
@@ -76,14 +79,15 @@ def _at(block: nn.Module, place: str) -> nn.Module:
 
 
 def _linear(layer: nn.Module) -> Linear:
-    """Return the arrays of a layer. A frozen LoRA layer below the one that trains becomes a part of the weights."""
+    """Return the arrays of a layer. Frozen LoRA tensors become a part of its weights."""
     if "lora_a" not in layer:
         weight, bias = _view(layer.weight), _view(layer.bias) if "bias" in layer else np.zeros(0, np.float32)
         a, b = np.zeros((weight.shape[1], 0), np.float32), np.zeros((0, len(weight)), np.float32)
         return Linear(weight, bias, a, b, np.float32(1))
-    inner = _linear(layer.linear)
-    weight = inner.weight + inner.scale * (inner.a @ inner.b).T if inner.a.size else inner.weight
-    return Linear(weight, inner.bias, _view(layer.lora_a), _view(layer.lora_b), np.float32(layer.scale))
+    inner, a, b, scale = _linear(layer.linear), _view(layer.lora_a), _view(layer.lora_b), np.float32(layer.scale)
+    if "lora_a" in layer._no_grad:
+        return inner._replace(weight=inner.weight + scale * (a @ b).T)
+    return inner._replace(a=a, b=b, scale=scale)
 
 
 def _view(x: mx.array) -> np.ndarray:
