@@ -11,7 +11,7 @@ def page(results: dict) -> str:
         listed(results["machine"]),
         "Versions: " + ", ".join(f"{name} {version}" for name, version in results["versions"].items()) + ".",
     ]
-    for name, section in (("training", training), ("generation", generation), ("scoring", scoring)):
+    for name, section in (("training", training), ("generation", generation), ("scoring", scoring), ("busy", busy)):
         if name in results:
             parts += section(results[name])
     for name, title in (("agreement", "Agreement"), ("build", "The build")):
@@ -66,6 +66,22 @@ def scoring(case: dict) -> list[str]:
         "## Scoring",
         "Tokens per second for the log-probabilities of records. Torch, too, computes logits only where they are needed.",
         table(["records", "tokens each", *names, f"{OURS} / next"], rows),
+    ]
+
+
+def busy(cases: list[dict]) -> list[str]:
+    names = peer_names(cases)
+    rows = []
+    for case in cases:
+        cells = [
+            f"{peer['idle']:.0f}, {peer['busy']:.0f} ({peer['busy'] / peer['idle']:.0%})" for peer in case["peers"].values()
+        ]
+        rows.append([case["what"], *cells])
+    return [
+        "## On a busy machine",
+        "Tokens per second, alone and beside one process that is never idle, and the share that is left. "
+        "With two cores, a fair share is 67 to 75%.",
+        table(["", *names], rows),
     ]
 
 

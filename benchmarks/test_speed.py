@@ -6,7 +6,9 @@ other work of the machine affects all alike. CANTICA_BENCH_ROUNDS is the number 
 
 import os
 import statistics
-from contextlib import ExitStack
+import subprocess
+import sys
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -147,6 +149,54 @@ def test_scoring(benchmark, bench, speakers):
     say("scoring", measured)
     means = [given[0]["means"] for given in answers.values()]
     assert all(max(values) - min(values) < 1e-3 for values in zip(*means, strict=True))
+
+
+@contextmanager
+def busy_loop():
+    """Another process that is never idle."""
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+def test_busy(benchmark, bench, speakers):
+    found = bench.windows(192, BATCH * STEPS + 32)
+    short = records.prompts(bench.tokenizer, Path("prompts/held_out"), 24)
+    requests = {
+        "training": {"do": "train", "records": found[: BATCH * STEPS], "settings": settings(192, DROPOUT, STEPS)},
+        "generation, 24 streams": {"do": "generate", "prompts": short, "tokens": TOKENS},
+        "scoring": {"do": "score", "records": found[BATCH * STEPS :], "batch_size": 16},
+    }
+    tokens = dict(zip(requests, (BATCH * STEPS * 192, 24 * TOKENS, 32 * 192), strict=True))
+    seconds = {what: {name: {"idle": [], "busy": []} for name in speakers} for what in requests}
+
+    def one_round(clients: dict[str, dict[str, Client]]) -> None:
+        for load_, beside in (("idle", nullcontext()), ("busy", busy_loop())):
+            with beside:
+                for what, request in requests.items():
+                    for name, client in clients[what].items():
+                        seconds[what][name][load_].append(client(**request)["seconds"])
+
+    with ExitStack() as stack:
+        trained = started({name: bench.peers[name] for name in speakers}, stack)
+        for name, client in trained.items():
+            load(name, client, BLOCKS, DROPOUT)
+            client(**requests["training"])
+        clients = {what: trained if what == "training" else speakers for what in requests}
+        benchmark.pedantic(one_round, [clients], rounds=ROUNDS)
+    bench.results["busy"] = [
+        {
+            "what": what,
+            "peers": {
+                name: {load_: tokens[what] / statistics.median(times) for load_, times in by_load.items()}
+                for name, by_load in by_name.items()
+            },
+        }
+        for what, by_name in seconds.items()
+    ]
+    print(f"\nbusy: {bench.results['busy']}")
 
 
 def test_agreement(benchmark, bench):
