@@ -73,10 +73,8 @@ def busy(cases: list[dict]) -> list[str]:
     names = peer_names(cases)
     rows = []
     for case in cases:
-        cells = [
-            f"{peer['idle']:.0f}, {peer['busy']:.0f} ({peer['busy'] / peer['idle']:.0%})" for peer in case["peers"].values()
-        ]
-        rows.append([case["what"], *cells])
+        speeds = [(peer["idle"], peer["busy"]) for peer in case["peers"].values()]
+        rows.append([case["what"], *(f"{idle:.0f}, {loaded:.0f} ({loaded / idle:.0%})" for idle, loaded in speeds)])
     return [
         "## On a busy machine",
         "Tokens per second, alone and beside one process that is never idle, and the share that is left. "

@@ -138,8 +138,10 @@ def test_the_page_leaves_out_what_was_not_measured():
             "versions": {"mlx": "0.32.4"},
             "training": [case | {"peers": {"Cantica": peer, "mlx-lm": slow}}],
             "generation": [{"streams": 8, "tokens": 48, "peers": {"Cantica": peer}}],
+            "busy": [{"what": "training", "peers": {"Cantica": {"idle": 400.0, "busy": 290.0}}}],
         }
     )
     assert "| 192 × 2 | 30 | 0.0 | 400 | 200 (50%) | 5.9 (1%) \\* | 33.90 |" in text
     assert "| 8 | 200 (50%) |  |  |" in text and "cores used" in text
+    assert "| training | 400, 290 (72%) |" in text
     assert "## Scoring" not in text and "## Agreement" not in text
