@@ -41,6 +41,7 @@ MODELS = {
     "scaled": {"model_type": "llama", **SCALED},
     "wide heads": {"model_type": "llama", "head_dim": 16},
     "biased": {"model_type": "qwen2"},
+    "normed": {"model_type": "qwen3", "head_dim": 16, "tie_word_embeddings": True, "rope_theta": 1e6},
 }
 SHAPE = LoraShape(2, 4, 2.0)
 LENGTHS = (40, 2, 300, 7, 150, 33)

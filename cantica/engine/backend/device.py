@@ -10,7 +10,7 @@ from mlx_lm.utils import dequantize_model
 from cantica.core.errors import InputError, Problem
 from cantica.engine.backend.patches import mlx, mlx_lm
 
-LLAMAS = {"mlx_lm.models.llama", "mlx_lm.models.qwen2"}
+LLAMAS = {"mlx_lm.models.llama", "mlx_lm.models.qwen2", "mlx_lm.models.qwen3"}
 CACHE = 8 << 30  # bytes of freed memory that MLX keeps; returning a page and requesting it again costs a page fault
 
 

@@ -17,6 +17,8 @@ class Block(NamedTuple):
 
     norm: np.ndarray
     middle_norm: np.ndarray
+    q_norm: np.ndarray  # of each head, or of all together; empty for none
+    k_norm: np.ndarray
     eps: np.float32
     heads: int
     size: int
@@ -57,6 +59,10 @@ class Kept(NamedTuple):
     up: np.ndarray
     product: np.ndarray
     low: np.ndarray  # (7, T, R)
+    plain_q: np.ndarray  # before the norm, if there is one
+    plain_k: np.ndarray
+    q_inverse: np.ndarray
+    k_inverse: np.ndarray
 
 
 class Scratch(NamedTuple):
@@ -137,8 +143,28 @@ def _heads(rows, block, dropout, seeds, kept, scratch):
     linear(kept.normed, block.q, Dropout(dropout, seeds[0]), kept.low[0], scratch.hidden, kept.q, 0)
     linear(kept.normed, block.k, Dropout(dropout, seeds[1]), kept.low[1], scratch.hidden, kept.k, 0)
     linear(kept.normed, block.v, Dropout(dropout, seeds[2]), kept.low[2], scratch.hidden, kept.v, 0)
+    _normalize_heads(kept.q, block.q_norm, block.eps, kept.plain_q, kept.q_inverse)
+    _normalize_heads(kept.k, block.k_norm, block.eps, kept.plain_k, kept.k_inverse)
     rotate(kept.q, block.size, rows.cos, rows.sin, rows.places, np.float32(1))
     rotate(kept.k, block.size, rows.cos, rows.sin, rows.places, np.float32(1))
+
+
+@compiled
+def _normalize_heads(x, weight, eps, plain, inverse):
+    """Replace x by its norm over as many numbers as there are weights, if any."""
+    if size := weight.shape[0]:
+        plain[:] = x
+        normalize(plain.reshape(-1, size), weight, eps, x.reshape(-1, size), inverse)
+
+
+@compiled
+def _gradient_before_norm(d_x, weight, plain, inverse, scratch):
+    """Replace the gradient of what `_normalize_heads` returns by that of what it is given."""
+    if size := weight.shape[0]:
+        d_normed = scratch.reshape(-1)[: d_x.size].reshape(-1, size)
+        d_normed[:] = d_x.reshape(-1, size)
+        d_x[:] = np.float32(0)
+        add_gradient_of_norm(d_normed, plain.reshape(-1, size), weight, inverse, d_x.reshape(-1, size))
 
 
 @compiled
@@ -178,6 +204,8 @@ def backward(d_x, rows, block, dropout, seeds, kept, scratch, gradients):
         )  # fmt: skip
     rotate(d_q, block.size, rows.cos, rows.sin, rows.places, np.float32(-1))
     rotate(d_k, block.size, rows.cos, rows.sin, rows.places, np.float32(-1))
+    _gradient_before_norm(d_q, block.q_norm, kept.plain_q, kept.q_inverse, scratch.attended)
+    _gradient_before_norm(d_k, block.k_norm, kept.plain_k, kept.k_inverse, scratch.attended)
     normed, own = kept.normed, Dropout(dropout, seeds[0])
     gradient_of_linear(d_q, normed, block.q, own, kept.low[0], low, hidden, d_hidden, 0, g.q_a, g.q_b)
     own = Dropout(dropout, seeds[1])

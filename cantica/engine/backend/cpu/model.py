@@ -69,7 +69,8 @@ def _block(block: nn.Module) -> Block:
     norm, middle_norm = (_view(norm.weight) for norm in (block.input_layernorm, block.post_attention_layernorm))
     own, eps = block.self_attn, np.float32(block.input_layernorm.eps)
     size, scale = len(layers["q"].weight) // own.n_heads, np.float32(own.scale)
-    return Block(norm, middle_norm, eps, own.n_heads, size, scale, *(layers[name] for name in LINEARS))
+    q_norm, k_norm = (_view(own[name].weight) if name in own else np.zeros(0, np.float32) for name in ("q_norm", "k_norm"))
+    return Block(norm, middle_norm, q_norm, k_norm, eps, own.n_heads, size, scale, *(layers[name] for name in LINEARS))
 
 
 def _at(block: nn.Module, place: str) -> nn.Module:
@@ -185,6 +186,10 @@ def kept(model: Llama, rows: Rows, name: str, weights: int | None = None) -> Kep
         "up": (t, f),
         "product": (t, f),
         "low": (len(LINEARS), t, model.rank),
+        "plain_q": (t, heads if model.blocks[0].q_norm.size else 0),
+        "plain_k": (t, keys if model.blocks[0].k_norm.size else 0),
+        "q_inverse": (t * heads,),
+        "k_inverse": (t * keys,),
     }
     own = room()
     return Kept(**{key: own(f"{name}.{key}", *shape) for key, shape in shapes.items()})
