@@ -152,7 +152,8 @@ def _heads(rows, block, dropout, seeds, kept, scratch):
 @compiled
 def _normalize_heads(x, weight, eps, plain, inverse):
     """Replace x by its norm over as many numbers as there are weights, if any."""
-    if size := weight.shape[0]:
+    size = weight.shape[0]
+    if size > 0:
         plain[:] = x
         normalize(plain.reshape(-1, size), weight, eps, x.reshape(-1, size), inverse)
 
@@ -160,7 +161,8 @@ def _normalize_heads(x, weight, eps, plain, inverse):
 @compiled
 def _gradient_before_norm(d_x, weight, plain, inverse, scratch):
     """Replace the gradient of what `_normalize_heads` returns by that of what it is given."""
-    if size := weight.shape[0]:
+    size = weight.shape[0]
+    if size > 0:
         d_normed = scratch.reshape(-1)[: d_x.size].reshape(-1, size)
         d_normed[:] = d_x.reshape(-1, size)
         d_x[:] = np.float32(0)
