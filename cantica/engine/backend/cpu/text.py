@@ -8,6 +8,8 @@ import numpy as np
 from cantica.engine.backend.cpu import block as blocks
 from cantica.engine.backend.cpu.compiled import compiled, multiply
 from cantica.engine.backend.cpu.model import Llama, kept, room, rows_of, scratch
+from cantica.engine.backend.cpu.narrow import ROWS as NARROW
+from cantica.engine.backend.cpu.narrow import multiply_few
 from cantica.engine.backend.cpu.rows import normalize
 
 
@@ -47,13 +49,16 @@ class Texts:
 def logits(model: Llama, hidden: np.ndarray) -> np.ndarray:
     """Return the logits of hidden states ND: shape NV."""
     out = room()("logits", len(hidden), len(model.head))
-    _logits(hidden, model.head, out)
+    _logits(hidden, model.head, model.narrow_head, out)
     return out
 
 
 @compiled
-def _logits(hidden, head, out):
-    multiply(hidden, head, out, False, True, 1, 0)
+def _logits(hidden, head, narrow, out):
+    if hidden.shape[0] <= NARROW and narrow.shape[0]:
+        multiply_few(hidden, narrow, 0, out)
+    else:
+        multiply(hidden, head, out, False, True, 1, 0)
 
 
 def _lazily(shape: tuple[int, ...]) -> np.ndarray:
