@@ -14,27 +14,20 @@ from types import ModuleType, SimpleNamespace
 
 import _cantica_startup
 import dvc.dvcfile  # noqa: F401  its import applies the patches of DVC
-import mlx.core as mx
-import mlx.nn as nn
 import numpy as np
 import pytest
 from dvc.stage import Stage
 from dvc.utils.serialize import _yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mlx.utils import tree_flatten
-from mlx_lm.models import llama
-from mlx_lm.tuner.lora import LoRALinear
 
-from cantica.engine.backend import memory, patches
-from cantica.engine.backend.kernels.lora import lora_linear
+from cantica.engine.backend import patches
 from cantica.engine.backend.patches import dvc as of_dvc
 from cantica.engine.backend.patches import mlx as of_mlx
-from cantica.engine.backend.patches import mlx_lm as of_mlx_lm
 from cantica.engine.backend.patches import transformers as of_transformers
 from tests.support.projects import ENVIRONMENT, ROOT, build
 
-LIBRARIES = {"dvc": of_dvc, "mlx": of_mlx, "mlx-lm": of_mlx_lm, "transformers": of_transformers}
+LIBRARIES = {"dvc": of_dvc, "mlx": of_mlx, "transformers": of_transformers}
 FOLDER = Path(patches.__path__[0])
 
 
@@ -83,7 +76,7 @@ def test_nothing_outside_the_patches_replaces_a_part_of_a_library():
     assert {file.parent for file in replaced} == {FOLDER}
 
 
-# each gives the same results as the original; attention, logsumexp, SwiGLU: test_kernels.py
+# each gives the same results as the original
 
 
 def test_openblas_and_the_reference_blas_multiply_alike():
@@ -94,86 +87,6 @@ def test_openblas_and_the_reference_blas_multiply_alike():
         for c in (code, without)
     )
     np.testing.assert_allclose(ours, reference, rtol=0, atol=1e-4)
-
-
-def gradients_of(call, layer: nn.Module, x: mx.array) -> tuple[mx.array, dict, mx.array]:
-    """(the output of a layer, the gradients of its tensors and of x) for the sum of the output's squares."""
-
-    def squares(parameters, x):
-        layer.update(parameters)
-        return (call(layer, x) ** 2).sum()
-
-    of_tensors, of_x = mx.grad(squares, argnums=(0, 1))(layer.trainable_parameters(), x)
-    return call(layer, x), dict(tree_flatten(of_tensors)), of_x
-
-
-def same(ours, theirs) -> None:
-    (out, of_tensors, of_x), (other, of_others, of_other_x) = ours, theirs
-    assert of_tensors.keys() == of_others.keys() and of_tensors
-    pairs = [(out, other), (of_x, of_other_x), *((of_tensors[name], of_others[name]) for name in of_tensors)]
-    for found, expected in pairs:
-        scale = mx.abs(expected).max().item()
-        assert scale > 0
-        np.testing.assert_allclose(np.array(found), np.array(expected), rtol=0, atol=1e-5 * scale)
-
-
-@pytest.fixture
-def layer() -> LoRALinear:
-    mx.random.seed(1)
-    made = LoRALinear.from_base(nn.Linear(24, 16), r=4, scale=2.0)
-    made.lora_b = mx.random.normal(made.lora_b.shape)
-    made.linear.freeze()
-    return made
-
-
-@pytest.fixture(scope="module")
-def stock_lora():
-    """`LoRALinear.__call__` of a copy of its module, without patches."""
-    spec = importlib.util.spec_from_file_location("mlx_lm.tuner.as_installed", sys.modules[LoRALinear.__module__].__file__)
-    spec.loader.exec_module(module := importlib.util.module_from_spec(spec))
-    return module.LoRALinear.__call__
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_a_lora_layer_computes_as_the_original(layer, stock_lora, training):
-    layer.train(training)
-    x = mx.random.normal((2, 9, 24))
-    same(gradients_of(lora_linear, layer, x), gradients_of(stock_lora, layer, x))
-
-
-def test_a_frozen_lora_layer_computes_as_the_original(layer, stock_lora):
-    """As below new layers, in a step with `adapter: fresh`."""
-    above = nn.Linear(24, 24)
-    layer.freeze()
-
-    def on(call):
-        whole = nn.Sequential(above, lambda x: call(layer.train(), x))
-        return gradients_of(lambda _, x: whole(x), above, mx.random.normal((2, 9, 24), key=mx.random.key(0)))
-
-    same(on(lora_linear), on(stock_lora))
-
-
-def test_dropout_keeps_each_element_with_its_probability_and_keeps_the_mean(layer, stock_lora):
-    layer.dropout = nn.Dropout(0.3)
-    layer.train()
-    x = mx.ones((4000, 24))
-    layer.lora_a, layer.lora_b = mx.ones((24, 1)), mx.ones((1, 16))
-    for call in (lora_linear, stock_lora):
-        sums = np.array((call(layer, x) - layer.linear(x))[:, 0]) / layer.scale  # of the elements kept, each 1 / 0.7
-        assert sums.mean() == pytest.approx(24, rel=0.01)
-        assert sums.var() == pytest.approx(24 * 0.3 / 0.7, rel=0.1)
-
-
-def test_a_block_behind_a_boundary_computes_as_the_original():
-    config = {"model_type": "llama", "hidden_size": 32, "num_hidden_layers": 1, "intermediate_size": 64, "vocab_size": 9}
-    mx.random.seed(2)
-    block = llama.TransformerBlock(
-        llama.ModelArgs.from_dict(config | {"num_attention_heads": 4, "rms_norm_eps": 1e-5, "rope_theta": 1e4})
-    )
-    block.train()
-    x = mx.random.normal((2, 9, 32))
-    stock = getattr(llama.TransformerBlock.__call__, "__wrapped__", llama.TransformerBlock.__call__)
-    same(gradients_of(memory.bounded(stock), block, x), gradients_of(stock, block, x))
 
 
 def test_memory_that_is_kept_holds_the_same_numbers():

@@ -8,7 +8,7 @@ import mlx.nn as nn
 from mlx_lm.utils import dequantize_model
 
 from cantica.core.errors import InputError, Problem
-from cantica.engine.backend.patches import mlx, mlx_lm
+from cantica.engine.backend.patches import mlx
 
 LLAMAS = {"mlx_lm.models.llama", "mlx_lm.models.qwen2", "mlx_lm.models.qwen3"}
 CACHE = 8 << 30  # bytes of freed memory that MLX keeps; returning a page and requesting it again costs a page fault
@@ -34,7 +34,7 @@ def device_names() -> list[str | int | None]:
 
 
 def prepare() -> None:
-    """Prepare MLX for the device. On a CPU, apply the patches of MLX and mlx-lm, and import the compiled functions.
+    """Prepare MLX for the device. On a CPU, apply the patches of MLX, and import the compiled functions.
 
     All code that results depend on is loaded then: caches hash it. Raises InputError if OpenBLAS is missing.
     """
@@ -42,7 +42,7 @@ def prepare() -> None:
     if on_cpu():
         _require_openblas()
         mx.disable_compile()  # compiled kernels would depend on the machine's C++ compiler
-        for patch in (*mlx.ON_CPU, *mlx_lm.ON_CPU):
+        for patch in mlx.ON_CPU:
             patch()
         if sys.platform == "linux":
             import cantica.engine.backend.cpu.choices

@@ -1,42 +1,11 @@
 """Less memory, and fewer page faults, for training with MLX on a CPU."""
 
 import ctypes
-import functools
 import mmap
 import os
 import platform
-from collections.abc import Callable
-from typing import Any
 
 import mlx.core as mx
-import mlx.nn as nn
-import numpy as np
-
-
-def untraced(x: mx.array) -> mx.array:
-    """Return the same values, computed now, without their graph. MLX would keep the graph while it computes a gradient."""
-    return mx.array(np.array(x))
-
-
-@mx.custom_function
-def _boundary(x: mx.array) -> mx.array:
-    """Return x. The arrays that its gradient is computed from are not kept."""
-    return x
-
-
-@_boundary.vjp
-def _boundary_vjp(primals: mx.array, cotangent: mx.array, output: mx.array) -> mx.array:
-    return untraced(cotangent)
-
-
-def bounded(call: Callable[..., mx.array]) -> Callable[..., mx.array]:
-    """Return a transformer block's `__call__` that, in training, keeps no arrays for the gradients of later blocks."""
-
-    @functools.wraps(call)
-    def block(self: nn.Module, x: mx.array, *arguments: Any, **options: Any) -> mx.array:
-        return call(self, _boundary(x) if self.training else x, *arguments, **options)
-
-    return block
 
 
 def keep_freed_memory() -> None:

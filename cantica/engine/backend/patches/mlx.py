@@ -29,27 +29,6 @@ def openblas() -> None:
         ctypes.CDLL(LIBRARY, mode=ctypes.RTLD_GLOBAL)
 
 
-def attention() -> None:
-    """MLX computes `exp` one element at a time, 12 to 16 ns each. NumPy's vector instructions are ten times faster."""
-    import mlx.core as mx
-
-    from cantica.engine.backend.kernels.attention import attention
-
-    mx.fast.scaled_dot_product_attention = attention
-
-
-def logsumexp() -> None:
-    """MLX computes `exp` one element at a time here too.
-
-    `mx.logsumexp` turns the logits of each generated token into log-probabilities.
-    """
-    import mlx.core as mx
-
-    from cantica.engine.backend.kernels.logsumexp import logsumexp
-
-    mx.logsumexp = logsumexp
-
-
 def keep_freed_memory() -> None:
     """The C library returns large blocks to the system, and requesting them again costs a page fault per page."""
     from cantica.engine.backend.memory import keep_freed_memory
@@ -58,4 +37,4 @@ def keep_freed_memory() -> None:
 
 
 AT_IMPORT = (openblas,)
-ON_CPU = (keep_freed_memory, attention, logsumexp)
+ON_CPU = (keep_freed_memory,)
