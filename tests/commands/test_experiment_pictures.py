@@ -226,6 +226,6 @@ def test_what_a_run_cost_is_said_in_words(params):
         "4 training steps, 18 iterations, 52 examples with repeats, 12,345 tokens with a loss",
         "at most 80 sampled answers, 1,000 tokens",
         "120 measurements of behaviours, over 2 arms",
-        "8 min 20 s to 10 min 20 s a seed to build it from nothing, 7 min 0 s to 9 min 0 s of processor time: the sum of its 20 stages"
-        " on the machine that cited it, without 1 stage that never ran there",
+        "8 min 20 s to 10 min 20 s a seed to build it from nothing, 7 min 0 s to 9 min 0 s of processor time: the"
+        " sum of its 20 stages on the machine that cited it, without 1 stage that never ran there",
     ]
