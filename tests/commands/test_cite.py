@@ -289,7 +289,7 @@ def test_a_run_is_cited_with_what_it_cost_here(project, monkeypatch):
     costs = [json.loads((project / f"docs/experiments/runs/plain/{seed}/{RUN}").read_text()).get("cost") for seed in (1, 2)]
     assert costs == [{"seconds": 90, "stages": 1, "unknown": 0}, None]  # the other has another seed, so other params
     page = (project / "docs/experiments/plain.md").read_text()
-    assert "- 1 min 30 s a seed to build it from nothing, the sum of its 1 stage on the machine that cited it\n" in page
+    assert "- 1 min 30 s a seed to build it from nothing: the sum of its 1 stage on the machine that cited it\n" in page
     assert faults(project, monkeypatch) == []
 
 

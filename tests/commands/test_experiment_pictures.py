@@ -183,13 +183,16 @@ def test_the_time_of_a_run_is_that_of_its_stages_with_the_same_params(tmp_path):
     }
     timings = [
         {"stage": "check", "seconds": 9.0, "params": {}},
-        {"stage": "train@a", "seconds": 60.0, "params": {"train": {"iters": 4}}},
+        {"stage": "train@a", "seconds": 60.0, "cpu_seconds": 50.0, "params": {"train": {"iters": 4}}},
         {"stage": "train@a", "seconds": 99.0, "params": {"train": {"iters": 8}}},
-        {"stage": "check", "seconds": 1.4, "params": {}},
+        {"stage": "check", "seconds": 1.4, "cpu_seconds": 1.1, "params": {}},
         {"stage": "probe@a", "seconds": 7.0},
     ]
     known = {"check", "train@a", "probe@a", "of another commit"}
-    assert cost.cost_of(lock, known, timings, tmp_path) == {"seconds": 61, "stages": 3, "unknown": 1}
+    assert cost.cost_of(lock, known, timings, tmp_path) == {"seconds": 61, "cpu_seconds": 51, "stages": 3, "unknown": 1}
+    without = [timing for timing in timings if timing["stage"] == "check"]
+    without[-1].pop("cpu_seconds")
+    assert cost.cost_of(lock, known, without, tmp_path) == {"seconds": 1, "stages": 3, "unknown": 2}
     assert cost.cost_of(lock, known, [], tmp_path) == {}
 
 
@@ -217,14 +220,12 @@ def test_what_a_run_cost_is_said_in_words(params):
     run = next(run for run in read_cited() if run.variant == "lower-case")
     own = {"seconds": 500, "stages": 20, "unknown": 1, "tokens_trained": 12345, "tokens_sampled": 1000}
     texts = run.texts | {"params.yaml": as_json(params).encode()}
-    runs = [
-        Cited(texts | {"run.json": as_json(run.about | {"cost": own | {"seconds": seconds}}).encode()})
-        for seconds in (500, 620)
-    ]
+    costs = [own | {"seconds": seconds, "cpu_seconds": seconds - 80} for seconds in (500, 620)]
+    runs = [Cited(texts | {"run.json": as_json(run.about | {"cost": one}).encode()}) for one in costs]
     assert cost.costs(runs) == [
         "4 training steps, 18 iterations, 52 examples with repeats, 12,345 tokens with a loss",
         "at most 80 sampled answers, 1,000 tokens",
         "120 measurements of behaviours, over 2 arms",
-        "8 min 20 s to 10 min 20 s a seed to build it from nothing, the sum of its 20 stages on the machine that cited it,"
-        " without 1 stage that never ran there",
+        "8 min 20 s to 10 min 20 s a seed to build it from nothing, 7 min 0 s to 9 min 0 s of processor time: the"
+        " sum of its 20 stages on the machine that cited it, without 1 stage that never ran there",
     ]

@@ -33,14 +33,17 @@ def cost_of(lock: Lock, stages: Collection[str], timings: list[dict[str, Any]], 
     """The cost of a run, as run.json has it; keys about which nothing is known here are left out.
 
     seconds: the sum over the run's stages of the last time that each ran here with the same params, so of a build from
-    nothing, whatever was restored. unknown: the number of stages that never did. tokens_trained: those of all steps that
-    had a loss. tokens_sampled: of all samples.
+    nothing, whatever was restored. cpu_seconds: the processor time of the same, which other work of the machine hardly
+    changes. unknown: the number of stages that never ran. tokens_trained: those of all steps that had a loss.
+    tokens_sampled: of all samples.
     """
     entries = {stage: lock[stage] for stage in sorted(stages) if stage in lock}
-    took = [_seconds(stage, entry.get("params", {}), timings) for stage, entry in entries.items()]
-    known = [seconds for seconds in took if seconds is not None]
+    took = [_last(stage, entry.get("params", {}), timings) for stage, entry in entries.items()]
+    known = [record for record in took if record is not None]
     cost = {"stages": len(took), "unknown": len(took) - len(known)}
-    found = {"seconds": round(sum(known)), **cost} if known else {}
+    found = {"seconds": round(sum(record["seconds"] for record in known)), **cost} if known else {}
+    if known and all("cpu_seconds" in record for record in known):
+        found["cpu_seconds"] = round(sum(record["cpu_seconds"] for record in known))
     for name, (kinds, folder, tokens_of) in TOKENS.items():
         writers = [entry for stage, entry in entries.items() if stage.partition("@")[0] in kinds]
         made = [md5 for entry in writers for path, md5 in outputs(entry).items() if path.startswith(folder)]
@@ -51,11 +54,10 @@ def cost_of(lock: Lock, stages: Collection[str], timings: list[dict[str, Any]], 
     return found
 
 
-def _seconds(stage: str, params: dict[str, dict[str, Any]], timings: list[dict[str, Any]]) -> float | None:
-    """How long a stage took the last time that it ran here with these params; None if it never did."""
+def _last(stage: str, params: dict[str, dict[str, Any]], timings: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The timing of a stage from the last time that it ran here with these params; None if it never did."""
     own = params.get(str(FILE), {})
-    fitting = (record["seconds"] for record in reversed(timings) if record["stage"] == stage and record.get("params") == own)
-    return next(fitting, None)
+    return next((record for record in reversed(timings) if record["stage"] == stage and record.get("params") == own), None)
 
 
 # ---- in words
@@ -111,13 +113,18 @@ def _asked(behaviours: dict[str, Any]) -> int:
 def _time(runs: list[Cited]) -> Iterator[str]:
     found = [run.about["cost"] for run in runs if "seconds" in run.about.get("cost", {})]
     if found:
-        seconds = [own["seconds"] for own in found]
-        least, most = duration(min(seconds)), duration(max(seconds))
-        took = least if least == most else f"{least} to {most}"
         unknown = max(own["unknown"] for own in found)
         without = f", without {counted(unknown, 'stage')} that never ran there" if unknown else ""
         stages = counted(found[0]["stages"], "stage")
-        yield f"{took} a seed to build it from nothing, the sum of its {stages} on the machine that cited it{without}"
+        cpu = [own["cpu_seconds"] for own in found if "cpu_seconds" in own]
+        of_it = f", {_range(cpu)} of processor time" if len(cpu) == len(found) else ""
+        took = _range([own["seconds"] for own in found])
+        yield f"{took} a seed to build it from nothing{of_it}: the sum of its {stages} on the machine that cited it{without}"
+
+
+def _range(seconds: list[float]) -> str:
+    least, most = duration(min(seconds)), duration(max(seconds))
+    return least if least == most else f"{least} to {most}"
 
 
 def _number(number: int, noun: str) -> str:
