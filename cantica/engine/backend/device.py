@@ -2,9 +2,11 @@
 
 import ctypes
 import sys
+from types import SimpleNamespace
 
 import mlx.core as mx
 import mlx.nn as nn
+import numpy as np
 from mlx_lm.utils import dequantize_model
 
 from cantica.core.errors import InputError, Problem
@@ -57,8 +59,20 @@ def _require_openblas() -> None:
 
 
 def to_float32(model: nn.Module) -> nn.Module:
-    """Return the model, on a CPU with float32 weights, since products in 16 or 4 bits are slow there."""
-    if on_cpu():
-        model = dequantize_model(model)
-        model.set_dtype(mx.float32)
+    """Return the model, on a CPU with float32 weights, since products in 16 or 4 bits are slow there.
+
+    A layer keeps the codes of its weights as `codes`, if they give exactly the same numbers.
+    """
+    if not on_cpu():
+        return model
+    from cantica.engine.backend.cpu.narrow import codes_of, fits
+
+    quantized = {name: layer for name, layer in model.named_modules() if "scales" in layer and layer.mode == "affine"}
+    codes = {name: codes_of(layer) for name, layer in quantized.items()}
+    model = dequantize_model(model)
+    model.set_dtype(mx.float32)
+    layers = dict(model.named_modules())
+    for name, own in codes.items():
+        if fits(own, np.asarray(layers[name].weight)):
+            layers[name].codes = SimpleNamespace(own=own)  # MLX would take a tuple for parameters
     return model

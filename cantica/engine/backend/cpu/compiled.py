@@ -119,7 +119,7 @@ def multiply(a, b, out, a_transposed, b_transposed, factor, kept):
 
 
 @intrinsic
-def from_bits(context: Any, bits: Any) -> Any:
+def _from_bits(context: Any, bits: Any) -> Any:
     """Return the float32 with the bits of an int32."""
 
     def generate(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
@@ -145,4 +145,4 @@ def exp(x):
     whole = np.floor(x * _LOG2_E + np.float32(0.5))
     rest = x - whole * _LN2_HIGH - whole * _LN2_LOW
     near = ((((_C0 * rest + _C1) * rest + _C2) * rest + _C3) * rest + _C4) * rest + _C5
-    return (near * rest * rest + rest + np.float32(1)) * from_bits((np.int32(whole) + np.int32(127)) << np.int32(23))
+    return (near * rest * rest + rest + np.float32(1)) * _from_bits((np.int32(whole) + np.int32(127)) << np.int32(23))

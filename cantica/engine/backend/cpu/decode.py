@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from cantica.engine.backend.cpu.model import ROWS, Llama, on_cores, with_narrow_weights
+from cantica.engine.backend.cpu.model import ROWS, Llama, on_cores
 from cantica.engine.backend.cpu.text import Texts, logits
 
 STREAMS = 48  # of a lane, at most
@@ -39,7 +39,6 @@ def continue_texts(
     shared: the number of tokens with which all prompts begin; they are read once. choices: one for each prompt.
     streams: how many texts go on at a time. on_end: called when a text ends.
     """
-    model = with_narrow_weights(model)
     head = Texts(model, 1, shared)
     if shared:
         head.read([0], [prompts[0][:shared]])

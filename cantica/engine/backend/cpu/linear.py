@@ -6,18 +6,18 @@ import numpy as np
 
 from cantica.engine.backend.cpu.compiled import compiled, multiply
 from cantica.engine.backend.cpu.narrow import ROWS as NARROW
-from cantica.engine.backend.cpu.narrow import multiply_few
+from cantica.engine.backend.cpu.narrow import Codes, multiply_few
 from cantica.engine.backend.cpu.rows import add_kept, drop
 
 
 class Linear(NamedTuple):
     """A frozen weight_OI and bias_O (empty for none), and LoRA's a_IR and b_RO (of rank 0 for none) with its scale.
 
-    narrow: the weight in 16 bits, for texts that are continued; or without rows.
+    codes: of the weight, if the base model is quantized.
     """
 
     weight: np.ndarray
-    narrow: np.ndarray
+    codes: Codes
     bias: np.ndarray
     a: np.ndarray
     b: np.ndarray
@@ -34,8 +34,8 @@ class Dropout(NamedTuple):
 @compiled
 def linear(x, layer, dropout, low, scratch, out, kept):
     """Set out_TO to kept * out + layer(x_TI), and low_TR to scale * dropout(x) @ a / keep."""
-    if x.shape[0] <= NARROW and layer.narrow.shape[0]:
-        multiply_few(x, layer.narrow, kept, out)
+    if x.shape[0] <= NARROW and layer.codes.codes.shape[0]:
+        multiply_few(x, layer.codes, kept, out)
     else:
         multiply(x, layer.weight, out, False, True, 1, kept)
     if layer.bias.shape[0]:

@@ -16,7 +16,7 @@ from cantica.engine.backend.cores import cores
 from cantica.engine.backend.cpu.attention import QUERIES, weights_of
 from cantica.engine.backend.cpu.block import LINEARS, Block, Kept, Rows, Scratch
 from cantica.engine.backend.cpu.linear import Linear
-from cantica.engine.backend.cpu.narrow import narrowed
+from cantica.engine.backend.cpu.narrow import Codes, none
 
 PLACES = {name: f"{'self_attn' if name in 'qkvo' else 'mlp'}.{name}_proj" for name in LINEARS}
 ROWS = 256  # rows of a group, unless one text is longer
@@ -35,7 +35,7 @@ class Llama:
     cos: np.ndarray
     sin: np.ndarray
     adapted: int  # the first block with LoRA layers, or the number of blocks
-    narrow_head: np.ndarray  # in 16 bits, or without rows
+    codes: Codes  # of the head, if it is quantized
 
     @property
     def rank(self) -> int:
@@ -50,8 +50,9 @@ def llama(model: nn.Module, length: int) -> Llama:
     tokens = model.model.embed_tokens.weight
     cos, sin = _angles(model.layers[0].self_attn, blocks[0].size // 2, length)
     head = model.lm_head.weight if "lm_head" in model else tokens
-    norm, narrow_head = _view(model.model.norm.weight), np.zeros((0, head.shape[1]), np.uint16)
-    return Llama(_view(tokens), blocks, norm, _view(head), cos, sin, next(adapted, len(blocks)), narrow_head)
+    codes = _codes(model.lm_head if "lm_head" in model else model.model.embed_tokens, _view(head))
+    norm = _view(model.model.norm.weight)
+    return Llama(_view(tokens), blocks, norm, _view(head), cos, sin, next(adapted, len(blocks)), codes)
 
 
 def with_lora(own: Llama, model: nn.Module) -> Llama:
@@ -65,16 +66,6 @@ def with_lora(own: Llama, model: nn.Module) -> Llama:
                 changed[name] = layer._replace(a=_view(new.lora_a), b=_view(new.lora_b))
         found[n] = found[n]._replace(**changed)
     return replace(own, blocks=found)
-
-
-def with_narrow_weights(own: Llama) -> Llama:
-    """Return the same model with its weights in 16 bits too, where those hold them."""
-    blocks = []
-    for block in own.blocks:
-        layers = {name: getattr(block, name) for name in LINEARS}
-        narrow = {name: layer._replace(narrow=narrowed(layer.weight)) for name, layer in layers.items()}
-        blocks.append(block._replace(**narrow))
-    return replace(own, blocks=blocks, narrow_head=narrowed(own.head))
 
 
 def _block(block: nn.Module) -> Block:
@@ -97,11 +88,16 @@ def _linear(layer: nn.Module) -> Linear:
     if "lora_a" not in layer:
         weight, bias = _view(layer.weight), _view(layer.bias) if "bias" in layer else np.zeros(0, np.float32)
         a, b = np.zeros((weight.shape[1], 0), np.float32), np.zeros((0, len(weight)), np.float32)
-        return Linear(weight, np.zeros((0, weight.shape[1]), np.uint16), bias, a, b, np.float32(1))
+        return Linear(weight, _codes(layer, weight), bias, a, b, np.float32(1))
     inner, a, b, scale = _linear(layer.linear), _view(layer.lora_a), _view(layer.lora_b), np.float32(layer.scale)
     if "lora_a" in layer._no_grad:
-        return inner._replace(weight=inner.weight + scale * (a @ b).T)
+        weight = inner.weight + scale * (a @ b).T
+        return inner._replace(weight=weight, codes=none(weight.shape[1]))
     return inner._replace(a=a, b=b, scale=scale)
+
+
+def _codes(layer: nn.Module, weight: np.ndarray) -> Codes:
+    return cast(Codes, layer.codes.own if hasattr(layer, "codes") else none(weight.shape[1]))
 
 
 def _view(x: mx.array) -> np.ndarray:

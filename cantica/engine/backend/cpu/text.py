@@ -49,14 +49,14 @@ class Texts:
 def logits(model: Llama, hidden: np.ndarray) -> np.ndarray:
     """Return the logits of hidden states ND: shape NV."""
     out = room()("logits", len(hidden), len(model.head))
-    _logits(hidden, model.head, model.narrow_head, out)
+    _logits(hidden, model.head, model.codes, out)
     return out
 
 
 @compiled
-def _logits(hidden, head, narrow, out):
-    if hidden.shape[0] <= NARROW and narrow.shape[0]:
-        multiply_few(hidden, narrow, 0, out)
+def _logits(hidden, head, codes, out):
+    if hidden.shape[0] <= NARROW and codes.codes.shape[0]:
+        multiply_few(hidden, codes, 0, out)
     else:
         multiply(hidden, head, out, False, True, 1, 0)
 
