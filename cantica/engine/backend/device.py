@@ -67,7 +67,11 @@ def to_float32(model: nn.Module) -> nn.Module:
         return model
     from cantica.engine.backend.cpu.narrow import codes_of, fits
 
-    quantized = {name: layer for name, layer in model.named_modules() if "scales" in layer and layer.mode == "affine"}
+    quantized = {
+        name: layer
+        for name, layer in model.named_modules()
+        if "scales" in layer and layer.mode == "affine" and layer.bits in (2, 4, 8)
+    }
     codes = {name: codes_of(layer) for name, layer in quantized.items()}
     model = dequantize_model(model)
     model.set_dtype(mx.float32)

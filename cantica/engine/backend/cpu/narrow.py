@@ -30,12 +30,22 @@ def none(inputs: int) -> Codes:
 
 
 def codes_of(layer: nn.Module) -> Codes:
-    """Return the codes of a quantized layer of MLX, of at most 8 bits."""
+    """Return the codes of a quantized layer of MLX, of 2, 4 or 8 bits."""
     packed, bits = np.asarray(layer.weight).view(np.uint32), layer.bits
     scales, biases = (np.asarray(x.astype(mx.float32)) for x in (layer.scales, layer.biases))
-    shifts = np.arange(0, 32, bits, dtype=np.uint32)
-    codes = ((packed[..., None] >> shifts) & ((1 << bits) - 1)).astype(np.uint8)
-    return Codes(np.ascontiguousarray(codes.reshape(len(packed), -1)), scales, biases)
+    codes = np.empty((len(packed), packed.shape[1] * 32 // bits), np.uint8)
+    _unpack(packed, np.uint32(bits), codes)
+    return Codes(codes, scales, biases)
+
+
+@compiled
+def _unpack(packed, bits, codes):
+    """Set codes_OI to the numbers of `bits` bits, a divisor of 32, in packed_O(I bits / 32), the lowest bits first."""
+    each, mask = np.uint32(32) // bits, (np.uint32(1) << bits) - np.uint32(1)
+    for o in range(packed.shape[0]):
+        for n in range(packed.shape[1]):
+            for i in range(each):
+                codes[o, n * each + i] = (packed[o, n] >> np.uint32(i * bits)) & mask
 
 
 def fits(codes: Codes, weights: np.ndarray) -> bool:
