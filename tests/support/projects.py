@@ -52,6 +52,14 @@ def ok(project: Path, *command: str) -> str:
     return done.stdout
 
 
+def refused(project: Path, *command: str) -> str:
+    """What a command says that fails as it should."""
+    done = run(project, *command)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr + done.stdout
+    return done.stderr + done.stdout
+
+
 def stages_run(project: Path, *targets: str) -> set[str]:
     return set(re.findall(r"Running stage '(.+?)'", ok(project, "dvc", "repro", *targets)))
 
