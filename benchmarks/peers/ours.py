@@ -18,9 +18,8 @@ from mlx.utils import tree_flatten
 from mlx_lm.utils import dequantize_model
 
 from benchmarks.peers.serve import Worker, gigaflops, serve
-from cantica.engine.backend.cores import cores
+from cantica.engine.backend.cores import cores, on_cores
 from cantica.engine.backend.cpu.compiled import multiply
-from cantica.engine.backend.cpu.model import on_cores
 from cantica.engine.backend.cpu.train import Trainer
 from cantica.engine.lora import LoraShape, new_adapter
 from cantica.engine.model import load_adapter, load_base, save_adapter

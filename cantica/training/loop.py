@@ -13,7 +13,8 @@ from mlx.utils import tree_map
 from mlx_lm.utils import maybe_set_recommended_wired_limit
 
 from cantica.core.errors import InputError, Problem
-from cantica.engine.backend.device import on_compiled_blocks
+from cantica.engine.backend.device import on_compiled_blocks, on_cpu
+from cantica.engine.backend.memory import keep_freed_memory
 from cantica.engine.batches import Batch, collate, epochs
 from cantica.engine.lora import lora_tensors
 from cantica.engine.loss import loss
@@ -40,6 +41,8 @@ def train(
     weight at the end, is not finite.
     """
     group, iters = mx.distributed.init(), settings["iters"]
+    if on_cpu():
+        keep_freed_memory()
     optimizer = make_optimizer(settings)
     # Each process has its own dropout.
     mx.random.seed(settings["seed"] + group.rank())

@@ -6,11 +6,9 @@ from types import SimpleNamespace
 
 import mlx.core as mx
 import mlx.nn as nn
-import numpy as np
 from mlx_lm.utils import dequantize_model
 
 from cantica.core.errors import InputError, Problem
-from cantica.engine.backend.patches import mlx
 
 LLAMAS = {"mlx_lm.models.llama", "mlx_lm.models.qwen2", "mlx_lm.models.qwen3"}
 CACHE = 8 << 30  # bytes of freed memory that MLX keeps; returning a page and requesting it again costs a page fault
@@ -36,7 +34,7 @@ def device_names() -> list[str | int | None]:
 
 
 def prepare() -> None:
-    """Prepare MLX for the device. On a CPU, apply the patches of MLX, and import the compiled functions.
+    """Prepare MLX for the device. On a CPU, import the compiled functions.
 
     All code that results depend on is loaded then: caches hash it. Raises InputError if OpenBLAS is missing.
     """
@@ -44,8 +42,6 @@ def prepare() -> None:
     if on_cpu():
         _require_openblas()
         mx.disable_compile()  # compiled kernels would depend on the machine's C++ compiler
-        for patch in mlx.ON_CPU:
-            patch()
         if sys.platform == "linux":
             import cantica.engine.backend.cpu.choices
             import cantica.engine.backend.cpu.decode
@@ -61,22 +57,22 @@ def _require_openblas() -> None:
 def to_float32(model: nn.Module) -> nn.Module:
     """Return the model, on a CPU with float32 weights, since products in 16 or 4 bits are slow there.
 
-    A layer keeps the codes of its weights as `codes`, if they give exactly the same numbers.
+    Those of an affine quantization are made from its codes, on all cores. A layer keeps them as `codes`.
     """
     if not on_cpu():
         return model
-    from cantica.engine.backend.cpu.narrow import codes_of, fits
-
     quantized = {
         name: layer
         for name, layer in model.named_modules()
-        if "scales" in layer and layer.mode == "affine" and layer.bits in (2, 4, 8)
+        if sys.platform == "linux" and "scales" in layer and layer.mode == "affine" and layer.bits in (2, 4, 8)
     }
-    codes = {name: codes_of(layer) for name, layer in quantized.items()}
-    model = dequantize_model(model)
+    model = dequantize_model(model)  # which is computed later, and so not at all for the layers here
     model.set_dtype(mx.float32)
-    layers = dict(model.named_modules())
-    for name, own in codes.items():
-        if fits(own, np.asarray(layers[name].weight)):
-            layers[name].codes = SimpleNamespace(own=own)  # MLX would take a tuple for parameters
+    if quantized:
+        from cantica.engine.backend.cpu.narrow import weights_of
+
+        layers = dict(model.named_modules())
+        for name, (weights, codes) in zip(quantized, weights_of(list(quantized.values())), strict=True):
+            layers[name].weight = weights
+            layers[name].codes = SimpleNamespace(own=codes)  # MLX would take a tuple for parameters
     return model

@@ -46,25 +46,6 @@ def _softmax(row, seen):
 
 
 @compiled
-def attend_last(q, k, v, heads, size, scale, scores, out):
-    """Set out_(HS) to the attention of one query q_(HS), the last of its text, to all keys and values, K(GS)."""
-    shared = heads * size // k.shape[1]
-    for head in range(heads):
-        own, other = head * size, head // shared * size
-        for key in range(k.shape[0]):
-            total = ZERO
-            for i in range(size):
-                total += q[own + i] * k[key, other + i]
-            scores[key] = total * scale
-        _softmax(scores[: k.shape[0]], k.shape[0])
-        out[own : own + size] = ZERO
-        for key in range(k.shape[0]):
-            weight = scores[key]
-            for i in range(size):
-                out[own + i] += weight * v[key, other + i]
-
-
-@compiled
 def gradient_of_attention(q, k, v, heads, size, scale, kept, out, d_out, d_q, d_k, d_v, scratch):
     """Set d_q, d_k and d_v of one text without a past. kept: what `attend` wrote; return the part that was not used.
 

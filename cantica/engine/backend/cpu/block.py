@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cantica.engine.backend.cpu.attention import attend, attend_last, gradient_of_attention
+from cantica.engine.backend.cpu.attention import attend, gradient_of_attention
 from cantica.engine.backend.cpu.compiled import compiled
 from cantica.engine.backend.cpu.linear import Dropout, Linear, gradient_of_linear, linear
 from cantica.engine.backend.cpu.rows import add_gradient_of_norm, gradient_of_swiglu, normalize, rotate, swiglu
@@ -130,10 +130,7 @@ def extend(x, rows, block, pasts, slots, keys, values, dropout, seeds, kept, scr
         past, end = pasts[n], pasts[n] + b - a
         keys[slot, past:end], values[slot, past:end] = kept.k[a:b], kept.v[a:b]
         own = keys[slot, :end], values[slot, :end], block.heads, block.size, block.scale, kept.weights
-        if b - a == 1:
-            attend_last(kept.q[a], *own, kept.attended[a])
-        else:
-            attend(kept.q[a:b], *own, kept.attended[a:b])
+        attend(kept.q[a:b], *own, kept.attended[a:b])
     _rest(x, block, dropout, seeds, kept, scratch)
 
 

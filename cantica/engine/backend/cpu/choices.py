@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cantica.engine.backend.cores import on_cores
 from cantica.engine.backend.cpu.head import ROWS, cross_entropy
-from cantica.engine.backend.cpu.model import Llama, on_cores, room
+from cantica.engine.backend.cpu.model import Llama, room
 from cantica.engine.backend.cpu.text import Texts
 from cantica.engine.tokens import Encoded
 

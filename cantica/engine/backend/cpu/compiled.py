@@ -30,6 +30,11 @@ def _content() -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(PACKAGE.glob("*.py")))).hexdigest()
 
 
+def folder() -> Path:
+    """Return the folder of the compiled functions."""
+    return FOLDER / _content()[:16]
+
+
 class ByContent(_CacheLocator):
     """Tells numba where a compiled function of this package is kept. `blas.fix_blas` names it in the environment."""
 
@@ -38,7 +43,7 @@ class ByContent(_CacheLocator):
 
     def get_cache_path(self) -> str:
         """Return the folder."""
-        return str(FOLDER / _content()[:16])
+        return str(folder())
 
     def get_source_stamp(self) -> str:
         """Return what tells one version of the code from another."""

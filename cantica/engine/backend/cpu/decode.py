@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from cantica.engine.backend.cpu.model import ROWS, Llama, on_cores
+from cantica.engine.backend.cores import on_cores
+from cantica.engine.backend.cpu.model import ROWS, Llama
 from cantica.engine.backend.cpu.text import Texts, logits
 
 STREAMS = 48  # of a lane, at most

@@ -1,18 +1,15 @@
 """A Llama of mlx-lm, run by the compiled blocks on all cores. Its weights are MLX's own arrays, not copies."""
 
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from math import prod
 from threading import local
-from typing import TypeVar, cast
+from typing import cast
 
 import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 
-from cantica.engine.backend.cores import cores
 from cantica.engine.backend.cpu.attention import QUERIES, weights_of
 from cantica.engine.backend.cpu.block import LINEARS, Block, Kept, Rows, Scratch
 from cantica.engine.backend.cpu.linear import Linear
@@ -20,8 +17,6 @@ from cantica.engine.backend.cpu.narrow import Codes, none
 
 PLACES = {name: f"{'self_attn' if name in 'qkvo' else 'mlp'}.{name}_proj" for name in LINEARS}
 ROWS = 256  # rows of a group, unless one text is longer
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 @dataclass
@@ -127,19 +122,6 @@ def groups(lengths: Sequence[int]) -> list[list[int]]:
         found[least].append(index)
         sizes[least] += lengths[index]
     return [sorted(group) for group in found]
-
-
-def on_cores(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """Return what `work` returns for each item. Each core takes the next one when it is free."""
-    items = list(items)
-    if len(items) == 1 or cores() == 1:
-        return [work(item) for item in items]
-    return list(_workers().map(work, items))
-
-
-@cache
-def _workers() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(cores())
 
 
 def rows_of(model: Llama, lengths: Sequence[int], pasts: Sequence[int] | None = None) -> Rows:

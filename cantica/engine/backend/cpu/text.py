@@ -35,9 +35,8 @@ class Texts:
         x = np.take(model.embedding, np.concatenate(tokens), 0, own("x", len(rows.places), model.norm.size))
         weights = max((past + len(each)) * len(each) for past, each in zip(pasts, tokens, strict=True)) * model.blocks[0].heads
         space, none = scratch(model, rows), np.zeros((len(blocks.LINEARS), 2), np.uint32)
-        places = np.array(pasts), np.array(slots)
+        places, one = (np.array(pasts), np.array(slots)), kept(model, rows, "all", weights)
         for block, keys, values in zip(model.blocks, self._keys, self._values, strict=True):
-            one = kept(model, rows, "all", weights)
             blocks.extend(x, rows, block, *places, keys, values, np.float32(1), none, one, space)
         for slot, past, each in zip(slots, pasts, tokens, strict=True):
             self.lengths[slot] = past + len(each)

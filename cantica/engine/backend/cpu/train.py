@@ -8,10 +8,11 @@ import mlx.nn as nn
 import numpy as np
 from mlx.utils import tree_unflatten
 
+from cantica.engine.backend.cores import on_cores
 from cantica.engine.backend.cpu import block as blocks
 from cantica.engine.backend.cpu.block import LINEARS, Block, Gradients, Rows
 from cantica.engine.backend.cpu.head import ROWS, cross_entropy
-from cantica.engine.backend.cpu.model import PLACES, Llama, groups, kept, llama, on_cores, room, rows_of, scratch, with_lora
+from cantica.engine.backend.cpu.model import PLACES, Llama, groups, kept, llama, room, rows_of, scratch, with_lora
 from cantica.engine.backend.cpu.rows import add_gradient_of_norm, normalize
 from cantica.engine.tokens import Encoded
 

@@ -1,8 +1,7 @@
 """Every patch of MLX, all of them for a CPU. On Metal and CUDA, MLX's own kernels are faster and stay.
 
 A patch is a function; its docstring gives the reason. Those in AT_IMPORT are applied in every Python process of the environment
-when MLX is first imported, those in ON_CPU when a model is loaded. A copy of this module starts without `cantica` (see
-startup.py).
+when MLX is first imported. A copy of this module starts without `cantica` (see startup.py).
 """
 
 import os
@@ -29,12 +28,4 @@ def openblas() -> None:
         ctypes.CDLL(LIBRARY, mode=ctypes.RTLD_GLOBAL)
 
 
-def keep_freed_memory() -> None:
-    """The C library returns large blocks to the system, and requesting them again costs a page fault per page."""
-    from cantica.engine.backend.memory import keep_freed_memory
-
-    keep_freed_memory()
-
-
 AT_IMPORT = (openblas,)
-ON_CPU = (keep_freed_memory,)
