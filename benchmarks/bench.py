@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 
 from benchmarks import records
-from benchmarks.peers.client import cores, started
-from benchmarks.peers.environment import peers
+from benchmarks.peers.client import cores, default_core, started
+from benchmarks.peers.environment import fastest_core, peers
 from benchmarks.table import page
 from cantica.core.documents import read_json
 from cantica.core.files import write_json, write_text
@@ -79,6 +79,8 @@ def machine() -> dict:
     return {
         "processor": models[0] if models else platform.processor(),
         "cores used": cores(),
+        "fastest kernel of OpenBLAS, which Cantica computes with here": fastest_core() or "not OpenBLAS",
+        "default kernel (toolchain.model.blas-core)": default_core(),
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "system": platform.platform(),
         "Python": platform.python_version(),

@@ -17,16 +17,17 @@ from benchmarks import agreement, build, records
 from benchmarks.arithmetic import flops_per_token
 from benchmarks.bench import BASE, Bench, say, speed
 from benchmarks.peers.client import ROOT, SCRATCH, Client, started
-from benchmarks.peers.environment import MLX_ALONE, MLX_BLAS, OURS, TORCH_PEFT
+from benchmarks.peers.environment import MLX_ALONE, MLX_BLAS, OURS, OURS_BY_DEFAULT, TORCH_PEFT
 from cantica.core.params import read_params
 
 ROUNDS = int(os.environ.get("CANTICA_BENCH_ROUNDS", 3))
-BATCH, STEPS, TOKENS, LENGTHS = 2, 2, 48, (192, 512)
+BATCH, TOKENS = 2, 48
+STEPS = {192: 2, 512: 1}  # that are timed, by the tokens of a record
 LORA, TRAIN, CATEGORIES = read_params("lora", "train", "categories").values()
 DROPOUT, BLOCKS = TRAIN["dropout"], LORA["layers"]
 # (tokens per record, adapted blocks, dropout): all blocks, and those of the default build.
 CASES = dict.fromkeys(
-    (length, blocks, dropout) for blocks, dropout in ((-1, 0.0), (-1, DROPOUT), (BLOCKS, DROPOUT)) for length in LENGTHS
+    (length, blocks, dropout) for blocks, dropout in ((-1, 0.0), (-1, DROPOUT), (BLOCKS, DROPOUT)) for length in STEPS
 )
 
 
@@ -73,12 +74,13 @@ def take_turns(benchmark, clients: dict[str, Client], requests: list[dict]) -> d
 
 @pytest.mark.parametrize(("positions", "blocks", "dropout"), CASES)
 def test_training(benchmark, bench, positions, blocks, dropout):
-    found = bench.windows(positions, BATCH * (1 + STEPS * ROUNDS))
+    steps = STEPS[positions]
+    found = bench.windows(positions, BATCH * (1 + steps * ROUNDS))
     warm, later = found[:BATCH], found[BATCH:]
-    one, some = (settings(positions, dropout, iters) for iters in (1, STEPS))
-    # Without OpenBLAS a step takes a minute or more, so that is measured by itself, once.
+    one, some = (settings(positions, dropout, iters) for iters in (1, steps))
+    # Without OpenBLAS a step of one record takes a minute or more, so that is measured by itself, once.
     slow = MLX_ALONE if MLX_BLAS in bench.peers else None
-    first, measured, size = {}, {}, BATCH * STEPS
+    first, measured, size = {}, {}, BATCH * steps
     with ExitStack() as stack:
         clients = started({name: arguments for name, arguments in bench.peers.items() if name != slow}, stack)
         for name, client in clients.items():
@@ -92,9 +94,8 @@ def test_training(benchmark, bench, positions, blocks, dropout):
     if slow and (blocks, dropout) == (-1, 0.0):
         with Client(**bench.peers[slow]) as client:
             load(slow, client, blocks, dropout)
-            answer = client("train", records=warm, settings=one)
-            first[slow] = answer["losses"][0]
-            measured[slow] = speed([answer], BATCH * positions) | {"peak_mb": client("peak_mb"), "cold": True}
+            answer = client("train", records=warm[:1], settings=one | {"batch_size": 1})
+            measured[slow] = speed([answer], positions) | {"peak_mb": client("peak_mb"), "cold": True}
     counted = statistics.mean((positions + 1 - record["start"]) / positions for record in found)
     case = {
         "tokens": positions,
@@ -115,7 +116,9 @@ def test_training(benchmark, bench, positions, blocks, dropout):
 def speakers(bench):
     """Those who generate and score, on an arm of the default shape."""
     with ExitStack() as stack:
-        clients = started({name: bench.peers[name] for name in (OURS, TORCH_PEFT) if name in bench.peers}, stack)
+        clients = started(
+            {name: bench.peers[name] for name in (OURS, OURS_BY_DEFAULT, TORCH_PEFT) if name in bench.peers}, stack
+        )
         for name, client in clients.items():
             load(name, client, BLOCKS, 0.0, **({"merge": True} if name == TORCH_PEFT else {}))
         yield clients
@@ -162,25 +165,26 @@ def busy_loop():
 
 
 def test_busy(benchmark, bench, speakers):
-    found = bench.windows(192, BATCH * STEPS + 32)
-    short = records.prompts(bench.tokenizer, Path("prompts/held_out"), 24)
+    found = bench.windows(192, BATCH + 8)
+    short = [ids[-32:] for ids in records.prompts(bench.tokenizer, Path("prompts/held_out"), 24)]
     requests = {
-        "training": {"do": "train", "records": found[: BATCH * STEPS], "settings": settings(192, DROPOUT, STEPS)},
-        "generation, 24 streams": {"do": "generate", "prompts": short, "tokens": TOKENS},
-        "scoring": {"do": "score", "records": found[BATCH * STEPS :], "batch_size": 16},
+        "training": {"do": "train", "records": found[:BATCH], "settings": settings(192, DROPOUT, 1)},
+        "generation, 24 streams": {"do": "generate", "prompts": short, "tokens": 8},
+        "scoring": {"do": "score", "records": found[BATCH:], "batch_size": 8},
     }
-    tokens = dict(zip(requests, (BATCH * STEPS * 192, 24 * TOKENS, 32 * 192), strict=True))
-    seconds = {what: {name: {"idle": [], "busy": []} for name in speakers} for what in requests}
+    tokens = dict(zip(requests, (BATCH * 192, 24 * 8, 8 * 192), strict=True))
+    names = [name for name in speakers if name != OURS_BY_DEFAULT]
+    seconds = {what: {name: {"idle": [], "busy": []} for name in names} for what in requests}
 
     def one_round(clients: dict[str, dict[str, Client]]) -> None:
         for load_, beside in (("idle", nullcontext()), ("busy", busy_loop())):
             with beside:
                 for what, request in requests.items():
-                    for name, client in clients[what].items():
-                        seconds[what][name][load_].append(client(**request)["seconds"])
+                    for name in names:
+                        seconds[what][name][load_].append(clients[what][name](**request)["seconds"])
 
     with ExitStack() as stack:
-        trained = started({name: bench.peers[name] for name in speakers}, stack)
+        trained = started({name: bench.peers[name] for name in names}, stack)
         for name, client in trained.items():
             load(name, client, BLOCKS, DROPOUT)
             client(**requests["training"])

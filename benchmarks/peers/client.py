@@ -14,6 +14,11 @@ ROOT = Path(__file__).parents[2]
 SCRATCH = ROOT / ".cache/benchmark"
 
 
+def default_core() -> str:
+    """The core whose kernel of OpenBLAS params.yaml names."""
+    return read_yaml(ROOT / "params.yaml")["toolchain"]["model"]["blas-core"]
+
+
 class Client:
     """A worker in a process of its own: `client("train", records=…)` returns its answer. Its output is in `log`.
 
@@ -34,7 +39,7 @@ class Client:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         count = str(threads or cores())
         environment |= {"OPENBLAS_NUM_THREADS": count, "OMP_NUM_THREADS": count, "PYTHONPATH": str(ROOT)}
-        environment["CANTICA_BENCH_CORE"] = core or read_yaml(ROOT / "params.yaml")["toolchain"]["model"]["blas-core"]
+        environment["CANTICA_BENCH_CORE"] = core or default_core()
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")}
         with self.log.open("w") as errors:
             self.process = subprocess.Popen(

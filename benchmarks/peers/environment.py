@@ -3,9 +3,10 @@
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
-from benchmarks.peers.client import ROOT
+from benchmarks.peers.client import ROOT, SCRATCH, default_core
 from cantica.commands.checks.kernels import probe
 from cantica.engine.backend.patches.mlx import LIBRARY
 
@@ -15,7 +16,8 @@ PYTHON = FOLDER / "bin/python"
 MLX_LM = ["mlx-lm", "mlx[cpu]; sys_platform == 'linux'"]
 TORCH = ["torch==2.13.0", "peft==0.21.2", "accelerate==1.15.0"]
 
-OURS, MLX_BLAS, MLX_ALONE, TORCH_PEFT = "Cantica", "mlx-lm + OpenBLAS", "mlx-lm", "torch + PEFT"
+OURS, OURS_BY_DEFAULT = "Cantica", "Cantica, default kernel"
+MLX_BLAS, MLX_ALONE, TORCH_PEFT = "mlx-lm + OpenBLAS", "mlx-lm", "torch + PEFT"
 
 
 def peers() -> dict[str, dict]:
@@ -24,6 +26,8 @@ def peers() -> dict[str, dict]:
     A peer that cannot be installed is named and left out.
     """
     found: dict[str, dict] = {OURS: {"module": "ours", "core": fastest_core()}}
+    if fastest_core() not in ("", default_core()):
+        found[OURS_BY_DEFAULT] = {"module": "ours", "core": default_core(), "log": SCRATCH / "default.log"}
     if installed("torch", TORCH):
         found[TORCH_PEFT] = {"module": "torch_peft", "python": str(PYTHON)}
     if installed("mlx-lm", MLX_LM):
@@ -34,6 +38,7 @@ def peers() -> dict[str, dict]:
     return found
 
 
+@cache
 def fastest_core() -> str:
     """The core whose kernel OpenBLAS takes for this processor; "" where MLX comes with another BLAS."""
     found = probe(None) if Path(LIBRARY).exists() else None

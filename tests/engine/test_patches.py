@@ -130,6 +130,19 @@ def test_what_dvc_wrote_in_its_lock_stays_as_it_is(params):
     assert _yaml.dumps_yaml(lock) == text
 
 
+def test_a_text_is_parsed_once_and_whoever_changes_what_was_read_changes_nothing_else():
+    text, parse = Path("params.yaml").read_text(), _yaml.parse_yaml
+    stock = inspect.getclosurevars(parse).nonlocals["stock"]
+    assert stock.__module__ == "dvc.utils.serialize._yaml"
+    first = parse(text, "params.yaml")
+    assert first == stock(text, "params.yaml") and list(first) == list(stock(text, "params.yaml"))
+    first.clear()
+    assert parse(text, "params.yaml") == stock(text, "params.yaml")
+    for _ in range(2):
+        with pytest.raises(_yaml.YAMLFileCorruptedError, match=r"params\.yaml"):
+            parse("a: [", "params.yaml")
+
+
 def test_other_yaml_keeps_its_comments():
     text = "stages:\n  check: # first\n    cmd: check\n"
     assert _yaml.dumps_yaml(_yaml.parse_yaml_for_update(text, "project/dvc.yaml")) == text

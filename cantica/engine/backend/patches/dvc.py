@@ -8,14 +8,33 @@ import fcntl
 import hashlib
 import json
 import os
+import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import IO, TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from dvc.stage import Stage
 
 CHECKED = "3.67.1"  # the version that the patches were checked against
+
+
+def yaml_parser() -> None:
+    """DVC parses params.yaml anew for each stage, and dvc.lock twice. With this patch, a process parses a text once."""
+    from dvc.utils import serialize
+    from dvc.utils.serialize import _yaml
+
+    stock = _yaml.parse_yaml
+
+    @lru_cache(8)
+    def pickled(text: str, path: str) -> bytes:
+        return pickle.dumps(stock(text, path))
+
+    def parse_yaml(text: str, path: str, typ: str = "safe") -> dict:
+        return pickle.loads(pickled(text, path)) if typ == "safe" else stock(text, path, typ)
+
+    _yaml.parse_yaml = serialize.parse_yaml = parse_yaml
 
 
 def lock_parser() -> None:
@@ -90,4 +109,4 @@ def claim_stages(claims: IO) -> None:
     Stage.run, Stage.commit = run_once, commit_alone
 
 
-AT_IMPORT = (lock_parser, lock_writer)
+AT_IMPORT = (yaml_parser, lock_parser, lock_writer)
