@@ -48,14 +48,14 @@ def train(
     mx.random.seed(settings["seed"] + group.rank())
     curve = checkpoint.load(model, optimizer) if checkpoint else []
     done = curve[-1]["iteration"] if curve else 0
-    update, state = make_update(model, optimizer, records, settings)
+    batches = list(islice(epochs(records, settings["batch_size"], settings["seed"]), iters))
+    update, state = make_update(model, optimizer, _of_batches(records, batches), settings)
     kept = kept_iterations(settings)
     if checkpoint and 0 in kept and not done:
         checkpoint.keep(model, 0)
 
     sums = Sums()
-    batches = islice(epochs(records, settings["batch_size"], settings["seed"]), done, iters)
-    for iteration, batch in enumerate(batches, done + 1):
+    for iteration, batch in enumerate(batches[done:], done + 1):
         part, share = own_part(batch, group) if group.size() > 1 else (batch, None)
         sums.add(*update(part, share))
         mx.eval(state, sums.loss, sums.tokens)
@@ -76,6 +76,12 @@ def train(
     if not all(mx.isfinite(tensor).all().item() for tensor in lora_tensors(model).values()):
         raise not_finite(step, iters, "weights that are not finite", optimizer)
     return curve
+
+
+def _of_batches(records: list[Encoded], batches: list[list[Encoded]]) -> list[Encoded]:
+    """Return the records that are in a batch."""
+    some = {id(record) for batch in batches for record in batch}
+    return [record for record in records if id(record) in some]
 
 
 def make_update(

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +17,10 @@ from cantica.commands.variants.files import from_text
 from cantica.commands.variants.overlays import differences
 from cantica.core.documents import raise_any, read_json, validate
 from cantica.core.errors import InputError, Problem
+from cantica.core.files import write_json
 
 RUN = "run.json"
+PARSED = Path(".cache/parsed")
 # {file of a cited run: the same file in the commit of the run}
 FILES = {
     "params.yaml": "params.yaml",
@@ -47,7 +50,7 @@ class Cited:
     @cached_property
     def lock(self) -> Lock:
         """The stages of its dvc.lock."""
-        return from_text(self.texts["dvc.lock"].decode())["stages"]
+        return _parsed(self.texts["dvc.lock"])["stages"]
 
     @cached_property
     def details(self) -> dict[str, Any]:
@@ -151,6 +154,16 @@ def unlike(runs: list[Cited]) -> list[Problem]:
             elif changes := differences(first.params["claims"], other.params["claims"]):
                 found.append(Problem(other.name, "claims", few(changes), f"the claims of {first.name}", hint))
     return found
+
+
+def _parsed(content: bytes) -> dict[str, Any]:
+    """A large YAML document. It is parsed once, and kept as JSON under the hash of its content."""
+    file = PARSED / f"{sha256(content)}.json"
+    with suppress(InputError):
+        return read_json(file)
+    document = from_text(content.decode())
+    write_json(file, document, shared=True)
+    return document
 
 
 def sha256(content: bytes) -> str:

@@ -3,6 +3,8 @@
 import io
 from collections.abc import Callable
 from contextlib import suppress
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,12 @@ def load_variant(name: str) -> dict[str, Any]:
         known = ", ".join(names())
         raise InputError(Problem(str(FOLDER), "", f"no variant {name!r}", f"one of {known}", did_you_mean(name, names())))
     file = FOLDER / f"{name}.yaml"
+    return deepcopy(_validated(file, file.read_bytes()))
+
+
+@lru_cache(256)
+def _validated(file: Path, content: bytes) -> dict[str, Any]:
+    """A variant's file with this content, which is read and validated once."""
     variant = read_yaml(file)
     validate(variant, "variant", file)
     return variant
@@ -141,7 +149,7 @@ def written_for(name: str, own: str, first: Problem, fits: Callable[[str], bool]
 
     None if no recent commit has one, and if the params `own` are wrong even without the variants. `fits` may raise InputError.
     """
-    if _faults(_yaml().load(own), str(FILE)):
+    if _faults(_commented(own), str(FILE)):
         return None
     for line in (git("log", f"--max-count={RECENT}", "--format=%h %s", "--", str(FILE)) or "").splitlines():
         commit, subject = line.split(" ", 1)
@@ -158,7 +166,7 @@ def written_for(name: str, own: str, first: Problem, fits: Callable[[str], bool]
 
 def laid_over(name: str, text: str, seed: int | None = None) -> dict[str, Any]:
     """Like `overlaid`, for the text of a params.yaml, without a look at other commits."""
-    params = _yaml().load(text)
+    params = deepcopy(_commented(text))
     caused: dict[tuple[str, str], Problem] = {}  # by place and value: the first part that has the fault
 
     def note(file: Path) -> None:
@@ -224,6 +232,12 @@ def to_text(document: dict[str, Any]) -> str:
 def from_text(text: str) -> dict[str, Any]:
     """A YAML document as DVC reads it."""
     return YAML(typ="safe").load(text)
+
+
+@lru_cache(8)
+def _commented(text: str) -> dict[str, Any]:
+    """A YAML document with its comments, which is parsed once."""
+    return _yaml().load(text)
 
 
 def _yaml() -> YAML:
