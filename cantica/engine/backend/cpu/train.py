@@ -31,7 +31,7 @@ class Trainer:
         gradient, and computes the rest again.
         """
         self._model, self._keep, self._recomputes = model, np.float32(keep), recomputes
-        self._llama = llama(model, max(len(record.ids) for record in records))
+        self._llama = llama(model, max((len(record.ids) for record in records), default=1))
         size = 4 * self._llama.norm.size * sum(len(record.ids) for record in records)
         self._states: dict[int, np.ndarray] = {}
         if self._llama.adapted and size <= STATES:
