@@ -4,6 +4,7 @@ import platform
 import statistics
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 import psutil
@@ -77,6 +78,7 @@ def machine() -> dict:
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     return {
+        "date": date.today().isoformat(),
         "processor": models[0] if models else platform.processor(),
         "cores used": cores(),
         "fastest kernel of OpenBLAS, which Cantica computes with here": fastest_core() or "not OpenBLAS",
