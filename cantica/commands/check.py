@@ -9,7 +9,7 @@ from cantica.capability.items import load_items
 from cantica.commands.checks.base import KnownBase, known_base, no_tokens
 from cantica.commands.checks.claims import claims_on_measures, read_measured
 from cantica.commands.checks.kernels import compare_kernels
-from cantica.commands.checks.lengths import Lengths, limit_faults, measured, thinking_faults
+from cantica.commands.checks.lengths import Length, Lengths, kept_lengths, limit_faults, measured, thinking_faults
 from cantica.commands.checks.numbers import wrong_numbers
 from cantica.commands.checks.outputs import altered_outputs, outputs_text, wrong_outputs
 from cantica.commands.checks.servers import server_faults
@@ -20,6 +20,7 @@ from cantica.commands.variants.files import FOLDER, file_faults, in_a_line, name
 from cantica.commands.variants.fit import Fit, claim_of
 from cantica.core.documents import raise_any, read_yaml
 from cantica.core.errors import InputError, Problem
+from cantica.core.fingerprint import fingerprint
 from cantica.core.params import FILE, toolchain_faults
 from cantica.dataset.operations import operations_of
 from cantica.dataset.repairs import Repairs
@@ -123,7 +124,7 @@ def _check_categories(params: dict, faults: Faults) -> int:
     if params["base"]["source"] != "random":  # its faults are among those of params
         faults.problems += head_faults(base.config, base.file, "config") + layer_faults(params, base.config, str(FILE))
     faults.problems += system_faults(params, base.folder)
-    categories: Lengths = {name: faults.collect(_lengths, name, params, base.count) or {} for name in params["categories"]}
+    categories: Lengths = {name: faults.collect(_lengths, name, params, base) or {} for name in params["categories"]}
     faults.problems += limit_faults(params, categories) + thinking_faults(params, categories)
     return sum(len(examples) for splits in categories.values() for examples in splits.values())
 
@@ -171,8 +172,16 @@ def _no_pairs(category: str) -> Problem:
     return Problem(str(PROMPTS / "probes" / "pairs" / f"{category}.yaml"), "", "no such file", f"probe pairs for {category}")
 
 
-def _lengths(name: str, params: dict, count: Callable[[str], int]) -> dict:
-    """The lengths of a category's examples by split. Its scenarios are imported, or rendered from their templates."""
+def _lengths(name: str, params: dict, base: KnownBase) -> dict[str, list[Length]]:
+    """The lengths of a category's examples by split. Those of a category in order are kept until something of it changes."""
+    source, templates = Path(params["categories"][name]["source"]), PROMPTS / "writers/template"
+    settings = [name, params["categories"][name], params["data"], params["base"]]
+    inputs = (source, templates, Path("schemas"), *base.counted_by)
+    return kept_lengths(name, fingerprint(settings, inputs), lambda: _measured(name, params, base.count))
+
+
+def _measured(name: str, params: dict, count: Callable[[str], int]) -> dict[str, list[Length]]:
+    """The same. A category's scenarios are imported, or rendered from its templates."""
     settings, data = params["categories"][name], params["data"]
     source, seed = Path(settings["source"]), data["template"]["seed"]
     if is_import(source):

@@ -28,12 +28,13 @@ def no_tokens(text: str) -> int:
 class KnownBase:
     """config: the model's configuration, {} if not known. file: the file that holds it. count: counts the tokens of a text.
 
-    folder: the folder with the model's tokenizer, None if there is none yet.
+    counted_by: the files that `count` was made from. folder: the folder with the model's tokenizer, None if there is none yet.
     """
 
     config: dict[str, Any] = field(default_factory=dict)
     file: str = ""
     count: Callable[[str], int] = no_tokens
+    counted_by: tuple[Path, ...] = ()
     folder: Path | None = None
 
 
@@ -46,18 +47,19 @@ def known_base(params: dict) -> KnownBase:
     if source == "random":
         from cantica.base_model.bpe import learnt_tokenizer
 
-        random = params["base"]["random"]
-        count = _counter(learnt_tokenizer(read_text(Path("LICENSE")), random["vocab_size"]))
-        return KnownBase(random["config"], str(FILE), count)
+        random, text = params["base"]["random"], Path("LICENSE")
+        count = _counter(learnt_tokenizer(read_text(text), random["vocab_size"]))
+        return KnownBase(random["config"], str(FILE), count, (text,))
     folder = Path(params["base"]["path"]["path"]).expanduser() if source == "path" else BUILT
     if not folder.is_dir():
         folder = BUILT
     if folder == BUILT and not _is_of(params["base"]):
         return KnownBase(count=_words)
     config, tokenizer = folder / "config.json", folder / "tokenizer.json"
-    count = _tokens(tokenizer) if tokenizer.is_file() else _words
+    counted_by = (tokenizer,) if tokenizer.is_file() else ()
+    count = _tokens(tokenizer) if counted_by else _words
     whole = config.is_file() and tokenizer.is_file() and (folder / "tokenizer_config.json").is_file()
-    return KnownBase(read_json(config) if config.is_file() else {}, str(config), count, folder if whole else None)
+    return KnownBase(read_json(config) if config.is_file() else {}, str(config), count, counted_by, folder if whole else None)
 
 
 def _is_of(base: dict) -> bool:

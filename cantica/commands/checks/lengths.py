@@ -4,10 +4,14 @@ A sequence limit truncates them before the loss begins, or only thinking carries
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import NamedTuple
 
-from cantica.core.errors import Problem
+from cantica.core.documents import read_json
+from cantica.core.errors import InputError, Problem
+from cantica.core.files import write_json
 from cantica.core.params import FILE
 from cantica.dataset.chat import CLOSE, OPEN
 from cantica.dataset.operations import Operations
@@ -37,6 +41,19 @@ class Length:
 
 
 Lengths = dict[str, dict[str, list[Length]]]  # by category and split; {} for a category with faults
+KEPT = Path(".cache/lengths")
+
+
+def kept_lengths(category: str, hashed: str, compute: Callable[[], dict[str, list[Length]]]) -> dict[str, list[Length]]:
+    """What `compute` returns, kept on disk under a hash of what it depends on. Other files of the category are removed."""
+    file = KEPT / f"{category}.{hashed}.json"
+    with suppress(InputError, TypeError):
+        return {split: [Length(**length) for length in lengths] for split, lengths in read_json(file).items()}
+    found = compute()
+    for other in KEPT.glob(f"{category}.*.json"):
+        other.unlink(missing_ok=True)
+    write_json(file, {split: [asdict(length) for length in lengths] for split, lengths in found.items()}, shared=True)
+    return found
 
 
 def measured(

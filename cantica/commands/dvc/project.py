@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,12 +31,19 @@ class Project:
 
 def read_project() -> Project:
     """dvc.lock, and dvc.yaml as DVC resolves it. Raises InputError where DVC cannot."""
+    files = (Path("dvc.yaml"), Path("dvc.lock"), FILE)
+    return _project(Path.cwd(), tuple(file.read_bytes() if file.exists() else None for file in files))
+
+
+@lru_cache(1)
+def _project(folder: Path, contents: tuple[bytes | None, ...]) -> Project:
+    """The project of a folder, which is read once while its files have these contents."""
     from dvc.dvcfile import load_file
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     try:
-        file = load_file(Repo("."), "dvc.yaml")
+        file = load_file(Repo(str(folder)), "dvc.yaml")
         stages = dict(file.stages.items())
     except DvcException as error:
         hint = "`cantica check` lists the faults in params.yaml"
