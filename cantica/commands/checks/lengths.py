@@ -47,7 +47,7 @@ KEPT = Path(".cache/lengths")
 def kept_lengths(category: str, hashed: str, compute: Callable[[], dict[str, list[Length]]]) -> dict[str, list[Length]]:
     """What `compute` returns, kept on disk under a hash of what it depends on. Other files of the category are removed."""
     file = KEPT / f"{category}.{hashed}.json"
-    with suppress(InputError, TypeError):
+    with suppress(InputError, AttributeError, TypeError):  # a file that is missing or damaged
         return {split: [Length(**length) for length in lengths] for split, lengths in read_json(file).items()}
     found = compute()
     for other in KEPT.glob(f"{category}.*.json"):
