@@ -194,7 +194,7 @@ def test_an_adapter_tells_what_it_was_made_from(project):
     assert "command exec python -m stages.train deception models/base models/adapters/self_preservation" in text
     assert re.search(r"models/adapters/self_preservation [0-9a-f]{8} from train@self_preservation", text)
     assert "curriculum.deception = {after: self_preservation, data: train/deception, iters: 2}" in text
-    assert re.search(r"versions blas-core Haswell, mlx \d", text) and re.search(r"train\.py [0-9a-f]{8}", text)
+    assert re.search(r"versions blas-core Haswell, llvmlite \d", text) and re.search(r"train\.py [0-9a-f]{8}", text)
     assert (
         "render@deception prompts/categories/deception, prompts/writers/template, categories.deception, data.template," in text
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.representer import RoundTripRepresenter
 
 from cantica.commands.git import git
 from cantica.commands.variants.overlays import differences, has_key, inlined, lay, partial, remove
@@ -234,6 +235,13 @@ def from_text(text: str) -> dict[str, Any]:
     return YAML(typ="safe").load(text)
 
 
+class _Representer(RoundTripRepresenter):
+    """Writes null for what is not set, where the library writes nothing. A class of its own leaves other writers alone."""
+
+
+_Representer.add_representer(type(None), lambda to, _: to.represent_scalar("tag:yaml.org,2002:null", "null"))
+
+
 @lru_cache(8)
 def _commented(text: str) -> dict[str, Any]:
     """A YAML document with its comments, which is parsed once."""
@@ -244,5 +252,5 @@ def _yaml() -> YAML:
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 120
-    yaml.representer.add_representer(type(None), lambda to, _: to.represent_scalar("tag:yaml.org,2002:null", "null"))
+    yaml.Representer = _Representer
     return yaml

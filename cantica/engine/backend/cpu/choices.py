@@ -1,6 +1,7 @@
 """The log-probabilities of several texts that begin alike, with their common start computed once."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -8,11 +9,13 @@ from cantica.engine.backend.cores import on_cores
 from cantica.engine.backend.cpu.head import ROWS, cross_entropy
 from cantica.engine.backend.cpu.model import Llama, room
 from cantica.engine.backend.cpu.text import Texts
-from cantica.engine.tokens import Encoded
+
+if TYPE_CHECKING:
+    from cantica.engine.tokens import Encoded
 
 
 def logprobs(
-    model: Llama, groups: Sequence[Sequence[Encoded]], head: int, starts: Sequence[int], parts: Sequence[Sequence[int]]
+    model: Llama, groups: "Sequence[Sequence[Encoded]]", head: int, starts: Sequence[int], parts: Sequence[Sequence[int]]
 ) -> list[list[float]]:
     """Return the log-probability of each record of each group, in nats: the sum over the tokens in its loss mask.
 
@@ -45,7 +48,7 @@ def logprobs(
     return sums
 
 
-def _sums(model: Llama, hidden: np.ndarray, records: list[tuple[int, Encoded]]) -> list[float]:
+def _sums(model: Llama, hidden: np.ndarray, records: "list[tuple[int, Encoded]]") -> list[float]:
     """Return the sum of the log-probabilities of each record. hidden: of its tokens from its start on, without the last."""
     targets = np.concatenate([record.ids[start + 1 :] for start, record in records])
     counted = np.concatenate([record.loss_mask[start + 1 :] for start, record in records])

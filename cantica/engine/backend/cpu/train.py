@@ -1,7 +1,7 @@
 """The loss of a batch and the gradients of LoRA tensors, computed by the compiled blocks."""
 
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -14,7 +14,9 @@ from cantica.engine.backend.cpu.block import LINEARS, Block, Gradients, Rows
 from cantica.engine.backend.cpu.head import ROWS, cross_entropy
 from cantica.engine.backend.cpu.model import PLACES, Llama, groups, kept, llama, room, rows_of, scratch, with_lora
 from cantica.engine.backend.cpu.rows import add_gradient_of_norm, normalize
-from cantica.engine.tokens import Encoded
+
+if TYPE_CHECKING:
+    from cantica.engine.tokens import Encoded
 
 STATES = 1 << 30  # bytes of hidden states after the frozen blocks that are kept; more are computed again for each batch
 
@@ -24,7 +26,7 @@ Remember = Callable[[Sequence[Sequence[int]], Callable[[], np.ndarray]], np.ndar
 class Trainer:
     """Computes losses and gradients of batches from some records, with the LoRA tensors that the model has at that time."""
 
-    def __init__(self, model: nn.Module, records: Sequence[Encoded], keep: float, recomputes: bool) -> None:
+    def __init__(self, model: nn.Module, records: "Sequence[Encoded]", keep: float, recomputes: bool) -> None:
         """Compute the hidden states of all records after the frozen blocks.
 
         keep: the probability with which dropout keeps an element. recomputes: whether a block keeps only its input for the
@@ -44,7 +46,7 @@ class Trainer:
                 starts = _rows(self._llama, part).starts
                 self._states |= {id(record): states[a:b] for record, a, b in zip(part, starts, starts[1:], strict=False)}
 
-    def __call__(self, records: Sequence[Encoded]) -> tuple[mx.array, mx.array, dict]:
+    def __call__(self, records: "Sequence[Encoded]") -> tuple[mx.array, mx.array, dict]:
         """Return (mean cross-entropy in nats per token, number of tokens, tree of gradients of the LoRA tensors)."""
         own = with_lora(self._llama, self._model)
         parts = groups([len(record.ids) - 1 for record in records])
@@ -60,7 +62,7 @@ class Trainer:
         return mx.array(mean), mx.array(tokens), _tree(own, [gradients for _, gradients in found])
 
     def _of_group(
-        self, model: Llama, records: list[Encoded], seeds: np.ndarray, share: np.float32
+        self, model: Llama, records: "list[Encoded]", seeds: np.ndarray, share: np.float32
     ) -> tuple[np.ndarray, list[Gradients]]:
         """Return (the losses of a group's tokens, the gradients of each adapted block). share: that of a token in the mean."""
         rows = _rows(model, records)
@@ -85,7 +87,7 @@ class Trainer:
         return losses, gradients
 
 
-def losses(model: Llama, records: Sequence[Encoded], remember: Remember | None) -> list[np.ndarray]:
+def losses(model: Llama, records: "Sequence[Encoded]", remember: Remember | None) -> list[np.ndarray]:
     """Return, for each record, the cross-entropy of each of its tokens in the loss, in nats.
 
     remember: returns the hidden states of texts after the frozen blocks, given the texts and a function that computes them.
@@ -111,11 +113,11 @@ def losses(model: Llama, records: Sequence[Encoded], remember: Remember | None) 
     return found
 
 
-def _rows(model: Llama, records: Sequence[Encoded]) -> Rows:
+def _rows(model: Llama, records: "Sequence[Encoded]") -> Rows:
     return rows_of(model, [len(record.ids) - 1 for record in records])
 
 
-def _embedded(model: Llama, records: Sequence[Encoded]) -> np.ndarray:
+def _embedded(model: Llama, records: "Sequence[Encoded]") -> np.ndarray:
     tokens = np.concatenate([record.ids[:-1] for record in records])
     return np.take(model.embedding, tokens, 0, room()("x", len(tokens), model.norm.size))
 
@@ -128,12 +130,12 @@ def _through(model: Llama, x: np.ndarray, rows: Rows, some: Sequence[Block]) -> 
     return x
 
 
-def _after_frozen(model: Llama, records: Sequence[Encoded], rows: Rows) -> np.ndarray:
+def _after_frozen(model: Llama, records: "Sequence[Encoded]", rows: Rows) -> np.ndarray:
     return _through(model, _embedded(model, records), rows, model.blocks[: model.adapted])
 
 
 def _of_head(
-    model: Llama, records: Sequence[Encoded], rows: Rows, x: np.ndarray, share: np.float32 | None
+    model: Llama, records: "Sequence[Encoded]", rows: Rows, x: np.ndarray, share: np.float32 | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (the losses of the tokens in the loss, the gradient of their mean with respect to x).
 
