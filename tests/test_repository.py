@@ -24,9 +24,13 @@ def module_of(stage: dict) -> str:
 
 
 def imported(file: Path) -> set[Path]:
-    """Project modules that a module imports, at its top or inside its functions."""
-    found = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+    """Project modules that a module imports, at its top or inside its functions, but for those of which it needs only types."""
+    found, tree = set(), ast.parse(file.read_text())
+    blocks = [node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    types = {id(node) for block in blocks for node in block.body}
+    for node in ast.walk(tree):
+        if id(node) in types:
+            continue
         names = []
         if isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]

@@ -11,7 +11,7 @@ from ruamel.yaml.error import YAMLError
 from cantica.commands.git import contents, must
 from cantica.commands.headline import entries, number, shown, title, value
 from cantica.commands.table import aligned
-from cantica.commands.variants.files import from_text
+from cantica.commands.yaml_text import from_text
 from cantica.core.errors import InputError, Problem, did_you_mean
 from cantica.core.files import write_text
 from cantica.core.params import FILE

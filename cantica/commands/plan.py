@@ -12,8 +12,9 @@ from cantica.commands.git import head
 from cantica.commands.table import aligned
 from cantica.commands.text import counted, duration, few
 from cantica.commands.timings import estimate, read_timings
-from cantica.commands.variants.files import overlaid, to_text
+from cantica.commands.variants.files import overlaid
 from cantica.commands.work import Work, examples_in
+from cantica.commands.yaml_text import to_text
 from cantica.core.documents import read_yaml
 from cantica.core.params import FILE
 from cantica.judging.held_out import asked_of, load_prompts

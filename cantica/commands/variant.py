@@ -4,14 +4,11 @@ import sys
 
 from cantica.commands.checks.claims import read_measured
 from cantica.commands.variants.family import at_once, family, run_family, uncommitted
-from cantica.commands.variants.files import (
-    apply_variant,
-    overlaid,
-    to_text,
-)
+from cantica.commands.variants.files import apply_variant, overlaid
 from cantica.commands.variants.fit import Fit
 from cantica.commands.variants.overlays import differences
 from cantica.commands.variants.progress import Progress
+from cantica.commands.yaml_text import to_text
 from cantica.core.documents import raise_any, read_yaml
 from cantica.core.params import FILE
 

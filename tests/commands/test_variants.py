@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cantica.commands.git import head
-from cantica.commands.variants.files import _yaml, apply_variant, load_variant, names, overlaid, parts, to_text
+from cantica.commands.variants.files import apply_variant, load_variant, names, overlaid, parts
 from cantica.commands.variants.overlays import differences, has_key, inlined, lay, remove
+from cantica.commands.yaml_text import _yaml, to_text
 from cantica.core.documents import read_yaml
 from cantica.core.errors import InputError
 from cantica.core.params import read_params

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cantica.commands.dvc.project import outputs_of_check
-from cantica.commands.variants.files import from_text, to_text
+from cantica.commands.yaml_text import from_text, to_text
 from tests.support.edits import REMOVALS, consequences, with_a_mix_and_a_judge
 from tests.support.projects import commit, ok, run, stages_run
 

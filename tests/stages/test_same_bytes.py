@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cantica.commands.variants.files import from_text
+from cantica.commands.yaml_text import from_text
 from tests.support.projects import ENVIRONMENT, edit, stages_run
 
 # The stages that run a model or compute with NumPy.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cantica.commands.dvc.project import outputs_of_check, read_lock
 from cantica.commands.dvc.records import is_gate, outputs, overlap
-from cantica.commands.variants.files import from_text, to_text
+from cantica.commands.yaml_text import from_text, to_text
 from tests.support.projects import build, commit, ok
 
 STEPS = ["self_preservation", "deception"]

@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 from random import Random
 
-from cantica.commands.variants.files import overlaid, to_text
+from cantica.commands.variants.files import overlaid
+from cantica.commands.yaml_text import to_text
 from cantica.core.files import as_json
 from cantica.reporting import results
 from cantica.reporting.claims import as_document, by_path, claim_numbers

@@ -13,8 +13,8 @@ from cantica.commands.comparison.revisions import edited
 from cantica.commands.dvc.records import Lock, outputs
 from cantica.commands.experiments.tuning import RUNS, Moment, Tuning
 from cantica.commands.text import few, short
-from cantica.commands.variants.files import from_text
 from cantica.commands.variants.overlays import differences
+from cantica.commands.yaml_text import from_text
 from cantica.core.documents import raise_any, read_json, validate
 from cantica.core.errors import InputError, Problem
 from cantica.core.files import write_json

@@ -17,10 +17,11 @@ from cantica.commands.dvc.mend import mend
 from cantica.commands.git import git, head, must
 from cantica.commands.text import counted
 from cantica.commands.timings import largest, read_timings
-from cantica.commands.variants.files import overlaid, to_text
+from cantica.commands.variants.files import overlaid
 from cantica.commands.variants.fit import Fit
 from cantica.commands.variants.progress import Progress
 from cantica.commands.variants.runs import COPIES, Build, Run
+from cantica.commands.yaml_text import to_text
 from cantica.core.documents import raise_any
 from cantica.core.errors import InputError, Problem
 

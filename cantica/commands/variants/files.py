@@ -1,6 +1,5 @@
 """Variants: overlays on params.yaml in `variants/<name>.yaml`, alone or composed: `shuffled+smoke`, from left to right."""
 
-import io
 from collections.abc import Callable
 from contextlib import suppress
 from copy import deepcopy
@@ -8,11 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.representer import RoundTripRepresenter
-
 from cantica.commands.git import git
 from cantica.commands.variants.overlays import differences, has_key, inlined, lay, partial, remove
+from cantica.commands.yaml_text import commented, to_text
 from cantica.core.documents import faults, raise_any, read_yaml, validate, validator, validator_of
 from cantica.core.errors import InputError, Problem, did_you_mean
 from cantica.core.files import write_text
@@ -150,7 +147,7 @@ def written_for(name: str, own: str, first: Problem, fits: Callable[[str], bool]
 
     None if no recent commit has one, and if the params `own` are wrong even without the variants. `fits` may raise InputError.
     """
-    if _faults(_commented(own), str(FILE)):
+    if _faults(commented(own), str(FILE)):
         return None
     for line in (git("log", f"--max-count={RECENT}", "--format=%h %s", "--", str(FILE)) or "").splitlines():
         commit, subject = line.split(" ", 1)
@@ -167,7 +164,7 @@ def written_for(name: str, own: str, first: Problem, fits: Callable[[str], bool]
 
 def laid_over(name: str, text: str, seed: int | None = None) -> dict[str, Any]:
     """Like `overlaid`, for the text of a params.yaml, without a look at other commits."""
-    params = deepcopy(_commented(text))
+    params = deepcopy(commented(text))
     caused: dict[tuple[str, str], Problem] = {}  # by place and value: the first part that has the fault
 
     def note(file: Path) -> None:
@@ -221,36 +218,3 @@ def apply_variant(name: str) -> list[str]:
     if changes:
         write_text(FILE, to_text(after))
     return changes
-
-
-def to_text(document: dict[str, Any]) -> str:
-    """A document as YAML, as it was read."""
-    text = io.StringIO()
-    _yaml().dump(document, text)
-    return text.getvalue()
-
-
-def from_text(text: str) -> dict[str, Any]:
-    """A YAML document as DVC reads it."""
-    return YAML(typ="safe").load(text)
-
-
-class _Representer(RoundTripRepresenter):
-    """Writes null for what is not set, where the library writes nothing. A class of its own leaves other writers alone."""
-
-
-_Representer.add_representer(type(None), lambda to, _: to.represent_scalar("tag:yaml.org,2002:null", "null"))
-
-
-@lru_cache(8)
-def _commented(text: str) -> dict[str, Any]:
-    """A YAML document with its comments, which is parsed once."""
-    return _yaml().load(text)
-
-
-def _yaml() -> YAML:
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 120
-    yaml.Representer = _Representer
-    return yaml

@@ -5,7 +5,8 @@ from typing import Any
 from ruamel.yaml.error import YAMLError
 
 from cantica.commands.git import contents
-from cantica.commands.variants.files import FOLDER, from_text, lay_parts, parts
+from cantica.commands.variants.files import FOLDER, lay_parts, parts
+from cantica.commands.yaml_text import from_text
 from cantica.core.errors import InputError, Problem
 from cantica.core.params import FILE
 

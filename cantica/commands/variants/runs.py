@@ -10,8 +10,9 @@ from cantica.commands.dvc.copies import SCRATCH, make_copy
 from cantica.commands.dvc.run import failed_stage, read_log, stages_run, start_dvc
 from cantica.commands.git import git, must
 from cantica.commands.headline import headline
-from cantica.commands.variants.files import from_text, load_variant
+from cantica.commands.variants.files import load_variant
 from cantica.commands.variants.overlays import differences
+from cantica.commands.yaml_text import from_text
 from cantica.core.params import FILE
 
 LOGS = Path(".cache/variants")
