@@ -54,7 +54,7 @@ def settings(positions: int, dropout: float, iters: int) -> dict:
 
 def load(name: str, client: Client, blocks: int, dropout: float, **merge) -> None:
     """Let a worker load its form of the base model and of the adapter; only torch's can `merge` them."""
-    base = BASE if name == OURS else SCRATCH / "base"
+    base = BASE if name in (OURS, OURS_BY_DEFAULT) else SCRATCH / "base"
     adapter = SCRATCH / (f"{blocks}-peft" if name == TORCH_PEFT else f"{blocks}")
     client("load", base=str(base), adapter=str(adapter), dropout=dropout, **merge)
 
