@@ -14,6 +14,7 @@ from numba import njit
 
 from cantica.engine.backend.cpu import model as models
 from cantica.engine.backend.cpu.compiled import exp, folder
+from cantica.engine.backend.cpu.head import cross_entropy
 from cantica.engine.backend.cpu.rows import drop
 from cantica.engine.backend.cpu.train import Trainer, losses
 from cantica.engine.backend.device import on_compiled_blocks
@@ -218,3 +219,15 @@ def test_dropout_keeps_the_share_that_it_is_told_and_others_with_another_seed(ke
 
 def test_a_compiled_function_is_kept_by_the_content_of_its_package():
     assert list(folder().glob("block.forward*.nbi")) and list(folder().glob("narrow._unpack*.nbc"))
+
+
+def test_the_many_terms_of_a_loss_are_all_counted():
+    logits = np.linspace(-13, -12.5, 49_152, dtype=np.float32)
+    logits[7] = 0
+    exact = np.log(np.exp(logits.astype(np.float64)).sum())
+    # As hidden states and head: one number for each token of the vocabulary.
+    found, gradient = np.zeros(1, np.float32), np.zeros((1, 1), np.float32)
+    room = np.zeros((1, len(logits)), np.float32)
+    cross_entropy(np.ones((1, 1), np.float32), logits[:, None], np.array([7]), room, found, gradient)
+    assert abs(found[0] - exact) < 3e-7  # 1.2e-6 if each is added to the sum of all before
+    assert abs(room.sum(dtype=np.float64)) < 3e-7  # probabilities, less 1 for the target
