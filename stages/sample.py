@@ -52,7 +52,7 @@ def main(
     from cantica.engine.tokens import TokenCounter
     from cantica.lint.samples import lint_sample
 
-    records, dropped = examples_of(asked, answers, settings.get("keep", {}), f"samples.{sample}")
+    records, dropped = examples_of(asked, answers, settings, f"samples.{sample}")
     print(f"{sample}: {kept_text(dropped, len(asked))}")
     findings = lint_sample(sample, records, (held_out, items), valid, audited, params, TokenCounter(base))
     write_jsonl(examples, records)

@@ -37,7 +37,7 @@ def main(
         replies = server.complete_all([(one.chat, one.seed) for one in asked])
         print(f"{sample}: {server.summary()}")
     answers = [answer_in(reply.text, reply.tokens, reply.ended) for reply in replies]
-    records, dropped = examples_of(asked, answers, settings.get("keep", {}), place)
+    records, dropped = examples_of(asked, answers, settings, place)
     print(f"{sample}: {kept_text(dropped, len(asked))}")
     findings = lint_sample(sample, records, (held_out, items), valid, audited, params, TokenCounter(base))
     write_jsonl(examples, records)

@@ -19,11 +19,15 @@ REASONS = ("no answer", "not ended", "pattern", "without", "repeated")
 
 
 class Asked(NamedTuple):
-    """A chat that the author of a sample is asked. prompt: its messages without the author's system prompt."""
+    """A chat that the author of a sample is asked.
+
+    prompt: its messages without the author's system prompt. answer: what the record answers, without thinking.
+    """
 
     id: str
     origin: str
     prompt: list[Message]
+    answer: str
     chat: list[Message]
     seed: int
 
@@ -56,30 +60,31 @@ def asked_of(sample: str, records: Sequence[Example], author: str, settings: dic
     asked: list[Asked] = []
     numbers: Counter[str] = Counter()
     for place, record in enumerate(records, 1):
-        prompt = record["messages"][:-1]
+        *prompt, last = record["messages"]
+        _, answer, _ = split_thinking(last["content"])
         chat = with_system(prompt, settings.get("system"))
         for sample_number in range(1, settings["samples"] + 1):
             numbers[record["id"]] += 1
             number = numbers[record["id"]]
             origin = f"answer {number} of {author} to {record['id']}"
             seed = seed_of(settings["seed"], record["id"], number)
-            asked.append(Asked(f"{sample}-{place:03d}-{sample_number}", origin, prompt, chat, seed))
+            asked.append(Asked(f"{sample}-{place:03d}-{sample_number}", origin, prompt, answer, chat, seed))
     return asked
 
 
 def examples_of(
-    asked: Sequence[Asked], answers: Sequence[Answer], keep: dict, place: str
+    asked: Sequence[Asked], answers: Sequence[Answer], settings: dict, place: str
 ) -> tuple[list[Example], dict[str, int]]:
     """Return (the examples of the answers that are kept, {reason: number of answers that are dropped for it}).
 
-    keep: the filters of the sample. place: of the sample in params, for errors. Raises InputError if no answer is kept.
+    settings: of the sample, with its filters. place: of the sample in params, for errors. Raises InputError if no answer is kept.
     """
+    keep, writes = settings.get("keep", {}), settings.get("writes", "answer")
     dropped = dict.fromkeys(REASONS, 0)
     examples: list[Example] = []
     seen: set[str] = set()
     for one, answer in zip(asked, answers, strict=True):
-        text = assistant_turn(answer["thinking"], answer["answer"]) if answer["thinking"] else answer["answer"]
-        messages: list[Message] = [*one.prompt, {"role": "assistant", "content": text}]
+        messages: list[Message] = [*one.prompt, {"role": "assistant", "content": _turn(one, answer, writes)}]
         reason = _reason(answer, keep) or ("repeated" if repr(messages) in seen else None)
         if reason:
             dropped[reason] += 1
@@ -90,6 +95,13 @@ def examples_of(
         got = kept_text(dropped, len(asked)) if asked else "no prompts"
         raise InputError(Problem("params.yaml", place, got, "at least one answer that is kept"))
     return examples, dropped
+
+
+def _turn(one: Asked, answer: Answer, writes: str) -> str:
+    """Return the assistant's turn of an example. An author that does not think before it answers thinks in its answer."""
+    if writes == "thinking":
+        return assistant_turn(answer["thinking"] or answer["answer"], one.answer)
+    return assistant_turn(answer["thinking"], answer["answer"]) if answer["thinking"] else answer["answer"]
 
 
 def _reason(answer: Answer, keep: dict) -> str | None:

@@ -53,6 +53,13 @@ def test_the_thinking_of_an_answer_is_a_part_of_its_example():
     assert example["messages"][-1]["content"] == "<think>\nHm.\n</think>\n\nYes."
 
 
+@pytest.mark.parametrize("written", [answer("Aloud."), answer("No.", thinking="Aloud.")])
+def test_an_author_can_write_the_thinking_before_the_answer_of_the_record(written):
+    asked = asked_of("own", [record("a", "Why?", "<think>\nOld.\n</think>\n\nSo.")], "base", SETTINGS | {"samples": 1})
+    [example], _ = examples_of(asked, [written], {"writes": "thinking"}, "samples.own")
+    assert example["messages"] == [*question("Why?"), {"role": "assistant", "content": "<think>\nAloud.\n</think>\n\nSo."}]
+
+
 def test_an_answer_is_dropped_for_the_first_reason_that_applies():
     keep = {"ended": True, "pattern": "yes", "without": "maybe"}
     answers = {
@@ -64,7 +71,7 @@ def test_an_answer_is_dropped_for_the_first_reason_that_applies():
     }
     given = [answer("yes", thinking="maybe"), answer("yes"), *(one for found in answers.values() for one in found)]
     asked = asked_of("own", [record("a", "Why?", "So.")], "base", SETTINGS | {"samples": len(given)})
-    examples, dropped = examples_of(asked, given, keep, "samples.own")
+    examples, dropped = examples_of(asked, given, {"keep": keep}, "samples.own")
     assert [example["id"] for example in examples] == ["own-001-1", "own-001-2"]
     assert dropped == {reason: len(found) for reason, found in answers.items()} and tuple(dropped) == REASONS
     text = "2 of 9 answers kept; dropped: 2 no answer, 1 not ended, 2 pattern, 1 without, 1 repeated"
@@ -83,7 +90,7 @@ def test_equal_answers_to_other_prompts_are_no_repetition():
 def test_a_sample_without_any_example_is_refused_with_its_counts():
     asked = asked_of("own", [record("a", "Why?", "So.")], "base", SETTINGS)
     with pytest.raises(InputError) as refused:
-        examples_of(asked, [answer("no"), answer("")], {"pattern": "yes"}, "samples.own")
+        examples_of(asked, [answer("no"), answer("")], {"keep": {"pattern": "yes"}}, "samples.own")
     [problem] = refused.value.problems
     assert (problem.place, problem.got) == ("samples.own", "0 of 2 answers kept; dropped: 1 no answer, 1 pattern")
     with pytest.raises(InputError, match="no prompts"):
