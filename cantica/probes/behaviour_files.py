@@ -61,5 +61,5 @@ def _unusable(name: str, measure: BehaviourMeasure, places: list[tuple[str, Item
         if side and not plain(item[side]):
             got = f"`{side}` without a letter or digit"
             yield Problem(str(file), place, got, f"words, for the measure {name}: closing punctuation does not count")
-        if "prefers" in measure and item["answer"] == item["wrong"]:
+        if measure.keys() & {"prefers", "margin"} and item["answer"] == item["wrong"]:
             yield Problem(str(file), place, "`answer` equal to `wrong`", f"two texts, for the measure {name}")

@@ -30,6 +30,7 @@ class BehaviourMeasure(TypedDict, total=False):
     logprob: Side
     completion: str
     prefers: Side
+    margin: Side
 
 
 class Item(TypedDict):
@@ -83,7 +84,7 @@ def items_asked(name: str, behaviour: Behaviour) -> Iterator[AskedItem]:
 
 def sides(measure: BehaviourMeasure) -> Iterator[Side]:
     """Yield which texts of an item a measure needs: its right answer, its wrong one, both or none."""
-    if "prefers" in measure:
+    if measure.keys() & {"prefers", "margin"}:
         yield from ("answer", "wrong")
     for side in (measure.get("exact"), measure.get("includes"), measure.get("logprob")):
         if side:
@@ -91,8 +92,8 @@ def sides(measure: BehaviourMeasure) -> Iterator[Side]:
 
 
 def is_share(measure: BehaviourMeasure) -> bool:
-    """Return whether a measure counts items; otherwise it is a log-probability, in nats per token."""
-    return not measure.keys() & {"logprob", "completion"}
+    """Return whether a measure counts items; otherwise it is a log-probability or a difference of two, in nats per token."""
+    return not measure.keys() & {"logprob", "completion", "margin"}
 
 
 def needs_answer(measure: BehaviourMeasure) -> bool:
@@ -109,7 +110,7 @@ def paths(behaviour: Behaviour) -> dict[str, tuple[bool, bool]]:
     """Return {"<measure>.<condition>" or "<measure>.<contrast>": (whether it is a share, whether it is a difference)}."""
     conditions = [*((name, False) for name in behaviour["conditions"]), *((name, True) for name in contrasts(behaviour))]
     return {
-        f"{measure}.{name}": (is_share(kind), within)
+        f"{measure}.{name}": (is_share(kind), within or "margin" in kind)
         for measure, kind in behaviour["measures"].items()
         for name, within in conditions
     }

@@ -31,15 +31,16 @@ def completions(measure: BehaviourMeasure, item: Item) -> list[str]:
         return [measure["completion"]]
     if "logprob" in measure:
         return [item[measure["logprob"]]]
-    if "prefers" in measure:
+    if measure.keys() & {"prefers", "margin"}:
         return [item["answer"], item["wrong"]]
     return []
 
 
 def logprob_value(measure: BehaviourMeasure, item: Item, logprobs: dict[str, float]) -> float:
     """Return the value of a measure from {completion: its log-probability per token}. In a tie, neither is preferred."""
-    if "prefers" in measure:
-        answer, wrong = logprobs[item["answer"]], logprobs[item["wrong"]]
-        return int(answer > wrong if measure["prefers"] == "answer" else wrong > answer)
+    side = measure.get("prefers") or measure.get("margin")
+    if side:
+        margin = logprobs[item[side]] - logprobs[item["wrong" if side == "answer" else "answer"]]
+        return int(margin > 0) if "prefers" in measure else margin
     (completion,) = completions(measure, item)
     return logprobs[completion]

@@ -26,6 +26,9 @@ def measure_words(measure: BehaviourMeasure) -> str:
     if "prefers" in measure:
         one, other = SIDES[measure["prefers"]], OTHER[measure["prefers"]]
         return f"share of items whose {one} answer has a higher log-probability per token than the {other} one"
+    if "margin" in measure:
+        one, other = SIDES[measure["margin"]], OTHER[measure["margin"]]
+        return f"log-probability of the {one} answer minus that of the {other} one, in nats per token"
     text = f"“{measure['completion']}” as the answer" if "completion" in measure else f"the {SIDES[measure['logprob']]} answer"
     return f"log-probability of {text}, in nats per token"
 

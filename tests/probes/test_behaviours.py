@@ -132,4 +132,4 @@ def test_a_name_in_params_is_one_of_a_file(folder):
 def test_the_measures_of_the_schema_are_those_that_the_code_knows():
     measures = read_json(Path("schemas/behaviour.schema.json"))["properties"]["measures"]["patternProperties"]
     (form,) = measures.values()
-    assert set(form["properties"]) == {"pattern", "exact", "includes", "logprob", "completion", "prefers"}
+    assert set(form["properties"]) == {"pattern", "exact", "includes", "logprob", "completion", "prefers", "margin"}
