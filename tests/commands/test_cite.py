@@ -160,7 +160,7 @@ def test_the_files_are_those_of_the_experiment_and_the_pages_have_the_verdicts(c
     for picture in pictures:
         ElementTree.parse(cited / "docs/experiments" / picture)
     index = (cited / "docs/experiments/index.md").read_text()
-    assert "| [coherent](coherent.md) |" in index and "same: **null**" in index
+    assert "| [coherent](#coherent) | They do. |" in index and "same: **null**" in index
 
 
 def test_the_page_of_an_experiment_has_its_words_in_order(cited):

@@ -34,6 +34,7 @@ def test_a_broken_variant_is_listed_with_its_fault_among_the_others(project):
 EXPERIMENT = """tests: whether a trigger that was taught still works after {}
 experiment:
   question: Does it still work?
+  finding: It does.
   published: It does, in large models.
   sources:
     - title: A long title of a paper that tells the whole story, and more of it than fits on a line
@@ -68,10 +69,10 @@ def test_an_experiment_without_words_that_is_over_no_experiment_is_refused(proje
     (project / "variants/large.yaml").write_text("tests: x\nover: [mine]\nexperiment: {differs: [none]}\n")
     told = refused(project, "cantica", "check")
     named = [line for line in told.splitlines() if line.startswith("variants/")]
-    assert named == ["variants/mine.yaml: experiment.published", "variants/mine.yaml: experiment.sources"]
+    assert named == [f"variants/mine.yaml: experiment.{key}" for key in ("finding", "published", "sources")]
     assert "since it is over no other experiment" in told and "need only `differs`" in told
     listed = ok(project, "cantica", "variant", "list")
-    assert re.search(r"^  mine +broken: variants/mine.yaml: experiment.published: nothing", listed, re.MULTILINE)
+    assert re.search(r"^  mine +broken: variants/mine.yaml: experiment.finding: nothing", listed, re.MULTILINE)
     assert re.search(r"^  large +x$", listed, re.MULTILINE)
 
 

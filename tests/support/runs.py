@@ -40,6 +40,7 @@ params:
 over: [common]
 experiment:
   question: Do coherent pairs teach more?
+  finding: They do.
   published: They do, by a third of the loss.
   sources:
     - {title: Pairs that fit, url: "https://example.org/pairs"}

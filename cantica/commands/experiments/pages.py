@@ -9,8 +9,8 @@ from typing import Any
 
 from cantica.commands.comparison.claimed import Variant
 from cantica.commands.comparison.claims import Decisions, compared, decisions, variant_of
-from cantica.commands.comparison.statements import FILTERS, cell
-from cantica.commands.experiments import tree
+from cantica.commands.comparison.statements import FILTERS
+from cantica.commands.experiments import atlas, tree
 from cantica.commands.experiments.cited import FILES, RUN, Cited
 from cantica.commands.experiments.cost import costs
 from cantica.commands.experiments.curves import panels
@@ -34,18 +34,16 @@ def pages(runs: list[Cited], words: Mapping[str, Words]) -> dict[Path, str]:
         by_variant.setdefault(run.variant, []).append(run)
     variants = {name: claimed(own) for name, own in by_variant.items()}
     decided = {name: decisions(name, variants, notes_on(name, by_variant)) for name in variants}
-    filters, listed = (*FILTERS, rows), [("experiment", "what it tests", "verdicts", "seeds")]
-    found = {}
-    for name, own in by_variant.items():
-        measured = levels(own)
-        drawn = pictures(own, measured)
-        about = facts(own, measured, decided[name], words.get(name, Words())) | {"pictures": [*drawn]}
-        found[PAGES / f"{name}.md"] = render("experiment.md.j2", about, filters, TEMPLATES)
-        found |= {PICTURES / f"{name}-{kind}.svg": picture for kind, picture in drawn.items()}
-        verdicts = (f"{ruling.claim.name}: **{decided[name].word(ruling)}**" for ruling in decided[name].rulings)
-        tests = cell(own[0].about["tests"]) + _source(words.get(name, Words()))
-        listed.append((f"[{name}]({name}.md)", tests, "<br>".join(verdicts), str(len(own))))
-    return {PAGES / "index.md": render("experiments.md.j2", {"experiments": listed}, filters, TEMPLATES), **found}
+    entries = [atlas.Entry(own, decided[name], words.get(name, Words())) for name, own in by_variant.items()]
+    filters = (*FILTERS, rows)
+    found = {PAGES / "index.md": render("experiments.md.j2", atlas.facts(entries), filters, TEMPLATES)}
+    for entry in entries:
+        measured = levels(entry.runs)
+        drawn = pictures(entry.runs, measured)
+        about = facts(entry.runs, measured, entry.found, entry.words) | {"pictures": [*drawn]}
+        found[PAGES / f"{entry.variant}.md"] = render("experiment.md.j2", about, filters, TEMPLATES)
+        found |= {PICTURES / f"{entry.variant}-{kind}.svg": picture for kind, picture in drawn.items()}
+    return found
 
 
 def claimed(runs: list[Cited]) -> Variant:
@@ -97,11 +95,6 @@ def notes_on(name: str, by_variant: dict[str, list[Cited]]) -> list[str]:
             if commit != first.about["commit"]
         ),
     ]
-
-
-def _source(words: Words) -> str:
-    """The most important publication that an experiment repeats, as a link."""
-    return "".join(f"; after [{cell(one['title'])}]({one['url']})" for one in words.own.get("sources", [])[:1])
 
 
 def _steps(params: dict[str, Any]) -> list[Sequence[str]]:

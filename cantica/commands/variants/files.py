@@ -24,6 +24,7 @@ SEEDED = ("lora.seed", "train.seed", "samples.*.seed", "respond.seed", "servers.
 Load = Callable[[str], dict[str, Any]]
 WORDS = {  # what an experiment says, unless it is over another that says it
     "question": "what the experiment asks",
+    "finding": "what its sources found, in a sentence",
     "published": "what its sources found",
     "sources": "the publications that it repeats",
 }
