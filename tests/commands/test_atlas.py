@@ -11,9 +11,7 @@ import pytest
 
 from cantica.commands.cite import cited_faults
 from cantica.core.files import as_json
-from tests.support.page_claims import claim_faults
-from tests.support.page_setting import setting_faults
-from tests.support.pages import read
+from tests.support.page_faults import page_faults
 from tests.support.projects import ROOT
 
 EXPERIMENTS = ROOT / "docs/experiments"
@@ -27,13 +25,6 @@ def copied(tmp_path, monkeypatch) -> Path:
         shutil.copytree(ROOT / folder, tmp_path / folder)
     monkeypatch.chdir(tmp_path)
     return tmp_path / "docs/experiments"
-
-
-def page_faults(folder: Path) -> list[str]:
-    """A line for each number of index.md and of the experiments' pages that does not follow from the runs."""
-    start, experiments = read(folder)
-    claims = [f"{variant}: {line}" for variant, one in experiments.items() for line in claim_faults(one)]
-    return claims + setting_faults(start, experiments)
 
 
 def test_every_number_of_the_pages_recomputes_from_the_runs():

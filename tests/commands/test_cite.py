@@ -15,6 +15,7 @@ from cantica.commands.experiments.cited import FILES, RUN, read_cited
 from cantica.commands.experiments.numbers import number_faults
 from cantica.core.files import as_json
 from tests.support import runs
+from tests.support.page_faults import page_faults
 from tests.support.projects import commit, edit, ok, run
 
 NAMES = [f"{variant}-s{seed}" for variant in runs.VARIANTS for seed in (1, 2, 3)]
@@ -160,7 +161,7 @@ def test_the_files_are_those_of_the_experiment_and_the_pages_have_the_verdicts(c
     for picture in pictures:
         ElementTree.parse(cited / "docs/experiments" / picture)
     index = (cited / "docs/experiments/index.md").read_text()
-    assert "| [coherent](#coherent) | They do. |" in index and "same: **null**" in index
+    assert "| [coherent](#coherent) | They do. |" in index and "same:\N{NO-BREAK SPACE}**null**" in index
 
 
 def test_the_page_of_an_experiment_has_its_words_in_order(cited):
@@ -174,6 +175,20 @@ def test_the_page_of_an_experiment_has_its_words_in_order(cited):
     plain = (cited / "docs/experiments/plain.md").read_text()
     own = re.findall(r"^## (.+)$", plain, re.MULTILINE)
     assert own == [name for name in HEADINGS if name in OF_EVERY] and "curves" not in plain
+
+
+def test_the_page_of_all_shows_every_experiment_with_its_verdicts(cited):
+    index = (cited / "docs/experiments/index.md").read_text()
+    assert (
+        "2 experiments with 1 gate (1 hold, 0 fail) and 6 claims (0 uninformative, 1 null, 3 reproduced, 1 contradicted, 1"
+        " underpowered).\n" in index
+    )
+    coherent, plain = re.split(r"^## ", index, flags=re.MULTILINE)[1:]
+    assert verdicts(coherent) == list(VERDICTS.values()) and coherent.count("<svg ") == plain.count("<svg ") + 4
+    sources = "([Pairs that fit](https://example.org/pairs), [Pairs that do not](https://example.org/others))"
+    assert f"**Do coherent pairs teach more?**\n\nPublished: They do. {sources}\n" in coherent
+    assert "Its full size is `coherent-large`." in coherent and "**It tests what the others are compared with.**" in plain
+    assert page_faults(cited / "docs/experiments") == []
 
 
 def test_words_may_be_mended_and_go_with_the_file_of_the_variant(cited, tmp_path, monkeypatch):
@@ -275,6 +290,10 @@ def test_a_claim_against_a_variant_without_runs_is_not_decided(project, monkeypa
     page = (project / "docs/experiments/coherent.md").read_text()
     assert verdicts(page) == ["not decided" if name == "less" else word for name, word in VERDICTS.items()]
     assert "less is not decided: it needs runs of plain." in page
+    index = (project / "docs/experiments/index.md").read_text()
+    assert "1 underpowered, 1 not decided).\n" in index
+    assert "- The loss is lower than with plain pairs: not decided, because it needs runs of plain.\n" in index
+    assert page_faults(project / "docs/experiments") == []
     ok(project, "cantica", "cite", *NAMES[:3])
     assert verdicts((project / "docs/experiments/coherent.md").read_text()) == list(VERDICTS.values())
     assert faults(project, monkeypatch) == []

@@ -39,22 +39,25 @@ def _side(run: Run, arm: str, own: dict) -> float:
     return next((n for n in sorted(kept) if _beyond(kept[n], own["steps_until"])), max(kept))
 
 
-def _both(own: dict, one: Experiment) -> list[tuple[float, ...]]:
-    """For each seed the level of the arm, and of what it is compared with; none if that has no runs."""
-    other = own.get("against", "")
+def _means(own: dict, one: Experiment) -> list[float]:
+    """The mean over seeds of the level of the arm, and of what it is compared with; none if that has no runs."""
+    other, sides = own.get("against"), [(own["arm"], one.runs)]
     if isinstance(other, dict):
-        others = one.every.get(other["variant"], {})
-        return [(_side(run, own["arm"], own), _side(others[seed], own["arm"], own)) for seed, run in one.runs.items() if others]
-    return [tuple(_side(run, arm, own) for arm in (own["arm"], other) if arm) for run in one.runs.values()]
+        sides.append((own["arm"], one.every.get(other["variant"], {})))
+    elif other:
+        sides.append((other, one.runs))
+    known = all(runs for _, runs in sides)
+    return [fmean(_side(run, arm, own) for run in runs.values()) for arm, runs in sides] if known else []
 
 
 def _value(own: dict, one: Experiment) -> float:
-    """The mean over seeds of the level, or of the paired difference."""
-    paired = [
-        _at(run.details, own["arm"], f"against_{own.get('against')}", *own["measure"].split(".")) for run in one.runs.values()
-    ]
-    differences = [first - sum(second) for first, *second in _both(own, one)]
-    return fmean(paired if None not in paired and "steps_until" not in own else differences)
+    """The mean over seeds of the level, or of the paired difference, which details.json has from the first arm."""
+    place = f"against_{own.get('against')}"
+    paired = [_at(run.details, own["arm"], place, *own["measure"].split(".")) for run in one.runs.values()]
+    if None not in paired and "steps_until" not in own:
+        return fmean(paired)
+    first, *second = _means(own, one)
+    return first - sum(second)
 
 
 def _bound(own: dict) -> float:
@@ -113,7 +116,7 @@ def _reasons(one: Experiment) -> Iterator[str]:
     """The numbers in the reasons for verdicts: levels, bounds, and the numbers of statements."""
     known = {str(number) for number in range(1, len(one.statements) + 1)}
     for _, own in one.statements:
-        levels = [fmean(values) for values in zip(*_both(own, one), strict=True)]
+        levels = _means(own, one)
         known |= {f"{100 * level:.1f}%" for level in levels} | {f"{level:.3g}" for level in levels} | {f"{_bound(own):g}"}
     for line in re.findall(r"^- .+, because (.+)\.$", one.section, re.MULTILINE):
         yield from (f"{line}: {number}" for number in re.findall(r"-?\b\d[\d.]*%?(?<!\.)", line) if number not in known)
@@ -138,7 +141,7 @@ def _sides(one: Experiment) -> Iterator[str]:
     """The columns with both sides of a difference and with the number of seeds."""
     rows = re.findall(r"^\| [^|]*? \| [^|]+? \| ([^|]+?) \| (\d+|–) × \S+ \|", one.page, re.MULTILINE)
     for (both, seeds), (_, own) in zip(rows, one.statements, strict=True):
-        means = [fmean(values) for values in zip(*_both(own, one), strict=True)]
+        means = _means(own, one)
         for text, value in zip(both.split(" against "), means, strict=False):
             if len(means) == 2 and not _is(text, value):
                 yield f"side of {own['measure']}, {own['arm']}: {text} for {value:.5f}"

@@ -59,7 +59,7 @@ def summary(entries: list[Entry]) -> str:
 def _row(entry: Entry) -> Sequence[str]:
     anchor = re.sub(r"[^\w-]", "", entry.variant)  # as MkDocs and GitHub name the heading
     published = entry.words.own.get("finding") or f"nothing; it tests {entry.tests}"
-    verdicts = (f"{ruling.claim.name}: **{entry.found.word(ruling)}**" for ruling in entry.found.rulings)
+    verdicts = (f"{ruling.claim.name}:\N{NO-BREAK SPACE}**{entry.found.word(ruling)}**" for ruling in entry.found.rulings)
     minutes = _span(round(run.about["cost"]["seconds"] / 60) for run in entry.runs if "seconds" in run.about.get("cost", {}))
     link = f"[{entry.variant}](#{anchor})"
     return link, cell(published), "<br>".join(verdicts), str(len(entry.runs)), minutes or "–"
