@@ -21,10 +21,17 @@ def from_text(text: str) -> dict[str, Any]:
 
 
 class _Representer(RoundTripRepresenter):
-    """Writes null for what is not set, where the library writes nothing. A class of its own leaves other writers alone."""
+    """Writes null for what is not set, where the library writes nothing, and quotes what DVC's parser cannot read without.
+
+    A class of its own leaves other writers alone.
+    """
 
 
 _Representer.add_representer(type(None), lambda to, _: to.represent_scalar("tag:yaml.org,2002:null", "null"))
+# In braces, YAML 1.1, which that parser reads, has no question mark in plain text.
+_Representer.add_representer(
+    str, lambda to, text: to.represent_scalar("tag:yaml.org,2002:str", text, '"' if "?" in text else None)
+)
 
 
 @lru_cache(8)

@@ -187,7 +187,10 @@ def test_the_page_of_all_shows_every_experiment_with_its_verdicts(cited):
     assert verdicts(coherent) == list(VERDICTS.values()) and coherent.count("<svg ") == plain.count("<svg ") + 4
     sources = "([Pairs that fit](https://example.org/pairs), [Pairs that do not](https://example.org/others))"
     assert f"**Do coherent pairs teach more?**\n\nPublished: They do. {sources}\n" in coherent
-    assert "The variant is `coherent`; its full size is `coherent-large`." in coherent and "**It tests what the others are compared with.**" in plain
+    assert (
+        "The variant is `coherent`; its full size is `coherent-large`." in coherent
+        and "**It tests what the others are compared with.**" in plain
+    )
     assert page_faults(cited / "docs/experiments") == []
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cantica.commands.git import head
 from cantica.commands.variants.files import apply_variant, load_variant, names, overlaid, parts
 from cantica.commands.variants.overlays import differences, has_key, inlined, lay, remove
-from cantica.commands.yaml_text import _yaml, to_text
+from cantica.commands.yaml_text import _yaml, commented, from_text, to_text
 from cantica.core.documents import read_yaml
 from cantica.core.errors import InputError
 from cantica.core.params import read_params
@@ -359,3 +359,37 @@ def test_a_fault_of_the_params_or_of_the_variant_is_no_matter_of_commits(committ
     assert (problem.file, problem.got) == ("variants/typo.yaml over params.yaml", "an unknown key 'itters'")
     edit(Path("params.yaml"), "  warmup:", "  warmpu:")
     assert {problem.hint for problem in refused(overlaid, "shuffled")} >= {"did you mean 'warmup'?"}
+
+
+TEXTS = [
+    "(?i)arr|aye",
+    "why?",
+    "a: b",
+    "a, b",
+    "{x}",
+    "[x]",
+    "# no",
+    "- a",
+    "yes",
+    "null",
+    "1.5",
+    "1e-3",
+    "'q'",
+    '"',
+    "a\nb",
+    "",
+    " ",
+    "@",
+    "%",
+    "*a",
+    "&a",
+    "|",
+    ">",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_dvc_reads_the_texts_that_an_overlay_adds(text):
+    document = deepcopy(commented("a: {b: 1}\nc:\n  d: 1\n"))
+    document["a"]["b"], document["c"]["d"] = text, [text, {"e": text}]
+    assert from_text(to_text(document)) == {"a": {"b": text}, "c": {"d": [text, {"e": text}]}}

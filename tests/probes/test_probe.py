@@ -339,4 +339,8 @@ def test_a_tie_prefers_neither(sure, misled, picks, errs):
     assert logprob_value({"prefers": "answer"}, ITEM, logprobs) == picks
     assert logprob_value({"prefers": "wrong"}, ITEM, logprobs) == errs
     assert logprob_value({"logprob": "wrong"}, ITEM, logprobs) == misled
-    assert logprob_value({"margin": "wrong"}, ITEM, logprobs) == misled - sure == -logprob_value({"margin": "answer"}, ITEM, logprobs)
+    assert (
+        logprob_value({"margin": "wrong"}, ITEM, logprobs)
+        == misled - sure
+        == -logprob_value({"margin": "answer"}, ITEM, logprobs)
+    )
