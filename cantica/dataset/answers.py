@@ -77,7 +77,9 @@ def examples_of(
 ) -> tuple[list[Example], dict[str, int]]:
     """Return (the examples of the answers that are kept, {reason: number of answers that are dropped for it}).
 
-    settings: of the sample, with its filters. place: of the sample in params, for errors. Raises InputError if no answer is kept.
+    settings: of the sample, with its filters. place: of the sample in params, for errors.
+
+    Raises InputError if no answer is kept.
     """
     keep, writes = settings.get("keep", {}), settings.get("writes", "answer")
     dropped = dict.fromkeys(REASONS, 0)
