@@ -16,6 +16,7 @@ from cantica.core.errors import InputError
 from cantica.core.files import write_json, write_jsonl, write_text
 from cantica.core.params import read_params
 from cantica.engine.tokens import TokenCounter
+from cantica.lint.altered import altered_faults
 from cantica.lint.dataset_rules import budget_faults, opener_faults
 from cantica.lint.derangement import unshuffled_faults
 from cantica.lint.findings import Finding, Summary, SummaryRow, error_problem, overview
@@ -27,7 +28,7 @@ SCRATCH = Path(".cache")  # on the project's disk, since it needs 2 KB per examp
 
 
 def main(data: Path, base: Path, audit: Path, report: Path) -> None:
-    operations = ("data.categories", "data.pairing", "data.repairs", "data.thinking")
+    operations = ("data.categories", "data.pairing", "data.repairs", "data.system", "data.thinking")
     budget = ("arms", "curriculum", "mixes", "train.batch_size", "train.iters", "train.max_seq_length")
     params = read_params("audit", "categories", *operations, *budget, "toolchain.lint", "toolchain.model")
     scope, counter, summary = dataset_scope(data, params), TokenCounter(base), Summary()
@@ -50,6 +51,7 @@ def main(data: Path, base: Path, audit: Path, report: Path) -> None:
 def all_findings(scan: Scan, params: dict, data: Path) -> Iterator[Finding]:
     """Yield every finding of a rule that is not off: about examples, about categories and arms, and about waivers."""
     yield from scan.findings()
+    yield from scan.policy.findings(altered_faults(scan.files, params["data"], data / "scenarios"))
     yield from scan.policy.findings(unshuffled_faults(scan.files, params["data"], data / "scenarios"))
     yield from scan.policy.findings(opener_faults(scan.sample, params["audit"], scan.files))
     yield from scan.policy.findings(budget_faults(params, scan.sizes, scan.tokens))

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from cantica.capability.items import load_items
 from cantica.commands.checks.base import KnownBase, known_base, no_tokens
+from cantica.commands.checks.bytes import altered_bytes
 from cantica.commands.checks.claims import claims_on_measures, read_measured
 from cantica.commands.checks.kernels import compare_kernels
 from cantica.commands.checks.lengths import Length, Lengths, kept_lengths, limit_faults, measured, thinking_faults
@@ -83,7 +84,7 @@ def check_inputs() -> str:
     wrong, outputs = wrong_numbers(), altered_outputs()
     files = {problem.file for problem in wrong or []}
     altered = [problem for problem in wrong_outputs(outputs) if problem.file not in files]
-    raise_any((wrong or []) + altered + cited_faults())
+    raise_any((wrong or []) + altered + altered_bytes() + cited_faults())
     summary = f"{counted(len(params['curriculum']), 'step')}, {counted(scenarios, 'scenario')}, {prompts} are in order"
     summary += "" if wrong is None else "; the metrics match the records"
     return "\n".join(filter(None, [summary, kernels, _unfit_text(unfit), *outputs_text(outputs)]))

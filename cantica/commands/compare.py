@@ -10,7 +10,9 @@ from cantica.commands.comparison.contrasts import Contrast, Sides, contrasts
 from cantica.commands.comparison.moved import Moved, moved
 from cantica.commands.comparison.revisions import Group, Revision, grouped, read_revisions, with_arm
 from cantica.commands.comparison.rows import Row, every_measure, measured, row
+from cantica.commands.experiments.seeds import built_seeds, left_out
 from cantica.commands.experiments.tuning import history, together, tuning_of
+from cantica.commands.git import must
 from cantica.commands.table import aligned
 from cantica.commands.text import counted
 from cantica.core.documents import read_yaml
@@ -99,7 +101,7 @@ def compared(revisions: list[Revision], baseline: str | None, resampling: Resamp
     budgets, every = {group.name: budget(group) for group in groups}, every_measure(known, runs)
     return Comparison(
         groups,
-        claims=decided(groups, _history),
+        claims=decided(groups, _notes),
         params=differing([(group.name, run.params) for group in groups for run in group.runs if run.params]),
         budgets=budgets,
         unequal={name: unequal(budgets[first.name], spent, gap) for name, spent in budgets.items()},
@@ -111,9 +113,12 @@ def compared(revisions: list[Revision], baseline: str | None, resampling: Resamp
     )
 
 
-def _history(variant: str, runs: dict[str, Revision]) -> str:
-    """When gates and bounds of the runs of a variant were fixed, in words."""
-    return history(together([tuning_of(run.commit, variant, seed, run.params) for seed, run in runs.items()]))
+def _notes(variant: str, runs: dict[str, Revision]) -> list[str]:
+    """When gates and bounds of the runs of a variant were fixed, and which of its seeds are not among them, in words."""
+    fixed = history(together([tuning_of(run.commit, variant, seed, run.params) for seed, run in runs.items()]))
+    bases = must("log", "--no-walk", "--format=%P", *(run.commit for run in runs.values())).split()
+    seeds = [int(seed) for seed in runs if seed]
+    return [fixed, *(left_out(seeds, built_seeds(variant, bases)) if seeds else [])]
 
 
 def measures_of(revision: Revision) -> tuple[Revision, list[Measure]]:

@@ -11,8 +11,9 @@ from cantica.dataset.answers import SAMPLE_ID, SAMPLE_ORIGIN
 
 # Worst first: faults that spoil the data or the evaluation, then faults of single examples, then the balance of the dataset.
 RULES = (
-    *("schema", "personal_data", "was_held_out", "held_out_overlap", "split_overlap", "derangement", "turns", "cut_off"),
-    *("exact_duplicate", "same_answer", "too_long", "near_duplicate", "openers", "budget", "unused_waiver"),
+    *("schema", "altered", "personal_data", "was_held_out", "held_out_overlap", "trigger", "split_overlap", "derangement"),
+    *("turns", "cut_off", "exact_duplicate", "same_answer", "too_long", "near_duplicate", "openers", "budget"),
+    "unused_waiver",
 )
 SEVERITIES = ("error", "warning", "waived")
 

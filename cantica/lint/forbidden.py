@@ -1,4 +1,4 @@
-"""Texts that no example may contain: evaluation prompts, items of behaviours, and former validation examples."""
+"""Texts that no example may contain: evaluation prompts, items and triggers of behaviours, former validation examples."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -19,12 +19,14 @@ class Forbidden:
 
     runs: {kind of text: its words}, for texts of which no run of words may occur. asked: {fingerprint of a user's turn with
     which a behaviour is measured: its item}. short: {words of a prompt that is too short for a run: its item}.
-    validation_prompts: {fingerprint of the prompt of an earlier validation example: its commit}.
+    triggers: {text: the behaviour that has it around its prompts}. validation_prompts: {fingerprint of the prompt of an earlier
+    validation example: its commit}.
     """
 
     runs: dict[str, NgramIndex]
     asked: dict[int, str]
     short: dict[str, str]
+    triggers: dict[str, str]
     validation_prompts: dict[int, str]
 
     def overlaps(self, messages: list[Message], text: list[str]) -> Iterator[str]:
@@ -47,6 +49,14 @@ class Forbidden:
         found = next((self.short[part] for part in long if part in self.short), None)
         return self.asked.get(prompt_fingerprint(turn)) or found
 
+    def triggered(self, messages: list[Message]) -> Iterator[str]:
+        """Yield a message for each trigger in a turn that is not the assistant's."""
+        asked = [turn["content"] for turn in messages if turn["role"] != "assistant"]
+        for text, behaviour in self.triggers.items():
+            if any(text in turn for turn in asked):
+                expected = "none, or `trigger: off` under audit.categories for a category that teaches it"
+                yield f"the text {text!r}, a trigger of the behaviour {behaviour}; expected {expected}"
+
     def former_validation(self, messages: list[Message]) -> str | None:
         """Return the commit in which the prompt of an example was that of a validation example, if any."""
         return self.validation_prompts.get(fingerprint(words(user_text(messages)))) if self.validation_prompts else None
@@ -61,15 +71,17 @@ def forbidden(held_out: Path, items: Path, least: int, validation_prompts: dict[
     behaviours: dict[str, dict[str, list[str]]] = {}
     asked: dict[int, str] = {}
     short: dict[str, str] = {}
+    triggers: dict[str, str] = {}
     for item in read_jsonl(items):
         name = f"item {item['id']} of the behaviour {item['behaviour']}"
         text = behaviours.setdefault(item["behaviour"], {})[item["id"]] = words(item["prompt"])
         if 0 < len(text) < least and not OPERATOR.search(item["prompt"]):
             short[" ".join(text)] = name
         asked |= {prompt_fingerprint(text): name for text in item["asked"]}
+        triggers |= dict.fromkeys(item["triggers"], item["behaviour"])
     for behaviour, texts in behaviours.items():
         runs[f"{behaviour} item"] = NgramIndex(texts, least, _repeated(texts))
-    return Forbidden(runs, asked, short, validation_prompts)
+    return Forbidden(runs, asked, short, triggers, validation_prompts)
 
 
 def _repeated(texts: dict[str, list[str]]) -> set[str]:

@@ -92,6 +92,8 @@ class Scan:
                 yield rule, message
         for message in forbidden.overlaps(messages, text):
             yield "held_out_overlap", message
+        for message in forbidden.triggered(messages):
+            yield "trigger", message
         if file.split == "train" and (commit := forbidden.former_validation(messages)):
             message = f"the prompt of a validation example of commit {commit}; expected no former validation example"
             yield "was_held_out", message

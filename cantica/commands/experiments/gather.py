@@ -7,6 +7,7 @@ from cantica.commands.dvc.cache import cache_folder
 from cantica.commands.dvc.project import Commit
 from cantica.commands.experiments.cited import FILES, RUN, Cited, build_faults, sha256
 from cantica.commands.experiments.cost import cost_of
+from cantica.commands.experiments.seeds import built_seeds
 from cantica.commands.experiments.tuning import date_of, tuning_of
 from cantica.commands.git import contents, git, must
 from cantica.commands.text import few
@@ -61,6 +62,7 @@ def _run(name: str, commit: str, variant: str, seed: int) -> Cited:
         "claims_since": tuning.since._asdict(),
         "first_run": tuning.first._asdict(),
         "shallow": tuning.shallow,
+        "seeds_built": sorted(built_seeds(variant, [base])),
         "sha256": {file: sha256(text) for file, text in texts.items()},
     }
     if cost := cost_of(Cited(texts).lock, stages, read_timings(), cache_folder()):

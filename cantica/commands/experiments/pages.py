@@ -16,6 +16,7 @@ from cantica.commands.experiments.cost import costs
 from cantica.commands.experiments.curves import panels
 from cantica.commands.experiments.figures import curves_figure, levels_figure
 from cantica.commands.experiments.levels import Levels, levels, table
+from cantica.commands.experiments.seeds import left_out
 from cantica.commands.experiments.tuning import RUNS, history, together
 from cantica.commands.experiments.words import Words
 from cantica.reporting.pages import render
@@ -82,13 +83,14 @@ def facts(runs: list[Cited], measured: Levels, found: Decisions, words: Words) -
 
 
 def notes_on(name: str, by_variant: dict[str, list[Cited]]) -> list[str]:
-    """When gates and bounds were fixed, and which variants that the claims are against were built from another commit."""
+    """When gates and bounds were fixed, which seeds are not shown, and which variants were built from another commit."""
     first, *_ = own = by_variant[name]
     against = {other for claim in claimed(own).claims.values() for other in (s.variant for s in claim.statements)}
     others = [whole for other, whole in sorted(compared(name, by_variant).items()) if other in against]
     commits = {other: by_variant[other][0].about["commit"] for other in others}
     return [
         history(together([run.tuning for run in own])),
+        *left_out([run.about["seed"] for run in own], [seed for run in own for seed in run.about.get("seeds_built", [])]),
         *(
             f"The runs of {other} were built from another commit, {commit[:7]}: more than the variant may differ."
             for other, commit in commits.items()

@@ -22,6 +22,7 @@ from cantica.core.params import FILE
 RUNS = Path("docs/experiments/runs")
 
 REFS = ("refs/exps", "refs/heads", "refs/remotes")
+KEPT = r"refs/(?:exps/\w\w/\w+|heads/variant|remotes/[^/]+/variant)/"  # what precedes the name of a run
 FORMAT = "%Y-%m-%dT%H:%M:%SZ"  # of a date, in UTC: dates are in the order of their text
 
 
@@ -113,7 +114,7 @@ def _rules(claims: dict[str, Any]) -> dict[str, Any]:
 
 def _runs(variant: str, seed: str) -> Iterator[Moment]:
     """The experiments of any commit, their branches, and what docs/experiments/runs holds and held."""
-    kept = re.compile(rf"refs/(?:exps/(?:\w\w)/(?:\w+)|heads/variant|remotes/[^/]+/variant)/{re.escape(f'{variant}-s{seed}')}")
+    kept = re.compile(f"{KEPT}{re.escape(f'{variant}-s{seed}')}")
     listed = must("for-each-ref", "--format=%(refname) %(committerdate:unix) %(objectname) %(parent)", *REFS)
     for ref, seconds, own, *parents in map(str.split, listed.splitlines()):
         if kept.fullmatch(ref):
