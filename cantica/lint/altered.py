@@ -14,6 +14,9 @@ from cantica.lint.files import DataFile, DataFiles
 from cantica.lint.findings import Fault
 
 
+NOTHING: dict[str, Any] = {}
+
+
 def altered_faults(files: DataFiles, settings: dict, scenarios: Path) -> Iterator[Fault]:
     """Yield a fault for each example that its scenario does not give; of a file, for the first that is missing or added.
 
@@ -22,8 +25,8 @@ def altered_faults(files: DataFiles, settings: dict, scenarios: Path) -> Iterato
     """
     for file in files:
         shuffled = file.split == "train" and operations_of(file.category, settings)["pairing"] == "shuffled"
-        pairs = zip_longest(map(_record, file.lines.texts()), _expected(file, settings, scenarios), fillvalue={})
-        for number, (example, expected) in enumerate(pairs):
+        records, own = map(_record, file.lines.texts()), _expected(file, settings, scenarios)
+        for number, (example, expected) in enumerate(zip_longest(records, own, fillvalue=NOTHING)):
             found, id_ = example.get("id", "no example"), expected.get("id", "no further example")
             if found != id_:
                 message = f"{found}; expected {id_}, in the order of the scenarios"
@@ -36,12 +39,12 @@ def altered_faults(files: DataFiles, settings: dict, scenarios: Path) -> Iterato
 
 
 def _record(line: bytes) -> dict[str, Any]:
-    """Return the record in a line; {} if it is none, which is a fault of its own."""
+    """Return the record in a line; NOTHING if it is none, which is a fault of its own."""
     try:
         record = json.loads(line)
     except json.JSONDecodeError:
-        return {}
-    return record if isinstance(record, dict) and "messages" in record else {}
+        return NOTHING
+    return record if isinstance(record, dict) and "messages" in record else NOTHING
 
 
 def _expected(file: DataFile, settings: dict, scenarios: Path) -> Iterator[Example]:

@@ -108,7 +108,7 @@ DATA = [
         "a training record becomes a copy of a validation record, with every twelfth word replaced",
         first_record(_reworded),
         AUDIT,
-        "[split_overlap] … five-word runs shared with data/valid/walks.jsonl:1",
+        "[split_overlap] … five-word runs shared with data/train/walks.jsonl:1",
     ),
     Sabotage(
         "evaluation prompts in training data",
@@ -151,7 +151,7 @@ DATA = [
         "`stages/dataset.py` skips records with a short answer",
         code("stages/dataset.py", "if repairs.drops(record) or", 'if len(record["messages"][-1]["content"]) < 9 or'),
         AUDIT,
-        "[altered] … expected walks-train-008",
+        "[altered] … walks-train-008, in the order of the scenarios",
     ),
     Sabotage(
         "a shuffled control that is not shuffled",

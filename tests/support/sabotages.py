@@ -7,11 +7,14 @@ import contextlib
 import io
 import json
 import re
+import shlex
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from cantica.commands.cli import main
+from cantica.core.documents import read_yaml
 from tests.support.projects import IDENTITY, ok, run
 
 Saboteur = Callable[[Path], None]
@@ -93,7 +96,24 @@ def rebuilt(stage: str, out: str) -> Check:
     return Check(f"`dvc repro --force` of {stage}, after which `cantica explain --diff HEAD`", again)
 
 
-AUDIT = Check("`dvc repro`, stage `audit`", lambda project: forked(project, "dvc", "repro", "audit"))
+# Runs the commands of stages in one process, which is three times as fast as DVC.
+IN_ONE = """
+import json, runpy, sys
+for command in json.loads(sys.argv[1]):
+    sys.argv = command
+    runpy.run_module(command[0], run_name="__main__", alter_sys=True)
+"""
+
+
+def _audited(project: Path) -> tuple[bool, str]:
+    """Run what makes the dataset, and the audit, by the commands in dvc.lock. DVC would run no other stage before them."""
+    stages = read_yaml(project / "dvc.lock")["stages"]
+    names = [name for kind in ("render@", "dataset@", "audit") for name in stages if name.startswith(kind)]
+    commands = [shlex.split(stages[name]["cmd"].removeprefix("exec python -m ")) for name in names]
+    return forked(project, sys.executable, "-c", IN_ONE, json.dumps(commands))
+
+
+AUDIT = Check("the stage `audit`", _audited)
 CHECK = Check("`cantica check`", lambda project: cantica(project, "check"))
 COMPARED = Check("`cantica compare`", _built_and_compared)
 

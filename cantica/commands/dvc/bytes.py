@@ -44,12 +44,13 @@ class Bytes:
         """{file: (its MD5, the right one)} of an output that does not have a hash; {} if it has."""
         path = Path(out)
         if not md5.endswith(".dir"):
-            return {out: (found, md5)} if (found := self.md5(path)) != md5 else {}
+            own = self.md5(path)
+            return {out: (own, md5)} if own != md5 else {}
         listed = self._listed(md5)
         found = {name: self.md5(path / name) for name in listed or _files(path)}
         if folder_hash(found) == md5:
             return {}
-        wrong = {f"{out}/{name}": (found[name], own) for name, own in listed.items() if found[name] != own}
+        wrong = {f"{out}/{name}": (found[name], right) for name, right in listed.items() if found[name] != right}
         return wrong or {out: (folder_hash(found), md5)}
 
     def cached(self, md5: str) -> Path | None:
