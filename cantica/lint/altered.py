@@ -13,7 +13,6 @@ from cantica.dataset.repairs import Repairs
 from cantica.lint.files import DataFile, DataFiles
 from cantica.lint.findings import Fault
 
-
 NOTHING: dict[str, Any] = {}
 
 

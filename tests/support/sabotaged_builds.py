@@ -175,8 +175,8 @@ DATA = [
         AUDIT,
         "0 errors, 0 warnings, 0 waived",
         fails=False,
-        why="Five words in a row are needed for a finding, and none are left. A reader would see it, or a model of meaning, "
-        "which would also find what is merely about the same.",
+        why="The audit compares runs of five words, and none is left. A reader would see it. So would a language model, which "
+        "would also report prompts that are merely about the same.",
     ),
     Sabotage(
         "bad rows dropped from a file",
@@ -358,7 +358,7 @@ MEASURED = [
     ),
     Sabotage(
         "evaluation prompts chosen after the result",
-        "prompts are removed from `prompts/held_out/benign.yaml` by `held_out`; built again",
+        "`held_out` no longer selects any benign prompts; built again",
         param("held_out", {"general": 1, "equanimity": 1}),
         COMPARED,
         "not measured as HEAD~1: respond (data/held_out.jsonl)",
@@ -374,7 +374,7 @@ MEASURED = [
     ),
     Sabotage(
         "code that was bent before the first build",
-        "answers are cut before judging, as above, and no earlier build is there to compare with",
+        "answers are cut before judging, as above, and there is no earlier build to compare with",
         both(CUT, lambda project: ok(project, "dvc", "repro", "--quiet")),
         CHECK,
         "the metrics match the records",
