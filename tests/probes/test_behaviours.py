@@ -71,7 +71,13 @@ def test_a_behaviour_is_read_as_it_is_written(folder):
 def test_the_lint_gets_each_text_with_which_an_item_is_asked(folder):
     behaviour = load_behaviours(folder(spelling=SPELLING))["spelling"]
     first, _ = items_asked("spelling", behaviour)
-    assert first == {"id": "spell_1", "behaviour": "spelling", "prompt": "lamp", "asked": ["lamp", "key lamp"]}
+    assert first == {
+        "id": "spell_1",
+        "behaviour": "spelling",
+        "prompt": "lamp",
+        "asked": ["lamp", "key lamp"],
+        "triggers": ["key"],
+    }
 
 
 FAULTS = [
