@@ -1,8 +1,13 @@
-"""Measure the loss of an adapter on each validation example. The means of the categories are one row of the loss matrix.
+"""Measure the loss of an adapter on validation examples: on the first of each category, or on the rest.
 
-python -m stages.measure models/base models/adapters/deception data/categories.json data/valid data/losses/deception.json
+    python -m stages.measure first models/base models/adapters/deception data/categories.json data/valid
+        data/losses/deception.json
+
+Every point is measured on the first `measure.examples` of each category: they are one row of the loss matrix. The points in
+`measure.in_full` are measured on the rest too.
 """
 
+from enum import StrEnum
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -20,11 +25,19 @@ if TYPE_CHECKING:
     from cantica.scoring.frozen import FrozenStates
 
 
-def main(base: Path, adapter: Path, categories: Path, valid: Path, losses: Path) -> None:
-    params = read_model_params("measure", "train.loss_on")
+class Part(StrEnum):
+    """The validation examples of a category that are measured."""
+
+    FIRST = "first"
+    REST = "rest"
+
+
+def main(part: Part, base: Path, adapter: Path, categories: Path, valid: Path, losses: Path) -> None:
+    params = read_model_params("measure.batch_size", "measure.examples", "measure.max_seq_length", "train.loss_on")
     settings = params["measure"] | params["train"]
     files = {category: valid / f"{category}.jsonl" for category in read_json(categories)}
-    examples = {category: read_jsonl(file)[: settings["examples"]] for category, file in files.items()}
+    chosen = slice(settings["examples"]) if part is Part.FIRST else slice(settings["examples"], None)
+    examples = {category: read_jsonl(file)[chosen] for category, file in files.items()}
     if not any(examples.values()):
         print(f"{losses}: no validation examples")
         write_json(losses, examples)

@@ -42,7 +42,7 @@ def main(data: Path, prompts: Path, reports: Path) -> None:
     facts |= arms_of(read_json(data / "arms.json"), params, rows) | {"claims": claims_of(params), "claimed": claimed}
     facts |= read_texts(data, prompts, params, rules) | figures_of(records, params)
     write_json(reports / "metrics.json", results.headline(rows))
-    write_json(reports / "details.json", results.details(rows, results.all_checkpoint_rows(records, params)))
+    write_json(reports / "details.json", results.details(rows, results.further_rows(records, params)))
     write_json(reports / "claims.json", claims.as_document(claimed))
     write_text(reports / "loss_curve.csv", as_csv(facts["curve"], figures.CURVE_COLUMNS))
     write_text(reports / "loss_matrix.csv", as_csv(losses.matrix_rows(facts["matrix"]), losses.MATRIX_COLUMNS))
@@ -85,7 +85,7 @@ def figures_of(records: Records, params: dict[str, Any]) -> dict[str, Any]:
     return {
         "curve": curve,
         "lines": figures.curve_lines(curve, params["curriculum"]),
-        "matrix": {point: losses.category_means(row) for point, row in records["losses"].items()},
+        "matrix": {point: losses.category_means(row) for point, row in losses.in_common(records["losses"]).items()},
         "trajectories": trajectories(records["probes"], records["behaviours"], params),
         "verdicts": {judge: judges.by_response(found) for judge, found in records["verdicts"].items()},
         "wins": judges.wins(records["judgements"], pairs(params)),

@@ -184,7 +184,7 @@ class CapabilityScore(TypedDict):
 
 
 class ExampleLoss(TypedDict):
-    """The loss of a validation example: an item of data/losses/<point>.json.
+    """The loss of a validation example: an item of data/losses/<point>.json or data/losses/rest/<point>.json.
 
     loss: the mean over the tokens in the loss, in nats per token. tokens: the number of these tokens. cut: the number of tokens
     that were truncated.

@@ -1,6 +1,7 @@
 """Validation losses: the measure, the loss matrix, forgetting and backward transfer. Pure.
 
-Each category has validation examples, which no step trains on. A loss is in nats per token.
+Each category has validation examples, which no step trains on. A loss is in nats per token. Every point is measured on the first
+of them, and some points on all (`measure` in params.yaml); points are compared on those that they have in common.
 """
 
 from statistics import fmean
@@ -18,11 +19,20 @@ def loss_measure(losses: dict[str, LossRow], arms: dict[str, str]) -> Measure:
 
     arms: {arm: its point} of the arms that have losses.
     """
-    tables = {
-        arm: items((e for row in losses[point].values() for e in row), lambda e: e["loss"]) for arm, point in arms.items()
-    }
+    found = {arm: items((e for row in losses[point].values() for e in row), lambda e: e["loss"]) for arm, point in arms.items()}
+    tables = {arm: table for arm, table in found.items() if table}
     category = {e["id"]: name for point in arms.values() for name, row in losses[point].items() for e in row}
     return Measure("loss_nats", "validation loss, nats per token", tables, category, digits=3)
+
+
+def in_common(losses: dict[str, LossRow]) -> dict[str, LossRow]:
+    """Return the losses of the examples that every point is measured on. losses: {point: its row}."""
+    ids = [{example["id"] for examples in row.values() for example in examples} for row in losses.values()]
+    common = set.intersection(*ids) if ids else set()
+    return {
+        point: {category: [e for e in examples if e["id"] in common] for category, examples in row.items()}
+        for point, row in losses.items()
+    }
 
 
 def category_means(row: LossRow) -> dict[str, float]:
@@ -43,8 +53,10 @@ def chain_measures(losses: dict[str, LossRow], arms: dict[str, str], curriculum:
     """Return the measures of forgetting and backward transfer along the chain of steps to each arm. Items are categories.
 
     The own step of a category is the first step of the chain that trained on its file; a step on a mix belongs to no category.
-    An arm gets a table only if a category was learnt before the last step.
+    An arm gets a table only if a category was learnt before the last step. Losses are those of the examples that every point is
+    measured on.
     """
+    losses = in_common(losses)
     forgotten: dict[str, Table] = {}
     transferred: dict[str, Table] = {}
     for arm, point in arms.items():

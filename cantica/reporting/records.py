@@ -63,7 +63,14 @@ def read_records(data: Path, params: dict[str, Any]) -> Records:
         "capability": {arm: read_jsonl(data / "capability" / f"{arm}.jsonl") for arm in points},
         "behaviours": read_json(data / "behaviours.json"),
         "probes": {arm: read_jsonl(data / "probes" / f"{arm}.jsonl") for arm in points},
-        "losses": {point: read_json(data / "losses" / f"{point}.json") for point in ["base", *steps]},
+        "losses": {point: _losses(data / "losses", point, params["measure"]["in_full"]) for point in ["base", *steps]},
         "training": {step: read_json(data / "training" / f"{step}.json") for step in steps},
     }
     return cast(Records, found)
+
+
+def _losses(folder: Path, point: str, in_full: Sequence[str]) -> LossRow:
+    """Return the losses of a point: on the first validation examples of each category, and on the rest if it has them too."""
+    row = read_json(folder / f"{point}.json")
+    rest = read_json(folder / "rest" / f"{point}.json") if point in in_full else {}
+    return {category: examples + rest.get(category, []) for category, examples in row.items()}

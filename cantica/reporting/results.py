@@ -11,13 +11,14 @@ from cantica.reporting import judges
 from cantica.reporting.capability import capability_measures
 from cantica.reporting.endings import COUNTED
 from cantica.reporting.inference import Estimate, Resampling
-from cantica.reporting.losses import chain_measures, loss_measure
+from cantica.reporting.losses import chain_measures, in_common, loss_measure
 from cantica.reporting.measures import Measure
 from cantica.reporting.nested import nest
 from cantica.reporting.probes import at_the_end, checkpoint_measures, probe_measures
-from cantica.reporting.records import Records
+from cantica.reporting.records import LossRow, Records
 from cantica.reporting.rows import Row, Rows, differences, levels, rounded
 from cantica.settings.arms import all_arms, pairs, with_losses
+from cantica.settings.tree import ROOT, path_to
 
 CHAIN = ("forgetting_nats", "backward_transfer_nats")
 # The keys of an estimate that are written to metrics.json, in this order.
@@ -122,13 +123,38 @@ def checkpoint_rows(checkpoints: dict[str, list[Measure]], resampling: Resamplin
     )
 
 
-def details(rows: Rows, at_checkpoints: Sequence[Row] = ()) -> dict[str, Any]:
+def step_rows(losses: dict[str, LossRow], params: dict[str, Any]) -> list[Row]:
+    """Return the losses after each step on the way to an arm, under `steps.<point>`; those of base come first.
+
+    They are of the examples that every point is measured on, so of fewer than the arm's own loss, if that is measured in full.
+    An arm that is base itself has none.
+    """
+    common = in_common(losses)
+    rows: list[Row] = []
+    for arm, point in with_losses(params).items():
+        chain = path_to(point, params["curriculum"])
+        for step in [ROOT, *chain] if chain else []:
+            groups = {category: [e["loss"] for e in found] for category, found in common[step].items() if found}
+            whole = [loss for found in groups.values() for loss in found]
+            rows += [
+                Row(arm, f"steps.{step}.loss_nats", {"mean": fmean(values), "n": len(values)}, group)
+                for group, values in ({"": whole} | groups if whole else {}).items()
+            ]
+    return rounded(rows)
+
+
+def further_rows(records: Records, params: dict[str, Any]) -> list[Row]:
+    """Return the rows that only details.json has: at checkpoints, and after each step on the way to an arm."""
+    return all_checkpoint_rows(records, params) + step_rows(records["losses"], params)
+
+
+def details(rows: Rows, further: Sequence[Row] = ()) -> dict[str, Any]:
     """Return the content of `reports/details.json`: every row, nested by arm, `against_<arm>` if any, measure and group.
 
-    at_checkpoints: those of `all_checkpoint_rows`, which only this file has.
+    further: those of `further_rows`, which only this file has.
     """
     parts: list[tuple[str, Any]] = []
-    for row in (*rows.rows, *at_checkpoints):
+    for row in (*rows.rows, *further):
         path = _path(row.arm, row.measure, row.group or WHOLE.get(row.measure, ""), row.against)
         parts.append((path, row.estimate["mean"] if row.group and row.measure in CHAIN else row.estimate))
     return nest(parts)

@@ -83,12 +83,14 @@ def _grouped(known: Known, groups: Iterable[str], whole: str = "") -> Iterator[K
 
 def _losses(params: dict[str, Any]) -> Iterator[Known]:
     """Yield validation loss, and forgetting and backward transfer of what was learnt before the last step of an arm."""
-    examples = params["measure"]["examples"]
-    measured = [name for name, category in params["categories"].items() if min(category["valid"], examples)]
-    if not measured:
-        return
+    of_every_point, in_full = params["measure"]["examples"], params["measure"]["in_full"]
     points, curriculum = with_losses(params), params["curriculum"]
-    yield from _grouped(Known("loss_nats", "nats per token", 0, inf, list(points)), measured)
+    measured = [name for name, category in params["categories"].items() if category["valid"]]
+    arms = [arm for arm, point in points.items() if of_every_point or point in in_full]
+    if measured and arms:
+        yield from _grouped(Known("loss_nats", "nats per token", 0, inf, arms), measured)
+    if not of_every_point:
+        return
     before_last = {arm: {curriculum[step]["data"] for step in path_to(point, curriculum)[:-1]} for arm, point in points.items()}
     learnt = {arm: [name for name in measured if f"train/{name}" in files] for arm, files in before_last.items()}
     for measure in ("forgetting_nats", "backward_transfer_nats"):

@@ -45,6 +45,8 @@ def _name_faults(params: dict[str, Any], file: str) -> list[Problem]:
     for mix, weights in params["mixes"].items():
         for category in weights:
             check_name(f"mixes.{mix}", category, list(params["categories"]), "a category")
+    for point in params["measure"]["in_full"]:
+        check_name("measure.in_full", point, points, "base or a step")
     check_name("fuse.step", params["fuse"]["step"], points, "base or a step")
     return problems
 

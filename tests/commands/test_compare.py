@@ -499,7 +499,8 @@ def test_the_last_arm_is_compared_or_the_one_that_is_asked_for():
 
 
 def test_arms_of_earlier_versions_are_points():
-    assert in_present_form({"arms": {"final": "x"}, "train": {}}) == arms(final="x") | {"train": {}}
+    earlier = {"arms": {"final": "x"}, "measure": {"examples": 2}}
+    assert in_present_form(earlier) == arms(final="x") | {"measure": {"examples": 2, "in_full": []}}
 
 
 def test_a_checkpoint_has_its_share_of_the_last_step_and_an_arm_that_is_no_point_has_no_budget():

@@ -74,7 +74,7 @@ def measured(
 
 
 class Use(NamedTuple):
-    """Examples that a step trains on, or that all points are measured on, with two settings and their places in params."""
+    """Examples that a step trains on, or that points are measured on, with two settings and their places in params."""
 
     limit_place: str
     limit: int
@@ -96,7 +96,7 @@ def _uses(params: dict, lengths: Lengths) -> Iterator[Use]:
             known = lengths.get(name, {}).get("train", []) if folder == "train" else []
             yield Use(limit_place, limit, loss_place, loss_on, known)
     for found in lengths.values():
-        valid = found.get("valid", [])[: measure["examples"]]
+        valid = found.get("valid", [])[: None if measure["in_full"] else measure["examples"]]
         yield Use("measure.max_seq_length", measure["max_seq_length"], "train.loss_on", train["loss_on"], valid)
 
 

@@ -180,9 +180,13 @@ def _with_texts(revision: Revision, files: Commit, folder: Path) -> Revision:
 
 
 def in_present_form(params: dict[str, Any]) -> dict[str, Any]:
-    """Params of any version with arms as mappings. In earlier versions, all arms were points: {arm: point}."""
+    """Params of any version with arms as mappings, and with the keys that earlier versions lack.
+
+    In earlier versions, all arms were points: {arm: point}.
+    """
     arms = {name: arm if isinstance(arm, dict) else {"point": arm} for name, arm in params["arms"].items()}
-    return {"answers": {}, "servers": {}, "contrasts": []} | params | {"arms": arms}
+    measure = {"in_full": []} | params.get("measure", {})
+    return {"answers": {}, "servers": {}, "contrasts": []} | params | {"arms": arms, "measure": measure}
 
 
 def _with_records(revision: Revision, files: Commit, folder: Path) -> Revision:
