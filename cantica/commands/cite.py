@@ -4,6 +4,7 @@ from pathlib import Path
 
 from cantica.commands.experiments.cited import Cited, read_cited, unlike
 from cantica.commands.experiments.gather import gather, write
+from cantica.commands.experiments.matrix import matrix_faults
 from cantica.commands.experiments.numbers import number_faults
 from cantica.commands.experiments.pages import PAGES, PICTURES, pages
 from cantica.commands.experiments.svg import MARK
@@ -24,7 +25,7 @@ def cite(names: list[str]) -> str:
     """
     new = gather(names) if names else []
     every = read_cited({run.folder for run in new}) + new
-    raise_any(unlike(every) + [problem for run in every for problem in number_faults(run)])
+    raise_any(_faults(every))
     texts = _texts(every)
     left = _left_over(texts)
     if not every and not left:
@@ -42,7 +43,7 @@ def cited_faults() -> list[Problem]:
     """The faults of cited runs, and a Problem for each page or picture that `cantica cite` would write otherwise."""
     try:
         runs = read_cited()
-        problems = unlike(runs) + [problem for run in runs for problem in number_faults(run)]
+        problems = _faults(runs)
         texts = _texts(runs) if not problems else {}
     except InputError as error:
         return list(error.problems)
@@ -53,6 +54,11 @@ def cited_faults() -> list[Problem]:
         "`cantica cite` writes it anew, and `git diff` shows what changed",
     )
     return problems + [Problem(str(path), "", "another content, or none", expected, hint) for path in stale]
+
+
+def _faults(runs: list[Cited]) -> list[Problem]:
+    """The faults of runs beside each other, and of their numbers."""
+    return unlike(runs) + [problem for run in runs for problem in (*number_faults(run), *matrix_faults(run))]
 
 
 def _texts(runs: list[Cited]) -> dict[Path, str]:

@@ -10,7 +10,7 @@ from typing import Any
 from cantica.commands.comparison.claimed import Variant
 from cantica.commands.comparison.claims import Decisions, compared, decisions, variant_of
 from cantica.commands.comparison.statements import FILTERS
-from cantica.commands.experiments import atlas, tree
+from cantica.commands.experiments import atlas, matrix, tree
 from cantica.commands.experiments.cited import FILES, RUN, Cited
 from cantica.commands.experiments.cost import costs
 from cantica.commands.experiments.curves import panels
@@ -69,6 +69,7 @@ def facts(runs: list[Cited], measured: Levels, found: Decisions, words: Words) -
         "levels": table(measured, all_arms(first.params)),
         "with_intervals": any("low" in level.estimate for arms in measured.values() for level in arms.values()),
         "without": any("low" not in level.estimate for arms in measured.values() for level in arms.values()),
+        "matrix": matrix.facts(runs),
         "costs": costs(runs),
         "variant": first.variant,
         "tests": first.about["tests"].rstrip("."),
