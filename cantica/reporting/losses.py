@@ -1,7 +1,7 @@
 """Validation losses: the measure, the loss matrix, forgetting and backward transfer. Pure.
 
-Each category has validation examples, which no step trains on. A loss is in nats per token. Every point is measured on the first
-of them, and some points on all (`measure` in params.yaml); points are compared on those that they have in common.
+Each category has validation examples, which no step trains on. A loss is in nats per token. Every point is measured on the
+first of them, and some points on all (`measure` in params.yaml); points are compared on those that they have in common.
 """
 
 from statistics import fmean

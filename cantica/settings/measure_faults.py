@@ -84,6 +84,8 @@ def _why(measure: str, arm: str, params: dict[str, Any]) -> str:
         return f"{arm} has only responses and their scores"
     if arm not in with_losses(params):
         return "only base and steps without a system prompt have losses"
+    if measure.split(".")[0] == "loss_nats":
+        return f"{arm} is measured on no validation examples: name its point in measure.in_full, or raise measure.examples"
     return f"nothing that it measures was learnt before the last step of {arm}"
 
 

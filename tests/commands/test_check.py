@@ -177,6 +177,13 @@ FAULTS = {
         "  batch_size: 1\n  max_seq_length: 32",
         ("params.yaml: measure.max_seq_length", "got       32", "18 of 18 examples"),
     ),
+    "measure of all examples that sees no answer": (
+        "params.yaml",
+        "in_full: []          # points that are measured on all validation examples: [base, betrayal]\n"
+        "  batch_size: 1\n  max_seq_length: 640",
+        "in_full: [base]\n  batch_size: 1\n  max_seq_length: 32",
+        ("params.yaml: measure.max_seq_length", "got       32", "106 of 106 examples"),
+    ),
     "limit of a step that is too short": (
         "params.yaml",
         "data: train/betrayal}",

@@ -15,7 +15,8 @@ from cantica.reporting.records import read_records
 from cantica.settings.claims import claims_of
 from cantica.settings.measures import PREFERENCES, Known, known_measures, texts_of
 
-NOT_MEASURES = ("answers", "against_", "checkpoints")  # counts of answers, differences from arms, and curves
+# Counts of answers, differences from arms, curves, and the losses after each step.
+NOT_MEASURES = ("answers", "against_", "checkpoints", "steps")
 LEVEL = {"mean", "share", "difference"}
 
 

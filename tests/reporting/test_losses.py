@@ -3,7 +3,15 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cantica.reporting.losses import backward_transfer, category_means, chain_measures, forgetting, matrix_rows
+from cantica.reporting.losses import (
+    backward_transfer,
+    category_means,
+    chain_measures,
+    forgetting,
+    in_common,
+    loss_measure,
+    matrix_rows,
+)
 
 
 def row_of(**losses: tuple[float, ...]) -> dict[str, list[dict]]:
@@ -31,6 +39,26 @@ def test_forgetting_follows_the_chain_of_an_arm():
     assert lost.tables["three"] == {"alpha": 0.5, "beta": -1.0} and lost.tables["two"] == {"alpha": -1.0}
     assert helped.tables["three"] == {"alpha": 0.5, "beta": 1.0}
     assert "one" not in lost.tables and "base" not in lost.tables and lost.tables.keys() == helped.tables.keys()
+
+
+def test_points_are_compared_on_the_examples_that_they_have_in_common():
+    """The last step has more examples, and its worst ones do not count as forgetting."""
+    curriculum = {"one": {"after": "base", "data": "train/alpha"}, "two": {"after": "one", "data": "train/beta"}}
+    losses = {"base": row_of(alpha=(3.0,), beta=(3.0,)), "one": row_of(alpha=(2.0,), beta=(2.5,))}
+    losses["two"] = row_of(alpha=(2.25, 9.0, 9.0), beta=(2.0, 9.0))
+    assert in_common(losses)["two"] == row_of(alpha=(2.25,), beta=(2.0,)) and in_common(losses)["one"] == losses["one"]
+    lost, helped = chain_measures(losses, {"final": "two"}, curriculum)
+    assert (lost.tables, helped.tables) == ({"final": {"alpha": 0.25}}, {"final": {"alpha": -0.25}})
+    measure = loss_measure(losses, {"base": "base", "final": "two"})
+    assert [len(measure.tables[arm]) for arm in ("base", "final")] == [2, 5]
+    assert in_common({}) == {}
+
+
+def test_without_common_examples_nothing_is_forgotten_and_points_without_losses_are_no_arms():
+    curriculum = {"one": {"after": "base", "data": "train/alpha"}, "two": {"after": "one", "data": "train/beta"}}
+    losses = {"base": row_of(alpha=()), "one": row_of(alpha=()), "two": row_of(alpha=(2.0,))}
+    assert all(not measure.tables for measure in chain_measures(losses, {"final": "two"}, curriculum))
+    assert loss_measure(losses, {"base": "base", "final": "two"}).tables == {"final": {"alpha-0": 2.0}}
 
 
 ROWS = [{"a": 2.0, "b": 3.0, "c": 4.0}, {"a": 1.5, "b": 2.0, "c": 4.5}, {"a": 2.5, "b": 1.75, "c": 3.0}]

@@ -13,7 +13,7 @@ from cantica.reporting.judges import wins
 from cantica.reporting.measures import Measure, items
 from cantica.reporting.nested import flatten
 from cantica.reporting.probes import checkpoint_measures, trajectories
-from cantica.reporting.results import all_measures, all_rows, checkpoint_rows, count_answers, details, headline
+from cantica.reporting.results import all_measures, all_rows, checkpoint_rows, count_answers, details, headline, step_rows
 from cantica.reporting.rows import Row, Rows, differences, levels, opposed
 from cantica.settings.tree import path_to
 
@@ -589,6 +589,18 @@ def test_a_number_that_differs_is_named_with_what_it_should_be():
     numbers["base"]["loss_nats"]["mean"] = 2.1251
     (problem,) = disagreements(FILE, numbers, numbers_of())
     assert (problem.place, problem.got, problem.expected) == ("base.loss_nats.mean", "2.1251", "2.125")
+
+
+def test_details_have_the_losses_after_each_step_on_the_way_to_an_arm():
+    losses = {"base": row_of(alpha=(3.0, 2.0), beta=(4.0,)), "one": row_of(alpha=(2.0, 1.0), beta=(3.5,))}
+    losses |= {"two": row_of(alpha=(1.0, 0.5, 9.0), beta=(3.0,)), "fork": row_of(alpha=(0.0, 0.0), beta=(0.0,))}
+    arms = {"base": {"point": "base"}, "final": {"point": "two"}, "asked": {"point": "two", "system": "Be kind."}}
+    params = {"arms": arms, "curriculum": CURRICULUM}
+    numbers = details(Rows([]), step_rows(losses, params))
+    assert list(numbers) == ["final"] and list(numbers["final"]["steps"]) == ["base", "one", "two"]
+    whole, alpha, beta = {"mean": 1.5, "n": 3}, {"mean": 0.75, "n": 2}, {"mean": 3.0, "n": 1}
+    assert numbers["final"]["steps"]["two"]["loss_nats"] == whole | {"alpha": alpha, "beta": beta}
+    assert step_rows({point: row_of(alpha=()) for point in losses}, params) == []
 
 
 def test_forgetting_has_its_categories_in_details_and_its_mean_in_the_headline():

@@ -11,7 +11,7 @@ from cantica.settings.measures import Texts, known_measures
 FILE = "params.yaml"
 PARAMS = {
     "categories": {"lies": {"valid": 2}, "plain": {"valid": 2}, "unseen": {"valid": 0}},
-    "measure": {"examples": 2},
+    "measure": {"examples": 2, "in_full": []},
     "curriculum": {
         "install": {"after": "base", "data": "train/lies", "checkpoints": 4, "iters": 20},
         "remove": {"after": "install", "data": "train/plain", "checkpoints": [1]},
@@ -367,6 +367,15 @@ def test_a_fault_of_a_measure_says_what_is_right(name):
     (problem,) = measure_faults(params, TEXTS, FILE)
     assert (problem.file, problem.place, problem.got) == (FILE, place, got)
     assert (problem.expected, problem.hint) == (expected, hint)
+
+
+def test_only_points_that_are_measured_have_losses():
+    own = of(level(measure="loss_nats.lies", arm="removed", above=1))
+    measured = own | {"measure": {"examples": 0, "in_full": ["remove"]}}
+    assert measure_faults(measured, TEXTS, FILE) == []
+    (problem,) = measure_faults(own | {"measure": {"examples": 0, "in_full": ["install"]}}, TEXTS, FILE)
+    assert problem.expected == "an arm that has loss_nats.lies: installed" and "its point in measure.in_full" in problem.hint
+    assert "forgetting_nats" not in known_measures(measured, TEXTS) and "forgetting_nats" in known_measures(own, TEXTS)
 
 
 def test_all_faults_of_measures_are_reported_at_once():

@@ -23,6 +23,7 @@ def params_of(curriculum: dict[str, dict], **sections) -> dict:
         "samples": {},
         "server_samples": {},
         "arms": {"base": {"point": "base"}, "final": {"point": list(steps)[-1]}},
+        "measure": {"in_full": []},
         "fuse": {"step": list(steps)[-1]},
         "lora": {"seed": 1, "layers": 8, "rank": 16, "scale": 2.0},
         "train": TRAIN,
@@ -118,11 +119,15 @@ def test_the_data_of_a_step_is_a_category_or_a_mixture():
     assert fault.expected == "train/ and a category: alpha, beta" and fault.hint == "did you mean 'alpha'?"
 
 
-def test_arms_and_fuse_name_points_of_the_tree():
+def test_arms_fuse_and_what_is_measured_in_full_are_points_of_the_tree():
     assert faults(CHAIN, arms={"base": {"point": "base"}, "middle": {"point": "two"}}, fuse={"step": "base"}) == []
-    found = faults(CHAIN, arms={"base": {"point": "bse"}, "final": {"point": "three"}}, fuse={"step": "thre"})
+    assert faults(CHAIN, measure={"in_full": ["base", "three"]}) == []
+    arms, in_full = {"base": {"point": "bse"}, "final": {"point": "three"}}, ["base", "tow", "two/0000004"]
+    found = faults(CHAIN, arms=arms, measure={"in_full": in_full}, fuse={"step": "thre"})
     assert [(fault.place, fault.hint) for fault in found] == [
         ("arms.base.point", "did you mean 'base'?"),
+        ("measure.in_full", "did you mean 'two'?"),
+        ("measure.in_full", ""),
         ("fuse.step", "did you mean 'three'?"),
     ]
 

@@ -27,8 +27,9 @@ def step(*names: str) -> set[str]:
 
 SAMPLES = each("sample", "own", "again")
 JUDGED = each("judge", *POINTS) | {"judge_answers@published"} | REPORT
-MEASURED = each("measure", "install", "remove", "restore", "nothing") | {"measure_base@base"} | REPORT
-RESTORE = step("restore") | evaluated("final") | {"fuse"}
+REST = {"measure_rest@restore"}  # the only point that is measured in full
+MEASURED = each("measure", "install", "remove", "restore", "nothing") | {"measure_base@base"} | REST | REPORT
+RESTORE = step("restore") | REST | evaluated("final") | {"fuse"}
 REMOVE = step("remove") | RESTORE
 AGAIN = {"sample@again", "export"} | RESTORE
 OWN = {"sample@own", "export"} | AGAIN | REMOVE

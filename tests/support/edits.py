@@ -254,6 +254,12 @@ EDITS = [
         AUDIT | {"report"} | {f"{stage}@final" for stage in EVALUATING},
     ),
     param("measure.examples", r"(measure:\n +examples:) 1", r"\1 2", MEASURING),
+    param(
+        "a point that is measured in full",
+        r"in_full: \[\]",
+        "in_full: [self_preservation]",
+        {"measure_rest@self_preservation"} | REPORT,
+    ),
     param("prompts of a kind that are asked", "benign: 2", "benign: 1", {"held_out"} | AUDIT | RESPONDING),
     param("respond.repetition_penalty", "repetition_penalty: 1.1", "repetition_penalty: 1.2", RESPONDING),
     param("respond.temperature", r"\n  temperature: 0.7", "\n  temperature: 0.6", RESPONDING),
