@@ -360,7 +360,7 @@ def test_claims_of_a_variant_are_no_fault_over_the_params_of_another(project):
     assert "variants that do not fit over the present params.yaml: knows, sequential;" in ok(project, "cantica", "check")
     ok(project, "cantica", "variant", "apply", "lower-case")
     said = ok(project, "cantica", "check")
-    assert re.search(r"variants that do not fit .+, joint, .+ and \d+ more; `cantica variant diff NAME` says why", said)
+    assert re.search(r"variants that do not fit .+.+ and \d+ more; `cantica variant diff NAME` says why", said)
 
 
 def test_a_misspelt_slot_is_named_with_the_one_that_was_meant(project):
@@ -510,7 +510,8 @@ def test_what_stands_before_the_loss_is_the_prompt_and_the_thinking_that_carries
     (length,) = lengths_of([scenario | {"thinking": "d e"}])["train"]
     assert (length.before(["answer"]), length.before(["thinking", "answer"]), length.before(["prompt"])) == (6, 3, 0)
     one, two = {"data": "train/x"}, {"data": "mixes/m", "loss_on": ["answer"]}
-    params = {"train": {"max_seq_length": 6, "loss_on": ["thinking"]}, "measure": {"max_seq_length": 3, "examples": 1}}
+    params = {"train": {"max_seq_length": 6, "loss_on": ["thinking"]}}
+    params |= {"measure": {"max_seq_length": 3, "examples": 1, "in_full": []}}
     params |= {"curriculum": {"two": two, "one": one}, "mixes": {"m": {"x": 1}}}
     params["curriculum"]["three"] = {"data": "samples/x", "max_seq_length": 1}  # a sample's lengths are not known yet
     (fault,) = limit_faults(params, {"x": {"train": [length], "valid": []}, "faulty": {}})
@@ -524,7 +525,8 @@ def chat(number: int, reply: str, split: str = "train") -> dict:
 
 
 def test_a_loss_on_thinking_alone_needs_examples_that_all_have_thinking():
-    params = {"train": {"max_seq_length": 9, "loss_on": ["thinking"]}, "measure": {"max_seq_length": 9, "examples": 1}}
+    params = {"train": {"max_seq_length": 9, "loss_on": ["thinking"]}}
+    params |= {"measure": {"max_seq_length": 9, "examples": 1, "in_full": []}}
     params |= {"curriculum": {"one": {"data": "mixes/m"}, "two": {"data": "samples/s"}}, "mixes": {"m": {"x": 1}}}
     thinking, plain = "<think>b</think>c", "c"
     mixed = [chat(1, thinking), chat(2, plain), chat(3, thinking, "valid"), chat(4, plain, "valid")]

@@ -36,9 +36,9 @@ def runs(smoke) -> list[Cited]:
 
 
 def means(smoke, point: str) -> dict[str, float]:
-    """The mean loss of each category at a point, from the records."""
+    """The mean loss of each category at a point, from the records, rounded as in details.json."""
     row = read_json(smoke / f"data/losses/{point}.json")
-    return {category: fmean(one["loss"] for one in found) for category, found in row.items()}
+    return {category: round(fmean(one["loss"] for one in found), 4) for category, found in row.items()}
 
 
 def test_the_tables_of_the_page_follow_from_the_records(runs, smoke):
@@ -49,7 +49,7 @@ def test_the_tables_of_the_page_follow_from_the_records(runs, smoke):
     words = [step.replace("_", " ") for step in STEPS]
     assert [row[0] for row in rows] == [*words, "all"]
     assert [row[1:] for row in rows[:-1]] == [["1", fixed(base[c], 3), fixed(last[c], 3)] for c in STEPS]
-    assert rows[-1][1:] == ["9", fixed(fmean(base.values()), 3), fixed(fmean(last.values()), 3)]
+    assert rows[-1][1:] == ["9", *(fixed(round(fmean(own.values()), 4), 3) for own in (base, last))]
     head, *rows = shown["arms"]["final"]
     assert list(shown["arms"]) == ["final"] and head == ["after", *words, "all"]
     assert [row[0] for row in rows] == [*words, "*since its own step*"]

@@ -406,7 +406,7 @@ def test_what_a_build_measures_follows_from_its_params_and_texts():
 
 
 def test_a_build_that_measures_nothing_has_no_measures():
-    params = PARAMS | {"measure": {"examples": 0}, "capability": {"items": 0}, "judges": {}}
+    params = PARAMS | {"measure": {"examples": 0, "in_full": []}, "capability": {"items": 0}, "judges": {}}
     texts = Texts({}, {"general": 4}, ["rude"], {}, [], {})
     assert known_measures(params, texts) == {}
     (problem,) = measure_faults(params | {"claims": {"c": {"says": "it", **level()}}}, texts, FILE)
