@@ -1,6 +1,8 @@
 """The losses of an experiment by category and after each step: their tables follow from the records of its runs."""
 
 import json
+import re
+from random import Random
 from statistics import fmean
 
 import pytest
@@ -11,6 +13,9 @@ from cantica.commands.experiments.pages import pages
 from cantica.core.documents import read_json, read_yaml
 from cantica.core.files import as_json
 from cantica.reporting.wording import fixed
+from tests.support.page_matrix import matrix_faults as recomputed
+from tests.support.pages import Experiment
+from tests.support.pages import Run as PageRun
 
 STEPS = list(read_yaml("params.yaml")["curriculum"])
 
@@ -74,6 +79,15 @@ def test_the_page_has_the_tables(runs):
     for row in (*shown["losses"], *shown["arms"]["final"]):
         assert f"| {' | '.join(row)} |" in page
     assert "on the 1 example\n" in page
+    seeds = {run.seed: PageRun(run.params, run.details, {}) for run in runs}
+    assert recomputed(Experiment("", page, seeds, {})) == []
+    tables = re.search(r"## Losses by category.*?(?=\n## (?!Losses))", page, re.DOTALL)
+    assert tables
+    for digit in Random(19).sample([*re.finditer(r"(?<=\d)\d(?=[ *])", tables[0])], 12):
+        place = tables.start() + digit.start()
+        other = str((int(page[place]) + 3) % 10)
+        assert recomputed(Experiment("", page[:place] + other + page[place + 1 :], seeds, {})), page[place - 20 : place + 9]
+    assert "no losses by category" in recomputed(Experiment("", page.replace("## Losses by", "## Of"), seeds, {}))
 
 
 def test_forgetting_must_follow_from_the_losses_after_steps(runs):

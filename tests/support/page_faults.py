@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tests.support.page_claims import claim_faults
+from tests.support.page_matrix import matrix_faults
 from tests.support.page_setting import setting_faults
 from tests.support.pages import read
 
@@ -10,5 +11,5 @@ from tests.support.pages import read
 def page_faults(folder: Path) -> list[str]:
     """A line for each number of index.md and of the experiments' pages that does not follow from the runs."""
     start, experiments = read(folder)
-    claims = [f"{variant}: {line}" for variant, one in experiments.items() for line in claim_faults(one)]
-    return claims + setting_faults(start, experiments)
+    own = {variant: [*claim_faults(one), *matrix_faults(one)] for variant, one in experiments.items()}
+    return [f"{variant}: {line}" for variant, lines in own.items() for line in lines] + setting_faults(start, experiments)
