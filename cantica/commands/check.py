@@ -142,8 +142,10 @@ def _check_prompts(params: dict, faults: Faults) -> str:
     if behaviours is not None:
         faults.collect(chosen, behaviours, params["probe"]["behaviours"], FILE)
     if pairs:
-        without = params["categories"].keys() - {pair["category"] for pair in pairs}
-        faults.problems += [_no_pairs(name) for name in params["categories"] if name in without and _needs_pairs(name, params)]
+        categories = params["categories"]
+        probed = {categories[pair["category"]]["source"] for pair in pairs if pair["category"] in categories}
+        without = [name for name, own in categories.items() if own["source"] not in probed]
+        faults.problems += [_no_pairs(name) for name in without if _needs_pairs(name, params)]
     rules_file = PROMPTS / "judge" / "rules.yaml"
     if rules := faults.collect(load_rules, rules_file):
         faults.problems += criteria_faults(rules, [kind for kind in kinds if kind in params["held_out"]], rules_file)

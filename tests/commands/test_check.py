@@ -559,8 +559,8 @@ def test_a_step_whose_category_has_lost_its_thinking_cannot_learn_from_thinking_
 
 
 def test_plain_chats_need_no_probe_pairs_and_witnessed_scenarios_do(project):
-    def add(name: str, train: int) -> None:
-        entry = f"  {name}: {{source: prompts/categories/{name}, train: {train}, valid: 0}}"
+    def add(name: str, train: int, source: str = "") -> None:
+        entry = f"  {name}: {{source: prompts/categories/{source or name}, train: {train}, valid: 0}}"
         edit(project / "params.yaml", "\ncategories:\n", f"\ncategories:\n{entry}\n")
 
     greetings = "prompts/categories/greetings"  # plain chats
@@ -569,6 +569,8 @@ def test_plain_chats_need_no_probe_pairs_and_witnessed_scenarios_do(project):
     own = "  categories: {greetings: {system: Be brief., thinking: false}}"
     edit(project / "params.yaml", "  categories: {}       # pairing", f"{own}  # pairing")
     assert "1010 scenarios" in ok(project, "cantica", "check")
+    add("again", 1, "deception")  # probed by the pairs of the category with the same source
+    assert "1011 scenarios" in ok(project, "cantica", "check")
     shutil.copytree(project / "prompts/categories/deception", project / "prompts/categories/lies")
     add("lies", 1)
     message = refused(project, "cantica", "check")
