@@ -78,9 +78,10 @@ def test_an_experiment_without_words_that_is_over_no_experiment_is_refused(proje
 
 def test_a_variant_that_does_not_fit_over_params_as_they_are_is_named_and_no_fault(project):
     ok(project, "cantica", "variant", "apply", "joint")
-    (project / "variants/late.yaml").write_text("tests: x\nparams: {arms: {late: {point: betrayal}}}\n")
+    # The line names the first few.
+    (project / "variants/a-late-arm.yaml").write_text("tests: x\nparams: {arms: {late: {point: betrayal}}}\n")
     line = next(
         line for line in ok(project, "cantica", "check").splitlines() if "do not fit over the present params.yaml" in line
     )
-    assert "late" in line and "`cantica variant diff NAME` says why" in line
+    assert "a-late-arm" in line and "`cantica variant diff NAME` says why" in line
     assert "expected  params such as those of " in refused(project, "cantica", "variant", "diff", "late")
