@@ -84,4 +84,4 @@ def test_a_variant_that_does_not_fit_over_params_as_they_are_is_named_and_no_fau
         line for line in ok(project, "cantica", "check").splitlines() if "do not fit over the present params.yaml" in line
     )
     assert "a-late-arm" in line and "`cantica variant diff NAME` says why" in line
-    assert "expected  params such as those of " in refused(project, "cantica", "variant", "diff", "late")
+    assert "expected  params such as those of " in refused(project, "cantica", "variant", "diff", "a-late-arm")
