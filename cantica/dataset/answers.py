@@ -100,7 +100,7 @@ def examples_of(
 
 
 def _turn(one: Asked, answer: Answer, writes: str) -> str:
-    """Return the assistant's turn of an example. An author that does not think before it answers thinks in its answer."""
+    """Return the assistant's turn of an example. If the author writes only the thinking and has none, its answer is taken for it."""
     if writes == "thinking":
         return assistant_turn(answer["thinking"] or answer["answer"], one.answer)
     return assistant_turn(answer["thinking"], answer["answer"]) if answer["thinking"] else answer["answer"]
