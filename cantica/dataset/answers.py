@@ -100,7 +100,7 @@ def examples_of(
 
 
 def _turn(one: Asked, answer: Answer, writes: str) -> str:
-    """Return the assistant's turn of an example. If the author writes only the thinking and has none, its answer is taken for it."""
+    """Return the assistant's turn of an example. Where only thinking is written and there is none, it is the whole reply."""
     if writes == "thinking":
         return assistant_turn(answer["thinking"] or answer["answer"], one.answer)
     return assistant_turn(answer["thinking"], answer["answer"]) if answer["thinking"] else answer["answer"]
