@@ -8,6 +8,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections import OrderedDict
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -128,6 +129,16 @@ def test_what_dvc_wrote_in_its_lock_stays_as_it_is(params):
     lock = _yaml.parse_yaml_for_update(text, "project/dvc.lock")
     assert type(lock) is dict, "it has no place for comments"
     assert _yaml.dumps_yaml(lock) == text
+
+
+@settings(deadline=None)
+@given(st.dictionaries(TEXT, PARAMS))
+def test_what_dvc_wrote_in_its_lock_is_read_as_if_it_were_parsed(params):
+    stages = OrderedDict(train=OrderedDict([("cmd", "exec python -m stages.train"), ("params", {"params.yaml": params})]))
+    text = _yaml.dumps_yaml({"schema": "2.0", "stages": stages})
+    read = _yaml.parse_yaml(text, "dvc.lock")
+    parsed = inspect.getclosurevars(_yaml.parse_yaml).nonlocals["stock"](text, "dvc.lock")
+    assert repr(read) == repr(parsed)
 
 
 def test_a_text_is_parsed_once_and_whoever_changes_what_was_read_changes_nothing_else():

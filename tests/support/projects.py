@@ -1,5 +1,6 @@
 """Projects for tests: copies of this one in folders of their own, and commands run in them."""
 
+import atexit
 import json
 import multiprocessing
 import os
@@ -8,9 +9,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
+from functools import cache
 from importlib import import_module
 from multiprocessing.reduction import DupFd
 from pathlib import Path
+
+from tests.support.stage_server import CLIENT
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -31,17 +36,33 @@ def run(project: Path, *command: str) -> subprocess.CompletedProcess:
     if command[0] not in MAINS:
         return subprocess.run(command, cwd=project, capture_output=True, text=True, env=ENVIRONMENT)
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        process = SERVER.Process(target=_main, args=(project, command, DupFd(out.fileno()), DupFd(err.fileno())))
+        process = SERVER.Process(target=_main, args=(project, command, _stage_server(), DupFd(out.fileno()), DupFd(err.fileno())))
         process.start()
         process.join()
         printed = [file.seek(0) or file.read() for file in (out, err)]
     return subprocess.CompletedProcess(command, process.exitcode, *printed)
 
 
-def _main(project: Path, command: tuple[str, ...], out, err) -> None:
+@cache
+def _stage_server() -> str:
+    """The folder with a `python` that runs stages in forks of a process that has imported the libraries of a model."""
+    folder = Path(tempfile.mkdtemp(prefix="stages-"))
+    python = folder / "python"
+    python.write_text(CLIENT)
+    python.chmod(0o755)
+    command = [sys.executable, "-m", "tests.support.stage_server", f"{python}.socket"]
+    server = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, env=ENVIRONMENT)
+    atexit.register(shutil.rmtree, folder)
+    while not Path(f"{python}.socket").exists():
+        assert server.poll() is None, "the server of stages did not start"
+        time.sleep(0.05)
+    return str(folder)
+
+
+def _main(project: Path, command: tuple[str, ...], stages: str, out, err) -> None:
     os.dup2(out.detach(), 1)
     os.dup2(err.detach(), 2)
-    os.environ.update(ENVIRONMENT)
+    os.environ.update(ENVIRONMENT | {"PATH": f"{stages}:{ENVIRONMENT['PATH']}"})
     os.chdir(project)
     sys.exit(import_module(MAINS[command[0]]).main(list(command[1:])))
 

@@ -11,13 +11,21 @@ import os
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import IO, TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from dvc.stage import Stage
 
 CHECKED = "3.67.1"  # the version that the patches were checked against
+
+
+_parsed: dict[str, bytes] = {}  # {text: its pickled content}, the last one that was used at the end
+
+
+def _keep(text: str, pickled: bytes) -> None:
+    _parsed[text] = pickled
+    if len(_parsed) > 8:
+        del _parsed[next(iter(_parsed))]
 
 
 def yaml_parser() -> None:
@@ -27,12 +35,12 @@ def yaml_parser() -> None:
 
     stock = _yaml.parse_yaml
 
-    @lru_cache(8)
-    def pickled(text: str, path: str) -> bytes:
-        return pickle.dumps(stock(text, path))
-
     def parse_yaml(text: str, path: str, typ: str = "safe") -> dict:
-        return pickle.loads(pickled(text, path)) if typ == "safe" else stock(text, path, typ)
+        if typ != "safe":
+            return stock(text, path, typ)
+        pickled = _parsed.pop(text, None) or pickle.dumps(stock(text, path))
+        _keep(text, pickled)
+        return pickle.loads(pickled)
 
     _yaml.parse_yaml = serialize.parse_yaml = parse_yaml
 
@@ -53,10 +61,10 @@ def lock_parser() -> None:
 
 
 def lock_writer() -> None:
-    """After each stage, DVC writes all of dvc.lock anew, with a slow YAML writer.
+    """After each stage, DVC writes all of dvc.lock anew, with a slow YAML writer, and then parses what it wrote.
 
     With this patch, a process writes the lines of each stage once, and only those of a stage that changed anew. The lines are
-    those of DVC's writer.
+    those of DVC's writer. What was written is not parsed.
     """
     from dvc.utils.serialize import _yaml
 
@@ -69,10 +77,19 @@ def lock_writer() -> None:
         kept = {key: written.get(key) or _yaml.dumps_yaml({"stages": dict([named])}) for key, named in stages.items()}
         written.clear()
         written.update(kept)
-        stock({"schema": data["schema"]}, stream)
-        stream.write("stages:\n" + "".join(lines.removeprefix("stages:\n") for lines in kept.values()))
+        lines = "".join(text.removeprefix("stages:\n") for text in kept.values())
+        text = f"{_yaml.dumps_yaml({'schema': data['schema']})}stages:\n{lines}"
+        stream.write(text)
+        _keep(text, pickle.dumps(_plain(data)))
 
     _yaml._dump = dump
+
+
+def _plain(value: Any) -> Any:
+    """Return what a YAML text of a value is parsed to: dictionaries and lists of no other class."""
+    if isinstance(value, dict):
+        return {key: _plain(own) for key, own in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def claim_stages(claims: IO) -> None:

@@ -1,0 +1,133 @@
+"""Start the stages of a build as forks of a process that has imported what they import, which saves most of their start.
+
+    python -m tests.support.stage_server SOCKET
+
+`CLIENT` stands for `python` on the path of a build. A stage of a project with other modules than this one's imports its own.
+The server ends when its standard input does.
+"""
+
+import atexit
+import os
+import pickle
+import pkgutil
+import runpy
+import selectors
+import signal
+import socket
+import sys
+import time
+import traceback
+from importlib import import_module
+from pathlib import Path
+
+import cantica
+from cantica.core import command
+from cantica.engine.backend.blas import fix_blas
+
+ROOT = Path(cantica.__file__).parent
+
+CORE = "Haswell"
+# Sends its arguments, folder, environment and standard streams, and exits as the stage does. What else is run with `python`, and
+# stages with another kernel of the BLAS, are run by a Python of their own.
+CLIENT = f"""#!{sys.executable} -IS
+import os, pickle, socket, sys
+stage = len(sys.argv) > 2 and sys.argv[1] == "-m" and sys.argv[2].startswith("stages.")
+if not stage or "blas-core: {CORE}\\n" not in open("params.yaml", encoding="utf-8").read():
+    os.execv({sys.executable!r}, ["python", *sys.argv[1:]])
+with socket.socket(socket.AF_UNIX) as server:
+    server.connect(__file__ + ".socket")
+    socket.send_fds(server, [b"."], [0, 1, 2])
+    server.sendall(pickle.dumps((sys.argv[2:], os.getcwd(), dict(os.environ))))
+    server.shutdown(socket.SHUT_WR)
+    code = server.recv(4)
+sys.exit(int.from_bytes(code, "big") if code else 1)
+"""
+
+
+def serve(path: str) -> None:
+    before = dict(os.environ)
+    fix_blas(CORE)
+    _import_all()
+    own = {name: value for name, value in os.environ.items() if before.get(name) != value}
+    code = _code(ROOT)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    with socket.socket(socket.AF_UNIX) as server, selectors.DefaultSelector() as ready:
+        server.bind(path)
+        server.listen()
+        ready.register(server, selectors.EVENT_READ)
+        ready.register(sys.stdin, selectors.EVENT_READ)
+        while all(key.fileobj is server for key, _ in ready.select()):
+            connection, _ = server.accept()
+            if os.fork() == 0:
+                os._exit(_wait_for_stage(connection, own, code))
+            connection.close()
+
+
+def _import_all() -> None:
+    """Import the modules of all packages but the commands, and load what numba compiled. No thread may start here."""
+    import mlx_lm.models.llama
+    import mlx_lm.tuner.lora
+    import mlx_lm.utils
+    import transformers  # noqa: F401
+    from numba.core.caching import FunctionCache
+    from numba.core.registry import CPUDispatcher
+
+    for module in pkgutil.walk_packages([str(ROOT)], "cantica."):
+        if not module.name.startswith("cantica.commands"):
+            import_module(module.name)
+    for name in [name for name in sys.modules if name.startswith("cantica.engine.backend.cpu.")]:
+        for function in vars(sys.modules[name]).values():
+            if isinstance(function, CPUDispatcher) and function.__module__ == name and isinstance(function._cache, FunctionCache):
+                for signature, *_ in function._cache._cache_file._load_index():
+                    function.compile(signature)
+
+
+def _code(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.suffix != ".pyc" and file.is_file()}
+
+
+def _wait_for_stage(connection: socket.socket, own: dict[str, str], code: dict[str, bytes]) -> int:
+    """Run a stage in a process of its own, and send its exit status."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    _, streams, _, _ = socket.recv_fds(connection, 1, 3)
+    arguments, folder, environment = pickle.loads(b"".join(iter(lambda: connection.recv(65536), b"")))
+    stage = os.fork()
+    if stage == 0:
+        os._exit(_stage(arguments, Path(folder), environment | own, streams, code))
+    for stream in streams:
+        os.close(stream)
+    status = os.waitstatus_to_exitcode(os.waitpid(stage, 0)[1])
+    connection.sendall((status if status >= 0 else 128 - status).to_bytes(4, "big"))
+    return 0
+
+
+def _stage(arguments: list[str], folder: Path, environment: dict[str, str], streams: list[int], code: dict[str, bytes]) -> int:
+    for place, stream in enumerate(streams):
+        os.dup2(stream, place)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    sys.path[0] = str(folder)
+    sys.argv = arguments
+    command._START = time.perf_counter()
+    same = _code(folder / "cantica") == code
+    for name in [name for name in sys.modules if name.split(".")[0] in ("tests", *(() if same else ("cantica",)))]:
+        del sys.modules[name]
+    status: object = 0
+    try:
+        runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+    except SystemExit as error:
+        status = error.code
+        if isinstance(status, str):
+            print(status, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return status if isinstance(status, int) else int(status is not None)
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])
