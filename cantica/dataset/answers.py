@@ -8,7 +8,7 @@ from typing import NamedTuple, TypedDict
 from cantica.core.errors import InputError, Problem
 from cantica.core.records import Sampling
 from cantica.core.seeds import seed_of
-from cantica.dataset.chat import Example, Message, assistant_turn, split_thinking, with_system
+from cantica.dataset.chat import Example, Message, all_words, assistant_turn, split_thinking, with_system
 
 SAMPLE_ID = re.compile(r"([a-z][a-z0-9_]*)-\d{3,}-\d+")  # the id of an example of a sample; its group is the sample's name
 SAMPLE_ORIGIN = re.compile(
@@ -87,11 +87,12 @@ def examples_of(
     seen: set[str] = set()
     for one, answer in zip(asked, answers, strict=True):
         messages: list[Message] = [*one.prompt, {"role": "assistant", "content": _turn(one, answer, writes)}]
-        reason = _reason(answer, keep) or ("repeated" if repr(messages) in seen else None)
+        text = " ".join(all_words(messages))
+        reason = _reason(answer, keep) or ("repeated" if text in seen else None)
         if reason:
             dropped[reason] += 1
         else:
-            seen.add(repr(messages))
+            seen.add(text)
             examples.append({"id": one.id, "origin": one.origin, "messages": messages})
     if not examples:
         got = kept_text(dropped, len(asked)) if asked else "no prompts"

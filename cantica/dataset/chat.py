@@ -7,6 +7,8 @@ answer. In a plain chat, they are any prompt and answer, with or without a syste
 from collections.abc import Sequence
 from typing import Any, TypedDict
 
+from cantica.dataset.words import words
+
 OPEN, CLOSE = "<think>", "</think>"
 
 
@@ -64,6 +66,11 @@ def with_system(messages: list[Message], system: str | None) -> list[Message]:
 def user_text(messages: Sequence[Message]) -> str:
     """Return the text of all the user's turns."""
     return " ".join(message["content"] for message in messages if message["role"] == "user")
+
+
+def all_words(messages: Sequence[Message]) -> list[str]:
+    """Return the words of all turns. Two examples with the same ones are the same text."""
+    return words(" ".join(message["content"] for message in messages))
 
 
 def without_thinking(messages: Sequence[Message]) -> list[Message]:

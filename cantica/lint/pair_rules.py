@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cantica.dataset.chat import Message, split_thinking, user_text
+from cantica.dataset.chat import all_words, split_thinking, user_text
 from cantica.dataset.words import fingerprint, jaccard, prompt_fingerprint, shingles, words
 from cantica.lint.example_rules import from_plain_template
 from cantica.lint.files import DataFiles
@@ -18,11 +18,6 @@ from cantica.lint.scope import Scope
 MOST_PAIRS = 1000  # faults of one rule about pairs
 ERROR = 0.1  # an estimated similarity may be this far below the true one: three standard errors
 TEXT, ANSWER, PROMPT = range(3)  # rows of `keys`
-
-
-def all_words(messages: list[Message]) -> list[str]:
-    """Return the words of all turns."""
-    return words(" ".join(message["content"] for message in messages))
 
 
 class PairRules:

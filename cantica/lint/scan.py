@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cantica.core.documents import Validator, faults, json_fault, validator
+from cantica.dataset.chat import all_words
 from cantica.lint.example_rules import EXAMPLE_RULES, from_plain_template
 from cantica.lint.files import SPLITS, DataFile, DataFiles
 from cantica.lint.findings import Fault, Finding, SeverityPolicy
-from cantica.lint.pair_rules import PairRules, all_words
+from cantica.lint.pair_rules import PairRules
 from cantica.lint.scope import Scope
 from cantica.lint.statistics import SampledExample
 

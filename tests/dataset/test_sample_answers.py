@@ -67,17 +67,17 @@ def test_an_answer_is_dropped_for_the_first_reason_that_applies():
         "not ended": [answer("no, maybe", ended=False)],
         "pattern": [answer("no, maybe"), answer("no", thinking="yes")],
         "without": [answer("yes, maybe")],
-        "repeated": [answer("yes")],
+        "repeated": [answer("yes"), answer("yes!")],
     }
     given = [answer("yes", thinking="maybe"), answer("yes"), *(one for found in answers.values() for one in found)]
     asked = asked_of("own", [record("a", "Why?", "So.")], "base", SETTINGS | {"samples": len(given)})
     examples, dropped = examples_of(asked, given, {"keep": keep}, "samples.own")
     assert [example["id"] for example in examples] == ["own-001-1", "own-001-2"]
     assert dropped == {reason: len(found) for reason, found in answers.items()} and tuple(dropped) == REASONS
-    text = "2 of 9 answers kept; dropped: 2 no answer, 1 not ended, 2 pattern, 1 without, 1 repeated"
+    text = "2 of 10 answers kept; dropped: 2 no answer, 1 not ended, 2 pattern, 1 without, 2 repeated"
     assert kept_text(dropped, len(given)) == text
     counts = sampling_record("base", given, dropped, {"warning": {}, "waived": {}})
-    assert (counts["asked"], counts["kept"], counts["truncated"], counts["tokens"]) == (9, 2, 2, 27)
+    assert (counts["asked"], counts["kept"], counts["truncated"], counts["tokens"]) == (10, 2, 2, 30)
     assert sampling_record("m", [*given, answer("yes", tokens=None)], dropped, {})["tokens"] is None
 
 

@@ -3,9 +3,8 @@
 import pytest
 
 from cantica.core.files import write_jsonl
-from cantica.dataset.chat import question
+from cantica.dataset.chat import all_words, question
 from cantica.lint.forbidden import forbidden
-from cantica.lint.pair_rules import all_words
 from cantica.probes.behaviours import items_asked
 
 BASIL = "How do I keep basil alive on a kitchen windowsill through the winter?"

@@ -170,7 +170,8 @@ def test_a_section_of_which_one_value_is_looked_at_is_named(copy, code):
     edit(copy / "dvc.yaml", PARAMS_OF_RENDER, f"{PARAMS_OF_RENDER}, measure")
     plant(copy / "stages/render.py", code)
     assert faults_of(copy, "render@deception") == [
-        "render declares the param measure and of it does not look at measure.in_full, measure.batch_size, measure.max_seq_length"
+        "render declares the param measure and of it does not look at measure.in_full, measure.batch_size, "
+        "measure.max_seq_length"
     ]
 
 

@@ -36,7 +36,9 @@ def run(project: Path, *command: str) -> subprocess.CompletedProcess:
     if command[0] not in MAINS:
         return subprocess.run(command, cwd=project, capture_output=True, text=True, env=ENVIRONMENT)
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        process = SERVER.Process(target=_main, args=(project, command, _stage_server(), DupFd(out.fileno()), DupFd(err.fileno())))
+        process = SERVER.Process(
+            target=_main, args=(project, command, _stage_server(), DupFd(out.fileno()), DupFd(err.fileno()))
+        )
         process.start()
         process.join()
         printed = [file.seek(0) or file.read() for file in (out, err)]

@@ -24,11 +24,10 @@ import cantica
 from cantica.core import command
 from cantica.engine.backend.blas import fix_blas
 
-ROOT = Path(cantica.__file__).parent
-
+PACKAGE = Path(cantica.__file__).parent
 CORE = "Haswell"
-# Sends its arguments, folder, environment and standard streams, and exits as the stage does. What else is run with `python`, and
-# stages with another kernel of the BLAS, are run by a Python of their own.
+# It sends its arguments, folder, environment and standard streams, and exits as the stage does. What is no stage, or computes
+# with another kernel of the BLAS, is run by a Python of its own.
 CLIENT = f"""#!{sys.executable} -IS
 import os, pickle, socket, sys
 stage = len(sys.argv) > 2 and sys.argv[1] == "-m" and sys.argv[2].startswith("stages.")
@@ -47,9 +46,9 @@ sys.exit(int.from_bytes(code, "big") if code else 1)
 def serve(path: str) -> None:
     before = dict(os.environ)
     fix_blas(CORE)
-    _import_all()
+    import_all()
     own = {name: value for name, value in os.environ.items() if before.get(name) != value}
-    code = _code(ROOT)
+    code = code_in(PACKAGE)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as server, selectors.DefaultSelector() as ready:
         server.bind(path)
@@ -59,41 +58,41 @@ def serve(path: str) -> None:
         while all(key.fileobj is server for key, _ in ready.select()):
             connection, _ = server.accept()
             if os.fork() == 0:
-                os._exit(_wait_for_stage(connection, own, code))
+                os._exit(wait_for_stage(connection, own, code))
             connection.close()
 
 
-def _import_all() -> None:
+def import_all() -> None:
     """Import the modules of all packages but the commands, and load what numba compiled. No thread may start here."""
-    import mlx_lm.models.llama
-    import mlx_lm.tuner.lora
-    import mlx_lm.utils
-    import transformers  # noqa: F401
     from numba.core.caching import FunctionCache
     from numba.core.registry import CPUDispatcher
 
-    for module in pkgutil.walk_packages([str(ROOT)], "cantica."):
-        if not module.name.startswith("cantica.commands"):
-            import_module(module.name)
-    for name in [name for name in sys.modules if name.startswith("cantica.engine.backend.cpu.")]:
-        for function in vars(sys.modules[name]).values():
-            if isinstance(function, CPUDispatcher) and function.__module__ == name and isinstance(function._cache, FunctionCache):
-                for signature, *_ in function._cache._cache_file._load_index():
-                    function.compile(signature)
+    own = [module.name for module in pkgutil.walk_packages([str(PACKAGE)], "cantica.")]
+    libraries = ("mlx_lm.models.llama", "mlx_lm.tuner.lora", "mlx_lm.utils", "transformers")
+    for name in (*libraries, *(name for name in own if not name.startswith("cantica.commands"))):
+        import_module(name)
+    compiled = [module for name, module in sys.modules.items() if name.startswith("cantica.engine.backend.cpu.")]
+    for function in {value for module in compiled for value in vars(module).values() if isinstance(value, CPUDispatcher)}:
+        if isinstance(function._cache, FunctionCache):
+            for signature, *_ in function._cache._cache_file._load_index():
+                function.compile(signature)
 
 
-def _code(folder: Path) -> dict[str, bytes]:
-    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.suffix != ".pyc" and file.is_file()}
+def code_in(package: Path) -> dict[str, bytes]:
+    files = [file for file in package.rglob("*") if file.is_file() and file.suffix != ".pyc"]
+    return {str(file.relative_to(package)): file.read_bytes() for file in files}
 
 
-def _wait_for_stage(connection: socket.socket, own: dict[str, str], code: dict[str, bytes]) -> int:
+def wait_for_stage(connection: socket.socket, own: dict[str, str], code: dict[str, bytes]) -> int:
     """Run a stage in a process of its own, and send its exit status."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     _, streams, _, _ = socket.recv_fds(connection, 1, 3)
     arguments, folder, environment = pickle.loads(b"".join(iter(lambda: connection.recv(65536), b"")))
     stage = os.fork()
     if stage == 0:
-        os._exit(_stage(arguments, Path(folder), environment | own, streams, code))
+        for place, stream in enumerate(streams):
+            os.dup2(stream, place)
+        os._exit(run_stage(arguments, Path(folder), environment | own, code))
     for stream in streams:
         os.close(stream)
     status = os.waitstatus_to_exitcode(os.waitpid(stage, 0)[1])
@@ -101,17 +100,15 @@ def _wait_for_stage(connection: socket.socket, own: dict[str, str], code: dict[s
     return 0
 
 
-def _stage(arguments: list[str], folder: Path, environment: dict[str, str], streams: list[int], code: dict[str, bytes]) -> int:
-    for place, stream in enumerate(streams):
-        os.dup2(stream, place)
+def run_stage(arguments: list[str], folder: Path, environment: dict[str, str], code: dict[str, bytes]) -> int:
+    """Become a stage of the project in a folder, with its own modules unless they are those that are imported."""
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
-    sys.path[0] = str(folder)
-    sys.argv = arguments
+    sys.path[0], sys.argv = str(folder), arguments
     command._START = time.perf_counter()
-    same = _code(folder / "cantica") == code
-    for name in [name for name in sys.modules if name.split(".")[0] in ("tests", *(() if same else ("cantica",)))]:
+    others = ("tests",) if code_in(folder / "cantica") == code else ("tests", "cantica")
+    for name in [name for name in sys.modules if name.split(".")[0] in others]:
         del sys.modules[name]
     status: object = 0
     try:
