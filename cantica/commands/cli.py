@@ -3,6 +3,7 @@
 cantica check                    check all input files before a build, and the metrics and outputs of the last build
 cantica plan [--variant NAME]    which stages `dvc repro` would run, why, and how long that takes; or for a variant
 cantica tree [--mermaid]         the steps, samples and arms as a tree: what is built, what is stale, and one number of each
+cantica new KIND NAME            begin a category, variant, behaviour, judge or experiment: short files to rewrite
 cantica timings                  how long each kind of stage took in its last run, and how much memory
 cantica explain PATH             what an output was made from, and which edits since would build it again
 cantica explain --diff REV PATH  why an output differs from the one in a commit
@@ -33,6 +34,7 @@ from cantica.commands import dispatch
 from cantica.commands.text import counted
 from cantica.core.errors import InputError
 
+KINDS = ("category", "variant", "behaviour", "judge", "experiment")  # of `cantica new`
 NAME_HELP = "a file variants/NAME.yaml, or several joined by +: shuffled+smoke"
 AGREEMENT = """Mean scores of each judge by arm, and inter-rater agreement of every two judges on each kind of prompt.
 
@@ -86,6 +88,9 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--variant", metavar="NAME", default="", help="plan the build of a variant on HEAD instead")
     command = _add(commands, "tree", dispatch.run_tree, "the steps, samples and arms as a tree, with the state of each")
     command.add_argument("--mermaid", action="store_true", help="print a Mermaid flowchart, for a page that draws it")
+    command = _add(commands, "new", dispatch.run_new, "begin a category, variant, behaviour, judge or experiment")
+    command.add_argument("kind", metavar="KIND", choices=KINDS, help="%(choices)s")
+    command.add_argument("name", metavar="NAME", help="a name that is not taken")
     _add(commands, "timings", dispatch.run_timings, "how long each kind of stage took in its last run, and how much memory")
     command = _add(commands, "explain", dispatch.run_explain, "what an output was made from, and which edits would rebuild it")
     command.add_argument("path", metavar="PATH", type=_from_here, help="an output, a file inside one, or an input")

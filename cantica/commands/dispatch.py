@@ -30,6 +30,12 @@ def run_tree(arguments: argparse.Namespace) -> str:
     return tree(arguments.mermaid)
 
 
+def run_new(arguments: argparse.Namespace) -> str:
+    from cantica.commands.new import new
+
+    return new(arguments.kind, arguments.name)
+
+
 def run_timings(arguments: argparse.Namespace) -> str:
     from cantica.commands.dvc.project import read_project
     from cantica.commands.timings import read_timings, timings_text
