@@ -4,6 +4,7 @@ cantica check                    check all input files before a build, and the m
 cantica plan [--variant NAME]    which stages `dvc repro` would run, why, and how long that takes; or for a variant
 cantica tree [--mermaid]         the steps, samples and arms as a tree: what is built, what is stale, and one number of each
 cantica new KIND NAME            begin a category, variant, behaviour, judge or experiment: short files to rewrite
+cantica show [REV] [PATH]        open the report of this build or of a revision; or another file, or an answer ARM/ID
 cantica timings                  how long each kind of stage took in its last run, and how much memory
 cantica explain PATH             what an output was made from, and which edits since would build it again
 cantica explain --diff REV PATH  why an output differs from the one in a commit
@@ -91,6 +92,12 @@ def parser() -> argparse.ArgumentParser:
     command = _add(commands, "new", dispatch.run_new, "begin a category, variant, behaviour, judge or experiment")
     command.add_argument("kind", metavar="KIND", choices=KINDS, help="%(choices)s")
     command.add_argument("name", metavar="NAME", help="a name that is not taken")
+    command = _add(commands, "show", dispatch.run_show, "open a page of a build, or print another file or an answer")
+    revision = "a commit, branch, tag or experiment; default: the working tree"
+    command.add_argument("rev", metavar="REV", nargs="?", type=_given, help=revision)
+    path = "a file, or an answer ARM/ID; default: reports/report.html. It may stand alone too"
+    command.add_argument("path", metavar="PATH", nargs="?", type=_given, help=path)
+    command.add_argument("--print", action="store_true", help="print the text of a page too, as without a browser or terminal")
     _add(commands, "timings", dispatch.run_timings, "how long each kind of stage took in its last run, and how much memory")
     command = _add(commands, "explain", dispatch.run_explain, "what an output was made from, and which edits would rebuild it")
     command.add_argument("path", metavar="PATH", type=_from_here, help="an output, a file inside one, or an input")
@@ -158,6 +165,11 @@ class _Version(argparse.Action):
 def _from_here(text: str) -> str:
     """A path that the user gives from where they stand, as a path from the project's root, in which every command runs."""
     return os.path.relpath(text, _root())
+
+
+def _given(text: str) -> tuple[str, str]:
+    """What may be a path: as it was typed, and as a path from the root."""
+    return text, _from_here(text)
 
 
 def _path(text: str) -> Path:

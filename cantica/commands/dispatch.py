@@ -36,6 +36,12 @@ def run_new(arguments: argparse.Namespace) -> str:
     return new(arguments.kind, arguments.name)
 
 
+def run_show(arguments: argparse.Namespace) -> str:
+    from cantica.commands.show import show
+
+    return show([given for given in (arguments.rev, arguments.path) if given], arguments.print)
+
+
 def run_timings(arguments: argparse.Namespace) -> str:
     from cantica.commands.dvc.project import read_project
     from cantica.commands.timings import read_timings, timings_text

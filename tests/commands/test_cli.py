@@ -1,6 +1,5 @@
 """The command line as a whole: its version, and where it may be run."""
 
-import re
 import tomllib
 
 from tests.support.projects import ROOT, ok, refused
@@ -20,7 +19,7 @@ def test_in_a_folder_of_a_project_paths_start_from_there(smoke):
     folder = smoke / "prompts/held_out"
     assert ok(folder, "cantica", "timings") == ok(smoke, "cantica", "timings")
     here = ok(smoke, "cantica", "explain", "prompts/held_out/general.yaml")
-    assert re.search(r"^prompts/held_out/general\.yaml$", here, re.MULTILINE)
+    assert here.startswith("prompts/held_out/general.yaml is an input")
     assert ok(folder, "cantica", "explain", "general.yaml") == here
     assert ok(folder, "cantica", "explain", str(folder / "general.yaml")) == here
     assert ok(folder, "cantica", "explain", "../../models/base") == ok(smoke, "cantica", "explain", "models/base")

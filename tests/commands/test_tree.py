@@ -94,7 +94,7 @@ def test_an_edit_makes_what_follows_it_stale(smoke, tmp_path):
     before = ok(smoke, "cantica", "tree")
     assert "stale" not in before and "training loss" in before and "loss nats" in before
     project = Path(shutil.copytree(smoke, tmp_path / "project", symlinks=True))
-    last = re.findall(r"● (\w+)", before)[-1]
+    last = re.findall(r"● (\w+) +built", before)[-1]
     edit(project / "params.yaml", f"data: train/{last}", f"iters: 3, data: train/{last}")
     after = ok(project / "prompts", "cantica", "tree")
     assert re.findall(r"[●▸] (\w+) +stale", after) == [last, "final"]
