@@ -1,15 +1,13 @@
 """`cantica show`: pages, files and answers of the working tree and of revisions, in a browser or as text."""
 
-import os
-import pty
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from cantica.commands.page_text import page_text
-from tests.support.projects import BIN, ENVIRONMENT, commit, edit, ok, refused
+from tests.support.projects import BIN, commit, edit, ok, refused
+from tests.support.terminal import in_terminal
 
 
 @pytest.fixture(scope="module")
@@ -73,20 +71,7 @@ def test_in_a_terminal_a_page_opens_in_the_browser_unless_it_is_to_be_printed(pr
     browser.chmod(0o755)
 
     def terminal(*arguments: str) -> str:
-        ours, its = pty.openpty()
-        command = [BIN / "cantica", "show", *arguments]
-        env = ENVIRONMENT | {"BROWSER": f"{browser} %s"}
-        process = subprocess.Popen(command, cwd=project, stdout=its, env=env, stdin=subprocess.DEVNULL)
-        os.close(its)
-        said = b""
-        try:
-            while read := os.read(ours, 4096):
-                said += read
-        except OSError:  # its end, on Linux
-            pass
-        assert process.wait() == 0
-        os.close(ours)
-        return said.decode()
+        return in_terminal(project, str(BIN / "cantica"), "show", *arguments, BROWSER=f"{browser} %s")
 
     assert "opened reports/report.html of HEAD in the browser" in terminal("HEAD")
     page = Path(opened.read_text().strip().removeprefix("file://"))
