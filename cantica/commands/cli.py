@@ -21,7 +21,8 @@ cantica variant run NAME… [--seeds 1,2,3] [--jobs N] [--commit]
                                  build each variant with each seed, from HEAD, as a DVC experiment
 
 NAME is a file variants/NAME.yaml, or several joined by +: shuffled+smoke are laid over params.yaml from left to right.
-REV is a commit, a branch, a tag or an experiment.
+For `cantica new`, KIND is category, variant, behaviour, judge or experiment, and NAME is one that is not taken.
+REV is a commit, a branch, a tag or an experiment. Paths start from the folder where the command is given.
 """
 
 import argparse
@@ -163,8 +164,12 @@ class _Version(argparse.Action):
 
 
 def _from_here(text: str) -> str:
-    """A path that the user gives from where they stand, as a path from the project's root, in which every command runs."""
-    return os.path.relpath(text, _root())
+    """A path that the user gives from where they stand, as a path from the project's root, in which every command runs.
+
+    An absolute path to something outside the project stays as it is.
+    """
+    path = os.path.relpath(text, _root())
+    return text if os.path.isabs(text) and path.startswith("..") else path
 
 
 def _given(text: str) -> tuple[str, str]:
