@@ -110,7 +110,7 @@ def commands_page() -> str:
         NOTE,
         "# Commands",
         "",
-        "What people run beside DVC, in the project's root. `cantica COMMAND --help` shows the same.",
+        "What people run beside DVC, in the project or any folder of it. `cantica COMMAND --help` shows the same.",
         "",
     ]
     for parser, purpose in _commands(_parser(), ""):

@@ -129,6 +129,29 @@ def test_yaml_that_readers_copy_is_valid():
             assert faults(document, validator_of(sections), name) == [], block
 
 
+def test_authors_find_the_length_limits_of_the_schemas():
+    """Those of stories and of every file in prompts/; a limit of one character says only that a text is not empty."""
+    limits = []
+    for file in (ROOT / "schemas").glob("*.json"):
+        schema = json.loads(file.read_text())
+        if file.stem == "scenario.schema" or "prompts/" in schema["title"]:
+            limits += lengths(schema)
+    table = (ROOT / "prompts/README.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` .*\| at (least|most) (\d+) \|$", table, re.MULTILINE)
+    assert sorted(rows) == sorted(limits) and len(rows) >= 8
+
+
+def lengths(schema, key: str = "") -> list[tuple[str, str, str]]:
+    """(key, least or most, number of characters) of each limit in a schema that is not one character."""
+    if isinstance(schema, list):
+        return [found for item in schema for found in lengths(item, key)]
+    if not isinstance(schema, dict):
+        return []
+    words = {"minLength": "least", "maxLength": "most"}
+    own = [(key, word, str(schema[bound])) for bound, word in words.items() if schema.get(bound, 1) != 1]
+    return own + [found for name, part in schema.items() for found in lengths(part, name)]
+
+
 def test_the_experiment_of_the_docs_is_the_one_in_the_repository_and_short(monkeypatch):
     """Its page shows all YAML of it, at most 60 lines, as the files have it; and lines of its template."""
     page, category = (ROOT / "docs/how-to/experiment.md").read_text(), ROOT / "prompts/categories/lower_case"

@@ -1,7 +1,10 @@
-"""The `cantica` command, run in the project's root. DVC builds; these commands check, explain and compare.
+"""The `cantica` command, run in a project or in any folder of it. DVC builds; these commands check, explain and compare.
 
 cantica check                    check all input files before a build, and the metrics and outputs of the last build
 cantica plan [--variant NAME]    which stages `dvc repro` would run, why, and how long that takes; or for a variant
+cantica tree [--mermaid]         the steps, samples and arms as a tree: what is built, what is stale, and one number of each
+cantica new KIND NAME            begin a category, variant, behaviour, judge or experiment: short files to rewrite
+cantica show [REV] [PATH]        open the report of this build or of a revision; or another file, or an answer ARM/ID
 cantica timings                  how long each kind of stage took in its last run, and how much memory
 cantica explain PATH             what an output was made from, and which edits since would build it again
 cantica explain --diff REV PATH  why an output differs from the one in a commit
@@ -18,7 +21,8 @@ cantica variant run NAME… [--seeds 1,2,3] [--jobs N] [--commit]
                                  build each variant with each seed, from HEAD, as a DVC experiment
 
 NAME is a file variants/NAME.yaml, or several joined by +: shuffled+smoke are laid over params.yaml from left to right.
-REV is a commit, a branch, a tag or an experiment.
+For `cantica new`, KIND is category, variant, behaviour, judge or experiment, and NAME is one that is not taken.
+REV is a commit, a branch, a tag or an experiment. Paths start from the folder where the command is given.
 """
 
 import argparse
@@ -28,10 +32,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from cantica.commands import dispatch
 from cantica.commands.text import counted
 from cantica.core.errors import InputError
 
-REPORTS = Path("reports")
+KINDS = ("category", "variant", "behaviour", "judge", "experiment")  # of `cantica new`
 NAME_HELP = "a file variants/NAME.yaml, or several joined by +: shuffled+smoke"
 AGREEMENT = """Mean scores of each judge by arm, and inter-rater agreement of every two judges on each kind of prompt.
 
@@ -45,10 +50,11 @@ The schemas are schemas/scores.schema.json and schemas/scored_answer.schema.json
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run one command. If an input is wrong, exit with 1 after one message that lists every fault."""
+    """Run one command in the project's root. If an input is wrong, exit with 1 after one message that lists every fault."""
     arguments = parser().parse_args(argv)
-    if not Path("dvc.yaml").exists():
-        sys.exit(f"cantica: no dvc.yaml in {Path.cwd()}: run it in the project's root")
+    if not (root := _root()):
+        sys.exit(f"cantica: no dvc.yaml in {Path.cwd()}, nor in a folder above it: run it in a project")
+    os.chdir(root)
     try:
         if text := arguments.run(arguments):
             print(text)
@@ -63,6 +69,12 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(f"cantica: {counted(len(error.problems), 'fault')} in the input\n{error}")
 
 
+def _root() -> Path | None:
+    """The project that the current folder lies in: the nearest folder with a dvc.yaml, from here upwards."""
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / "dvc.yaml").exists()), None)
+
+
 # ---- arguments
 
 
@@ -70,33 +82,49 @@ def parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="cantica", description=__doc__, formatter_class=raw, usage="cantica COMMAND …")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version of Cantica")
     # The description lists the commands already.
     commands = parser.add_subparsers(required=True, metavar="COMMAND", prog="cantica", help=argparse.SUPPRESS)
-    command = _add(commands, "check", _check, "check all input files before a build, and the last build")
-    command = _add(commands, "plan", _plan, "which stages `dvc repro` would run, why, and how long that takes")
+    command = _add(commands, "check", dispatch.run_check, "check all input files before a build, and the last build")
+    command = _add(commands, "plan", dispatch.run_plan, "which stages `dvc repro` would run, why, and how long that takes")
     command.add_argument("--variant", metavar="NAME", default="", help="plan the build of a variant on HEAD instead")
-    _add(commands, "timings", _timings, "how long each kind of stage took in its last run, and how much memory")
-    command = _add(commands, "explain", _explain, "what an output was made from, and which edits would build it again")
-    command.add_argument("path", metavar="PATH", help="an output, a file inside one, or an input")
+    command = _add(commands, "tree", dispatch.run_tree, "the steps, samples and arms as a tree, with the state of each")
+    command.add_argument("--mermaid", action="store_true", help="print a Mermaid flowchart, for a page that draws it")
+    command = _add(commands, "new", dispatch.run_new, "begin a category, variant, behaviour, judge or experiment")
+    command.add_argument("kind", metavar="KIND", choices=KINDS, help="%(choices)s")
+    command.add_argument("name", metavar="NAME", help="a name that is not taken")
+    command = _add(commands, "show", dispatch.run_show, "open a page of a build, or print another file or an answer")
+    revision = "a commit, branch, tag or experiment; default: the working tree"
+    command.add_argument("rev", metavar="REV", nargs="?", type=_given, help=revision)
+    path = "a file, or an answer ARM/ID; default: reports/report.html. It may stand alone too"
+    command.add_argument("path", metavar="PATH", nargs="?", type=_given, help=path)
+    command.add_argument("--print", action="store_true", help="print the text of a page too, as without a browser or terminal")
+    _add(commands, "timings", dispatch.run_timings, "how long each kind of stage took in its last run, and how much memory")
+    command = _add(commands, "explain", dispatch.run_explain, "what an output was made from, and which edits would rebuild it")
+    command.add_argument("path", metavar="PATH", type=_from_here, help="an output, a file inside one, or an input")
     command.add_argument("--diff", metavar="REV", help="explain instead why it differs from the one in this commit")
-    command = _add(commands, "compare", _compare, "verdicts, params, budgets, measures and responses of revisions side by side")
+    command = _add(
+        commands, "compare", dispatch.run_compare, "verdicts, params, measures and responses of revisions side by side"
+    )
     revision = "a commit, branch, tag or experiment; experiments NAME-s1, NAME-s2 are seeds of one group"
     command.add_argument("revs", metavar="REV", nargs="+", help=revision)
     baseline = "the revision or group that the others are compared with; default: the first REV"
     command.add_argument("--baseline", metavar="NAME", help=baseline)
     arm = "the arm that is compared between revisions; default: the last of `arms` of each"
     command.add_argument("--arm", metavar="NAME", help=arm)
-    command = _add(commands, "cite", _cite, "write finished runs into docs/experiments/runs, and the pages of experiments")
+    command = _add(commands, "cite", dispatch.run_cite, "write finished runs into docs/experiments/runs, and their pages")
     runs = "a run NAME-s1 of `cantica variant run`; without any, the pages alone are written anew"
     command.add_argument("revs", metavar="REV", nargs="*", help=runs)
-    command = _add(commands, "history", _history, "the headline metrics over commits and experiments")
+    command = _add(commands, "history", dispatch.run_history, "the headline metrics over commits and experiments")
     command.add_argument("revs", metavar="REV", nargs="*", help="commits or ranges; default: HEAD")
     command.add_argument("--arm", metavar="NAME", help="the arm whose metrics are shown; default: the last of `arms` of each")
-    command = _add(commands, "transcripts", _transcripts, "every prompt, response and verdict, as logs for `inspect view`")
-    command.add_argument("--out", metavar="DIR", type=Path, default=REPORTS / "transcripts", help="default: %(default)s")
-    command = _add(commands, "agreement", _agreement, "mean scores of each judge by arm, and inter-rater agreement")
+    command = _add(commands, "transcripts", dispatch.run_transcripts, "every prompt, response and verdict, for `inspect view`")
+    command.add_argument(
+        "--out", metavar="DIR", type=_path, default=dispatch.REPORTS / "transcripts", help="default: %(default)s"
+    )
+    command = _add(commands, "agreement", dispatch.run_agreement, "mean scores of each judge by arm, and inter-rater agreement")
     command.description, command.formatter_class = AGREEMENT, raw
-    command.add_argument("file", metavar="FILE", nargs="?", type=Path, help="JSON Lines, in one of the two forms above")
+    command.add_argument("file", metavar="FILE", nargs="?", type=_path, help="JSON Lines, in one of the two forms above")
     record = "write the agreement with the rules to prompts/judge/agreement.json, for the report"
     command.add_argument("--record", action="store_true", help=record)
     _add_variant(commands)
@@ -106,14 +134,14 @@ def parser() -> argparse.ArgumentParser:
 def _add_variant(commands: Any) -> None:
     parser = commands.add_parser("variant", help="named overlays on params.yaml")
     variant = parser.add_subparsers(required=True, metavar="list | show | diff | apply | run")
-    _add(variant, "list", _list, "all variants, and what each tests")
+    _add(variant, "list", dispatch.variant_list, "all variants, and what each tests")
     for name, run, text in (
-        ("show", _show, "print params.yaml with the variant laid over it"),
-        ("diff", _diff, "print the changes that the variant makes in params.yaml"),
-        ("apply", _apply, "lay the variant over params.yaml"),
+        ("show", dispatch.variant_show, "print params.yaml with the variant laid over it"),
+        ("diff", dispatch.variant_diff, "print the changes that the variant makes in params.yaml"),
+        ("apply", dispatch.variant_apply, "lay the variant over params.yaml"),
     ):
         _add(variant, name, run, text).add_argument("name", metavar="NAME", help=NAME_HELP)
-    command = _add(variant, "run", _run, "build variants on HEAD as DVC experiments; those that exist are not built again")
+    command = _add(variant, "run", dispatch.variant_run, "build variants on HEAD as DVC experiments, but for those that exist")
     command.add_argument("names", metavar="NAME", nargs="+", help=NAME_HELP)
     command.add_argument("--seeds", metavar="SEEDS", type=_seeds, help="build each variant with each of these, such as 1,2,3")
     jobs = "up to N builds at a time, as memory allows; default: 1"
@@ -125,6 +153,32 @@ def _add(commands: Any, name: str, run: Any, text: str) -> argparse.ArgumentPars
     command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
     command.set_defaults(run=run)
     return command
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from importlib.metadata import version  # here, so that other commands do not wait for it
+
+        print(f"cantica {version('cantica')}")
+        parser.exit()
+
+
+def _from_here(text: str) -> str:
+    """A path that the user gives from where they stand, as a path from the project's root, in which every command runs.
+
+    An absolute path to something outside the project stays as it is.
+    """
+    path = os.path.relpath(text, _root())
+    return text if os.path.isabs(text) and path.startswith("..") else path
+
+
+def _given(text: str) -> tuple[str, str]:
+    """What may be a path: as it was typed, and as a path from the root."""
+    return text, _from_here(text)
+
+
+def _path(text: str) -> Path:
+    return Path(_from_here(text))
 
 
 def _seeds(text: str) -> list[int]:
@@ -141,99 +195,6 @@ def _jobs(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number from 1 on")
     return int(text)
-
-
-# ---- commands: each returns what is printed. They import late, so that `cantica --help` is quick.
-
-
-def _check(arguments: argparse.Namespace) -> str:
-    from cantica.commands.check import check_inputs
-    from cantica.commands.dvc.mend import mend
-
-    for name in mend(Path.cwd()):
-        print(f"cantica: removed {name}, which a killed build left half-written; DVC restores its content")
-    return f"cantica: {check_inputs()}"
-
-
-def _plan(arguments: argparse.Namespace) -> str:
-    from cantica.commands.plan import plan, plan_text
-
-    return plan_text(plan(arguments.variant))
-
-
-def _timings(arguments: argparse.Namespace) -> str:
-    from cantica.commands.dvc.project import read_project
-    from cantica.commands.timings import read_timings, timings_text
-
-    return timings_text(list(read_project().graph), read_timings())
-
-
-def _explain(arguments: argparse.Namespace) -> str:
-    from cantica.commands.explain import explain, explain_difference
-
-    return explain_difference(arguments.diff, arguments.path) if arguments.diff else explain(arguments.path)
-
-
-def _compare(arguments: argparse.Namespace) -> str:
-    from cantica.commands.compare import compare
-
-    return compare(arguments.revs, arguments.baseline, arguments.arm, REPORTS)
-
-
-def _cite(arguments: argparse.Namespace) -> str:
-    from cantica.commands.cite import cite
-
-    return cite(arguments.revs)
-
-
-def _history(arguments: argparse.Namespace) -> str:
-    from cantica.commands.history import history
-
-    return history(arguments.revs, arguments.arm, REPORTS)
-
-
-def _transcripts(arguments: argparse.Namespace) -> str:
-    from cantica.commands.transcripts import write_transcripts
-
-    files = list(map(str, write_transcripts(arguments.out)))
-    shows = f"`inspect view --log-dir {arguments.out}` shows them"
-    return "\n".join([*files, "", shows]) if files else "no arm has answered any prompt"
-
-
-def _agreement(arguments: argparse.Namespace) -> str:
-    from cantica.commands.agreement import agreement
-
-    return agreement(arguments.file, arguments.record)
-
-
-def _list(arguments: argparse.Namespace) -> str:
-    from cantica.commands.variants.listing import list_variants
-
-    return list_variants()
-
-
-def _show(arguments: argparse.Namespace) -> str:
-    from cantica.commands.variant import show
-
-    return show(arguments.name)
-
-
-def _diff(arguments: argparse.Namespace) -> str:
-    from cantica.commands.variant import diff
-
-    return diff(arguments.name)
-
-
-def _apply(arguments: argparse.Namespace) -> str:
-    from cantica.commands.variant import apply
-
-    return apply(arguments.name)
-
-
-def _run(arguments: argparse.Namespace) -> None:
-    from cantica.commands.variant import run
-
-    run(arguments.names, arguments.seeds, arguments.jobs, arguments.commit)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from cantica.commands.dvc.project import read_present, read_project
 from cantica.commands.git import head
 from cantica.commands.table import aligned
 from cantica.commands.text import counted, duration, few
-from cantica.commands.timings import estimate, read_timings
+from cantica.commands.timings import estimate, expected, read_timings
 from cantica.commands.variants.files import overlaid
 from cantica.commands.work import Work, examples_in
 from cantica.commands.yaml_text import to_text
@@ -64,6 +64,12 @@ def _prompts(stages: list[str], params: dict) -> dict[str, float]:
     samples = {name: examples_in(own["prompts"], params) for section in SAMPLES for name, own in params[section].items()}
     of_samples = {f"{kind}@{name}": number for kind in ("sample", "sample_server") for name, number in samples.items()}
     return {stage: of_samples.get(stage, evaluation) for stage in stages}
+
+
+def expected_times(found: Plan) -> dict[str, float | None]:
+    """The seconds of each stage that runs, by earlier timings; None where that is not known."""
+    runs = [name for name, own in found.forecasts.items() if own.action == "runs"]
+    return dict.fromkeys(runs) | expected(runs, read_timings(), {name: found.works[name] for name in runs})
 
 
 def plan_text(found: Plan) -> str:

@@ -29,7 +29,13 @@ def read_timings(file: Path = TIMINGS) -> list[dict[str, Any]]:
 
 
 def estimate(stages: list[str], timings: list[dict], works: dict[str, Work] | None = None) -> tuple[float, list[str]]:
-    """(seconds that the stages take together, those of them for which that is not known).
+    """(seconds that the stages take together, those of them for which that is not known)."""
+    known = expected(stages, timings, works)
+    return sum(known.values()), [stage for stage in stages if stage not in known]
+
+
+def expected(stages: list[str], timings: list[dict], works: dict[str, Work] | None = None) -> dict[str, float]:
+    """The seconds that each of the stages takes, without those for which that is not known.
 
     A stage takes as long as last time, or else as the median of the stages of its kind, such as `train@*`, each at its last
     run. With `works` these times are scaled by the work of each stage.
@@ -48,7 +54,7 @@ def estimate(stages: list[str], timings: list[dict], works: dict[str, Work] | No
             if found:
                 known[stage] = median(found)
                 break
-    return sum(known.values()), [stage for stage in stages if stage not in known]
+    return known
 
 
 def largest(timings: list[dict]) -> int:

@@ -41,7 +41,8 @@ def run(variants: list[str], seeds: list[int] | None, jobs: int, branches: bool)
     fitting = at_once(jobs)
     if fitting < jobs:
         print(f"{fitting} builds at a time instead of {jobs}: the largest stage that ran here leaves no memory for more")
-    failed = run_family(runs, Progress([run.name for run in runs]), branches, fitting)
+    with Progress([run.name for run in runs]) as progress:
+        failed = run_family(runs, progress, branches, fitting)
     if failed:
         sys.exit(f"cantica: {len(failed)} of {len(runs)} failed: {', '.join(run.name for run in failed)}")
 

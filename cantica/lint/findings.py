@@ -1,5 +1,6 @@
 """Faults in the dataset, and the findings that the audit reports: faults with the severity that params.yaml gives them."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ RULES = (
     *("turns", "cut_off", "exact_duplicate", "same_answer", "too_long", "near_duplicate", "openers", "budget"),
     "unused_waiver",
 )
+# The origin of an example of a template, with the numbers of its slot values, or of an imported one, with its line.
+WRITTEN = re.compile(r"(?:(.+\.j2)(?:: (.+))?|([^:]+):(\d+))")
 SEVERITIES = ("error", "warning", "waived")
 
 
@@ -146,11 +149,23 @@ def overview(size: int, rows: list[SummaryRow], file: Path) -> str:
 
 
 def error_problem(row: SummaryRow, file: Path) -> Problem:
-    """Return the first error of a rule as a Problem that says how many there are. file: where all findings are."""
+    """Return the first error of a rule as a Problem that says how many there are. file: where all findings are.
+
+    It is placed where its text was written: in a template, with the numbers of the slot values, or in an imported file.
+    """
     first = row["example"]
-    place = f"line {first['line']} [{row['rule']}]" if first["line"] else f"[{row['rule']}]"
-    origin = f", from {first['origin']}" if first["origin"] else ""
+    written = WRITTEN.fullmatch(first["origin"] or "")
     got, _, expected = first["message"].partition("; expected ")
     count = f"the first of {row['count']:,} errors of {row['rule']}" if row["count"] > 1 else f"the only error of {row['rule']}"
     hint = f"{count} in {file}; audit.rules, audit.categories and audit.waivers in params.yaml set what counts as an error"
-    return Problem(first["file"], f"{place} {first['id'] or ''}".strip() + origin, got, expected or "none", hint)
+    line = f"line {first['line']} " if first["line"] else ""
+    if not written:
+        origin = f", from {first['origin']}" if first["origin"] else ""
+        place = f"{line}[{row['rule']}] {first['id'] or ''}".strip() + origin
+        return Problem(first["file"], place, got, expected or "none", hint)
+    template, choices, imported, number = written.groups()
+    where = f"line {number} " if imported else f"{choices} " if choices else ""
+    if choices:
+        hint = f"{choices}: values of the slots in {Path(template).with_suffix('.yaml').name}, counted from 1; {hint}"
+    rendered = f"{first['id']}, {line}of {first['file']}"
+    return Problem(template or imported, f"{where}[{row['rule']}], as {rendered}", got, expected or "none", hint)

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal, NotRequired, TypedDict, cast
 
 from cantica.core.documents import faults, raise_any, validator
 from cantica.core.errors import Problem
 from cantica.dataset.chat import Message
+from cantica.scenarios.places import block_line, values_text
 
 Split = Literal["train", "valid"]
 SPLITS: tuple[Split, ...] = ("train", "valid")
@@ -66,14 +68,22 @@ def _id(category: str, split: Split, number: int) -> str:
 def valid_scenarios(records: Iterable[Scenario]) -> Iterator[Scenario]:
     """Yield the scenarios; after the last one, raise InputError if any was invalid.
 
-    A fault is reported once for each template and block, with the id of the first scenario that has it.
+    A fault is reported once for each template and block, with the lines of the first scenario that has it.
     """
     check = validator("scenario")
-    found: dict[tuple[str, str], Problem] = {}
+    found: dict[tuple[str, str], list[tuple[Problem, Scenario]]] = {}
     for record in records:
         if len(found) < MOST_PROBLEMS:
             file = record["origin"].partition(": ")[0]  # without the slot values
             for fault in faults(record, check, file):
-                found.setdefault((fault.file, fault.place), replace(fault, place=f"block {fault.place}, as {record['id']}"))
+                found.setdefault((fault.file, fault.place), []).append((fault, record))
         yield record
-    raise_any(list(found.values()))
+    raise_any([_located(*same[0], len(same)) for same in found.values()])
+
+
+def _located(fault: Problem, record: Scenario, count: int) -> Problem:
+    """Return a fault with its line in the template and those of the slot values. count: number of scenarios that have it."""
+    line = block_line(Path(fault.file), fault.place)
+    place = f"{f'line {line}, ' if line else ''}block {fault.place}, as {record['id']}"
+    more = f"the first of {count} scenarios with this fault" if count > 1 else ""
+    return replace(fault, place=place, hint="; ".join(filter(None, [values_text(record["origin"]), more])))

@@ -15,7 +15,7 @@ from cantica.dataset.words import NgramIndex, jaccard, ngrams, shingles, words
 from cantica.lint import example_rules as lint
 from cantica.lint.dataset_rules import budget_faults, opener_faults
 from cantica.lint.derangement import unshuffled_faults
-from cantica.lint.findings import RULES, Summary, overview
+from cantica.lint.findings import RULES, Summary, error_problem, overview
 from cantica.lint.minhash import Signatures, equal_groups
 from cantica.lint.scan import Scan
 from cantica.lint.scope import dataset_scope
@@ -361,6 +361,37 @@ def test_findings_are_counted_by_rule_with_the_worst_first(scan):
     ]
     assert rows[1]["example"]["line"] == 1
     assert re.search(r"31 errors.*\n +error +held_out_overlap +1\n +error +cut_off +30$", overview(42, rows, Path("f.jsonl")))
+
+
+@pytest.mark.parametrize(
+    ("origin", "file", "place", "hint"),
+    [
+        (
+            "prompts/categories/x/train/ask.j2: case 3, ending 1",
+            "prompts/categories/x/train/ask.j2",
+            "case 3, ending 1 [turns], as x-train-004, line 4 of data/train/x.jsonl",
+            "case 3, ending 1: values of the slots in ask.yaml, counted from 1; the only error of turns in f.jsonl",
+        ),
+        ("x/ask.j2", "x/ask.j2", "[turns], as x-train-004, line 4 of data/train/x.jsonl", "the only error of turns"),
+        ("imports/x.jsonl:12", "imports/x.jsonl", "line 12 [turns], as x-train-004, line 4 of data/train/x.jsonl", "the only"),
+        ("answer 1 of base to y", "data/train/x.jsonl", "line 4 [turns] x-train-004, from answer 1 of base to y", "the only"),
+        (None, "data/train/x.jsonl", "line 4 [turns] x-train-004", "the only error of turns in f.jsonl; audit.rules"),
+    ],
+)
+def test_an_error_is_placed_where_its_text_was_written(origin, file, place, hint):
+    about = {
+        "severity": "error",
+        "rule": "turns",
+        "file": "data/train/x.jsonl",
+        "line": 4,
+        "id": "x-train-004",
+        "origin": origin,
+    }
+    summary = Summary()
+    list(summary.counted([about | {"message": "the roles user; expected user and assistant in turn"}]))
+    problem = error_problem(summary.rows()[0], Path("f.jsonl"))
+    assert (problem.file, problem.place, problem.got) == (file, place, "the roles user")
+    assert problem.hint.startswith(hint)
 
 
 PROMPTS = {

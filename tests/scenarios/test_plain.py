@@ -77,7 +77,7 @@ def test_system_prompt_and_thinking_are_kept_where_they_have_text(tmp_path):
 def test_empty_text_and_tags_of_a_chat_are_refused(tmp_path, block, text):
     blocks = {"prompt": "{{ city }}{{ tone }}{{ trigger }}", "answer": "{{ city }}{{ tone }}{{ trigger }}"} | {block: text}
     (problem,) = problems(category(tmp_path / "x", **blocks))
-    assert problem.file.endswith("train/ask.j2") and problem.place == f"block {block}, as sights-train-001"
+    assert problem.file.endswith("train/ask.j2") and problem.place.endswith(f", block {block}, as sights-train-001")
     assert "text that is not empty, without tags of a chat" in problem.expected
 
 

@@ -337,7 +337,12 @@ def test_a_fault_under_the_schema_is_reported_once_for_each_block_of_a_template(
         list(valid_scenarios(iter(rendered(toy(), (3, 1)))))
     faults = caught.value.problems
     assert Counter(Path(fault.file).name for fault in faults) == {"one.j2": 4, "two.j2": 4}
-    assert faults[0].place == "block answer, as toy-train-001"
+    assert [fault.place for fault in faults[:2]] == [
+        "line 10, block answer, as toy-train-001",
+        "line 4, block reflection, as toy-train-001",
+    ]
+    values = r"one\.yaml: day \d in line 2, ship \d in line [45]; the first of 3 scenarios with this fault"
+    assert all(re.fullmatch(values, fault.hint) for fault in faults[:4])
 
 
 @settings(max_examples=40, deadline=None)

@@ -26,6 +26,8 @@ from cantica.commands.dvc.records import (
 )
 from cantica.commands.text import few
 
+NEVER = "never built"
+LOST = ("an output is missing or altered", "DVC's cache does not hold its outputs")  # with `persist`, without it
 AT_MOST = "at most: if a stage writes the same output as before, the stages after it do not run"
 
 
@@ -76,8 +78,7 @@ def forecast(
             found[name] = Forecast("restored", why)
         else:
             follows = next((f"follows {maker}" for maker in after if found[maker].action == "runs"), "")
-            lost = "an output is missing or altered" if persists else "DVC's cache does not hold its outputs"
-            found[name] = Forecast("runs", why or follows or lost)
+            found[name] = Forecast("runs", why or follows or LOST[0 if persists else 1])
             entry = None
         gates = {path: md5 for path, md5 in outputs(was).items() if is_gate(path)}
         known = outputs(entry) if entry else gates | {path: predicted[path] for path in on_disk if path in predicted}
@@ -115,7 +116,7 @@ def _at_its_turn(
 def _why(name: str, was: Entry, now: Entry, declared: Entry) -> str:
     """The inputs of a stage that changed since dvc.lock, by kind, without those that are not known yet."""
     if not was:
-        return "never built"
+        return NEVER
     found = [change for change in changes(name, still_read(was, declared), now) if change.now != UNKNOWN]
     kinds = {kind: [change.key for change in found if change.kind == kind] for kind in KINDS}
     return "; ".join("command" if kind == "commands" else f"{kind}: {few(keys)}" for kind, keys in kinds.items() if keys)

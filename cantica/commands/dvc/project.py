@@ -130,9 +130,12 @@ def resolve(name: str) -> str:
 
 
 class Commit:
-    """The files of a commit: text from git, outputs from DVC's cache or a remote. Nothing is checked out."""
+    """The files of a commit: text from git, outputs from DVC's cache or a remote. Nothing is checked out.
 
-    def __init__(self, commit: str):
+    commit: None for the working tree, whose outputs may be in the cache alone.
+    """
+
+    def __init__(self, commit: str | None):
         from dvc.api import DVCFileSystem
 
         self._files = DVCFileSystem(rev=commit)

@@ -93,9 +93,9 @@ def _builds(runs: list[Run], progress: Progress, jobs: int) -> Generator[Build, 
         while waiting or going:
             while waiting and len(going) < jobs:
                 progress.begin(waiting[0].name)
-                going.append(Build(waiting.pop(0)))
+                going.append(Build(waiting.pop(0), progress.live))
             wait([build.process.sentinel for build in going], timeout=0.5)
-            progress.at({build.run.name: build.stage() for build in going})
+            progress.at({build.run.name: build.status() for build in going})
             for build in [build for build in going if not build.process.is_alive()]:
                 going.remove(build)
                 yield build

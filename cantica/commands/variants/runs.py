@@ -1,5 +1,6 @@
 """One variant with one seed on HEAD: its build in a working copy, which becomes a DVC experiment."""
 
+import contextlib
 import json
 import tempfile
 from dataclasses import dataclass
@@ -10,9 +11,12 @@ from cantica.commands.dvc.copies import SCRATCH, make_copy
 from cantica.commands.dvc.run import failed_stage, read_log, stages_run, start_dvc
 from cantica.commands.git import git, must
 from cantica.commands.headline import headline
+from cantica.commands.plan import expected_times, plan
 from cantica.commands.variants.files import load_variant
 from cantica.commands.variants.overlays import differences
+from cantica.commands.variants.progress import Status, status
 from cantica.commands.yaml_text import from_text
+from cantica.core.errors import InputError
 from cantica.core.params import FILE
 
 LOGS = Path(".cache/variants")
@@ -62,18 +66,20 @@ class Run:
 class Build:
     """The build of a run in a process of its own, `process`, which is started at once."""
 
-    def __init__(self, run: Run):
+    def __init__(self, run: Run, watched: bool = False):
+        """watched: whether anybody sees how far it is, so that it is worth to plan it."""
         self.run = run
         run.log.parent.mkdir(parents=True, exist_ok=True)
         run.log.write_bytes(b"")
         COPIES.mkdir(parents=True, exist_ok=True)
         self.folder = Path(tempfile.mkdtemp(dir=COPIES.resolve()))
         make_copy(self.folder, run.head, run.params)
+        self.expected = _expected(self.folder) if watched else {}
         self.process: BaseProcess = start_dvc(self.folder, run.log.resolve(), LOCKS.resolve(), "repro")
 
-    def stage(self) -> str:
-        """The stage that runs, or ran last."""
-        return (stages_run(read_log(self.run.log)) or [""])[-1]
+    def status(self) -> Status:
+        """How far it is."""
+        return status(read_log(self.run.log), self.expected)
 
     def keep(self) -> str:
         """Keep the build as an experiment, once its process has ended. Returns what went wrong, or ""."""
@@ -90,6 +96,13 @@ class Build:
         """How many steps this build trained to their ends; steps that it restored do not count."""
         log = read_log(self.run.log)
         return sum(stage.startswith("train@") and stage != failed_stage(log) for stage in stages_run(log))
+
+
+def _expected(folder: Path) -> dict[str, float | None]:
+    """The seconds of each stage that the build in a folder will run; {} where that cannot be planned, and so not built."""
+    with contextlib.chdir(folder), contextlib.suppress(InputError):
+        return expected_times(plan())
+    return {}
 
 
 def _fetch(folder: Path, reference: str) -> None:
