@@ -46,11 +46,13 @@ def test_experiments_have_their_params_and_metrics(project):
 def test_plots_have_the_templates_of_the_project_and_load_nothing(project):
     found = json.loads(ok(project, "dvc", "plots", "diff", "HEAD", "workspace", "--json", "--split"))
     assert set(found["data"]) == TITLES and not found.get("errors")
-    for title, plots in found["data"].items():
-        for plot in plots:
-            text = json.dumps(json.loads(plot["content"]) if isinstance(plot["content"], str) else plot["content"])
-            assert plot["type"] == "vega" and plot["revisions"], title
-            assert '"url"' not in text, title
+    for title, (plot,) in found["data"].items():
+        assert (plot["type"], set(plot["revisions"])) == ("vega", {"HEAD", "workspace"}), title
+        assert {row["rev"] for row in plot["anchor_definitions"]["<DVC_METRIC_DATA>"]} == {"HEAD", "workspace"}, title
+        assert '"url"' not in json.dumps(plot), title
+    curve = found["data"]["Training loss along the curriculum"][0]["content"]
+    template = (project / ".dvc/plots/branches.json").read_text()
+    assert curve == json.loads(template.replace("<DVC_METRIC_X>", "iteration").replace("<DVC_METRIC_Y>", "train_loss"))
 
 
 def test_states_of_files_and_stages(project):
