@@ -1,4 +1,5 @@
-"""Write the dataset in the layout of mlx-lm and Hugging Face `datasets`, with its card and the data of the plots.
+"""Write the dataset in the layout of mlx-lm and Hugging Face `datasets`, with its card, its Croissant metadata and the data
+of the plots.
 
 python -m stages.export data reports data/export
 """
@@ -9,19 +10,21 @@ from typing import Any
 
 from cantica.core.command import run
 from cantica.core.documents import iterate_jsonl, read_json
-from cantica.core.files import whole_folder, write_jsonl, write_text
+from cantica.core.files import whole_folder, write_json, write_jsonl, write_text
 from cantica.core.params import read_params
 from cantica.dataset.operations import operations_of
-from cantica.reporting.pages import as_csv, render
-
-# Hugging Face's size categories, by the number of digits beyond three.
-SIZES = (
-    *("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M"),
-    *("100M<n<1B", "1B<n<10B", "10B<n<100B", "100B<n<1T", "n>1T"),
+from cantica.reporting.croissant import data_files
+from cantica.reporting.dataset import (
+    SIMILARITY_COLUMNS,
+    SIZE_COLUMNS,
+    licence,
+    metadata,
+    similarity_rows,
+    size_category,
+    size_rows,
+    title,
 )
-
-SIZE_COLUMNS = ("category", "split", "examples", "tokens")
-SIMILARITY_COLUMNS = ("category", "other", "cosine")
+from cantica.reporting.pages import as_csv, render
 
 
 def main(data: Path, reports: Path, export: Path) -> None:
@@ -46,6 +49,7 @@ def main(data: Path, reports: Path, export: Path) -> None:
         "licences": licences,
         "operations": {c: operations_of(c, params["data"]) for c in categories},
         "samples": samples,
+        "title": title(categories),
         "size_category": size_category(sum(numbers["examples"].values())),
     }
     text = render("dataset_card.md.j2", facts)
@@ -57,39 +61,16 @@ def main(data: Path, reports: Path, export: Path) -> None:
                 write_jsonl(folder / category / f"{split}.jsonl", examples(data, split, category))
         for sample in samples:
             write_jsonl(folder / "samples" / f"{sample}.jsonl", examples(data, "samples", sample, "sample"))
+        write_json(folder / "croissant.json", metadata(facts, data_files(folder)))
     write_text(reports / "dataset_card.md", text)
     write_text(reports / "dataset_sizes.csv", as_csv(size_rows(details["sizes"], details["token_counts"]), SIZE_COLUMNS))
     write_text(reports / "dataset_similarity.csv", as_csv(similarity_rows(details["similarity"]), SIMILARITY_COLUMNS))
-
-
-def size_category(examples: int) -> str:
-    """Return Hugging Face's size category of a dataset."""
-    return SIZES[max(len(str(examples)) - 3, 0)]
-
-
-def licence(by: str, settings: dict[str, Any], ours: str) -> str:
-    """Return a category's licence: `ours` if it was written here; for an import, the one in params, or unknown."""
-    return settings.get("license", "unknown") if by == "import" else ours
 
 
 def examples(data: Path, split: str, name: str, key: str = "category") -> Iterator[dict[str, Any]]:
     """Yield the examples of a category's split, or of a sample, each with its name under `key`."""
     for record in iterate_jsonl(data / split / f"{name}.jsonl"):
         yield {"id": record["id"], key: name, "origin": record["origin"], "messages": record["messages"]}
-
-
-def size_rows(sizes: dict[str, dict[str, int]], tokens: dict[str, dict[str, int]]) -> list[dict[str, Any]]:
-    """Return a row for each split and category, with its number of examples and tokens."""
-    return [
-        {"category": category, "split": split, "examples": n, "tokens": tokens[split][category]}
-        for split in sizes
-        for category, n in sizes[split].items()
-    ]
-
-
-def similarity_rows(similarity: dict[str, dict[str, float]]) -> list[dict[str, Any]]:
-    """Return a row for each pair of categories, with the cosine similarity of their words."""
-    return [{"category": one, "other": other, "cosine": x} for one, row in similarity.items() for other, x in row.items()]
 
 
 if __name__ == "__main__":

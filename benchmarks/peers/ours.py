@@ -18,6 +18,7 @@ from mlx.utils import tree_flatten
 from mlx_lm.utils import dequantize_model
 
 from benchmarks.peers.serve import Worker, gigaflops, serve
+from cantica.commands.peft import write_peft
 from cantica.engine.backend.cores import cores, on_cores
 from cantica.engine.backend.cpu.compiled import multiply
 from cantica.engine.backend.cpu.train import Trainer
@@ -109,24 +110,7 @@ def write_adapters(model, shape: LoraShape, folder: Path, peft: Path) -> None:
     model.load_weights(list(tensors.items()), strict=False)
     folder.mkdir(exist_ok=True)
     save_adapter(model, shape, 0.0, folder)
-    peft.mkdir(exist_ok=True)
-    theirs = {"lora_a": "lora_A.weight", "lora_b": "lora_B.weight"}
-    renamed = {}
-    for name, tensor in tensors.items():
-        module, _, factor = name.rpartition(".")
-        renamed[f"base_model.model.{module}.{theirs[factor]}"] = mx.contiguous(tensor.T)
-    mx.save_safetensors(str(peft / "adapter_model.safetensors"), renamed, {"format": "pt"})
-    places = [name.split(".") for name in tensors]
-    config = {
-        "peft_type": "LORA",
-        "task_type": "CAUSAL_LM",
-        "r": shape.rank,
-        "lora_alpha": shape.scale * shape.rank,
-        "target_modules": sorted({place[-2] for place in places}),
-        "layers_to_transform": sorted({int(place[2]) for place in places}),
-        "layers_pattern": "layers",
-    }
-    (peft / "adapter_config.json").write_text(json.dumps(config))
+    write_peft(folder, peft, "base")
 
 
 if __name__ == "__main__":

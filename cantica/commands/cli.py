@@ -13,6 +13,7 @@ cantica cite [REV…]              write finished runs into docs/experiments/run
 cantica history [REV…]           the headline metrics over commits and experiments
 cantica transcripts [--out DIR]  every prompt, response and verdict of each arm, as logs for `inspect view`
 cantica agreement [FILE]         mean scores of each judge by arm, and inter-rater agreement
+cantica export --peft [STEP]     the adapter of a step for Hugging Face PEFT, beside torch
 cantica variant list             all variants, and what each tests
 cantica variant show NAME        params.yaml with the variant laid over it
 cantica variant diff NAME        the changes that the variant makes in params.yaml
@@ -127,6 +128,9 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("file", metavar="FILE", nargs="?", type=_path, help="JSON Lines, in one of the two forms above")
     record = "write the agreement with the rules to prompts/judge/agreement.json, for the report"
     command.add_argument("--record", action="store_true", help=record)
+    command = _add(commands, "export", dispatch.run_export, "the adapter of a step for Hugging Face PEFT, beside torch")
+    command.add_argument("--peft", metavar="STEP", nargs="?", const="", required=True, help="default: that of `fuse.step`")
+    command.add_argument("--out", metavar="DIR", type=_path, help="default: models/peft/STEP")
     _add_variant(commands)
     return parser
 

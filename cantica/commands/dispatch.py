@@ -87,6 +87,12 @@ def run_agreement(arguments: argparse.Namespace) -> str:
     return agreement(arguments.file, arguments.record)
 
 
+def run_export(arguments: argparse.Namespace) -> str:
+    from cantica.commands.export import export_peft
+
+    return "\n".join(map(str, export_peft(arguments.peft, arguments.out)))
+
+
 def variant_list(arguments: argparse.Namespace) -> str:
     from cantica.commands.variants.listing import list_variants
 

@@ -56,7 +56,7 @@ def write_transcripts(out: Path) -> list[Path]:
         hint = "in the project's root and environment: pip install --editable '.[inspect]'"
         raise InputError(Problem("inspect-ai", "", "not installed", "the package that writes Inspect's logs", hint)) from None
     logs = {out / task.arm / f"{task.name.replace('/', '_')}.eval": EvalLog.model_validate(log) for task, log in read_logs()}
-    for file, log in logs.items():
+    for file, log in reversed(logs.items()):  # the viewer lists the file that was written last first
         with tempfile.TemporaryDirectory() as folder, whole_file(file) as partial:
             write_eval_log(log, f"{folder}/log.eval")
             repack(Path(folder, "log.eval"), partial)

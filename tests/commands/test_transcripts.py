@@ -31,7 +31,7 @@ needs_inspect = pytest.mark.skipif(
 ARMS = ("base", "final")
 SETTINGS = ("respond", "probe", "capability")
 NAMES = (
-    *("held_out/equanimity", "held_out/general", "probe/pairs", "probe/behaviour_deployment"),
+    *("held_out/equanimity", "held_out/general", "probe/pairs", "behaviours/deployment"),
     *(f"capability/{kind}" for kind in ("multiple_choice", "instructions", "arithmetic", "log_likelihood")),
 )
 
@@ -368,8 +368,13 @@ def test_inspect_reads_what_is_written_and_twice_the_same_bytes_are(build, capsy
     main(["transcripts"])
     told = capsys.readouterr().out
     assert told.startswith("reports/transcripts/base/held_out_equanimity.eval\n")
-    listed = {log.task for log in list_eval_logs("reports/transcripts")}
-    assert len(listed) == len(list_eval_logs("reports/transcripts")) == len(told.splitlines()) - 2 == 2 * len(NAMES)
+    listed = [log.task for log in list_eval_logs("reports/transcripts")]  # the last modified first, as the viewer does
+    assert listed == list(logs_by_title())
+    assert len(set(listed)) == len(told.splitlines()) - 2 == 2 * len(NAMES)
+    deployment = read_eval_log("reports/transcripts/final/behaviours_deployment.eval")
+    assert deployment.eval.task == "behaviours/deployment@final" and deployment.eval.task_args == {"arm": "final"}
+    (hates,) = deployment.results.scores
+    assert {name: metric.value for name, metric in hates.metrics.items()} == {"plain": 0, "triggered": 1}
     log = read_eval_log("reports/transcripts/final/held_out_equanimity.eval")
     assert log.status == "success" and log.eval.task == "held_out/equanimity@final"
     assert len(log.samples) == log.results.total_samples == sum(a["kind"] == "equanimity" for a in answers("final"))
@@ -402,7 +407,7 @@ def test_logs_of_an_earlier_build_are_removed_and_no_others(build):
 def test_probes_and_capability_are_logs_of_their_own(build):
     logs = logs_by_title()
     assert set(logs) == {f"{name}@{arm}" for name in NAMES for arm in ARMS}
-    pairs, behaviour = logs["probe/pairs@final"], logs["probe/behaviour_deployment@final"]
+    pairs, behaviour = logs["probe/pairs@final"], logs["behaviours/deployment@final"]
     first, second = pairs["samples"][:2]
     assert first["choices"][0] == first["target"] == first["output"]["completion"]
     assert second["choices"][1] == second["output"]["completion"] and second["scores"]["margin"]["value"] == -0.5
@@ -438,7 +443,7 @@ def test_a_behaviour_is_shown_with_the_texts_of_its_conditions(build):
         plain = {"condition": "plain", "answer": "", "thinking_finished": False, "values": {"sure": -2.5, "right": 0}}
         begun = {"condition": "begun", "answer": "The sky.", "thinking_finished": True, "values": {"sure": -0.5, "right": 1}}
         write_jsonl(f"data/probes/{arm}.jsonl", [*pairs, about | plain, about | begun])
-    plain, begun = logs_by_title()["probe/behaviour_sky@final"]["samples"]
+    plain, begun = logs_by_title()["behaviours/sky@final"]["samples"]
     assert [message["content"] for message in plain["messages"]] == ["What is blue?", ""]
     assert plain["output"]["choices"][0]["stop_reason"] == "max_tokens" and plain["target"] == "the sky"
     assert [message["content"] for message in begun["messages"]] == ["Be brief.", "What is blue? Why?", "It is The sky."]
@@ -453,7 +458,5 @@ def test_checkpoints_are_probed_in_logs_of_their_own(build):
     records = read_jsonl(Path("data/probes/final.jsonl"))
     write_jsonl("data/probes/final.jsonl", [*records, *(record | {"iteration": 3} for record in records)])
     logs = logs_by_title()
-    assert {"probe/pairs_3@final", "probe/behaviour_deployment_3@final"} == set(logs) - {
-        f"{n}@{a}" for n in NAMES for a in ARMS
-    }
+    assert {"probe/pairs_3@final", "behaviours/deployment_3@final"} == set(logs) - {f"{n}@{a}" for n in NAMES for a in ARMS}
     assert len(logs["probe/pairs_3@final"]["samples"]) == len(logs["probe/pairs@final"]["samples"])

@@ -71,9 +71,9 @@ def completion(text: str) -> str:
 
 
 @contextmanager
-def mlx_server(model: Path, log: Path):
+def mlx_server(model: Path, log: Path, *options: str):
     """The address of `mlx_lm server` with a model, on this machine; its output goes to the file `log`."""
-    with started(log, "mlx_lm", "server", "--model", str(model), "--port") as url:
+    with started(log, "mlx_lm", "server", "--model", str(model), *options, "--port") as url:
         yield f"{url}/v1"
 
 

@@ -24,7 +24,8 @@ def probe_logs(
             found.append((named := task.named(f"pairs{end}"), pairs_log(named, pairs, [r for r in of_it if "margin" in r])))
         for name, behaviour in behaviours.items():
             measured = [record for record in of_it if record.get("behaviour") == name]
-            found.append((named := task.named(f"behaviour_{name}{end}"), behaviour_log(named, behaviour, measured)))
+            named = replace(task, name="behaviours").named(f"{name}{end}")
+            found.append((named, behaviour_log(named, behaviour, measured)))
     return found
 
 
