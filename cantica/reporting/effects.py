@@ -46,7 +46,7 @@ class Effect:
     @property
     def title(self) -> str:
         """The measure and the group in words, without the unit."""
-        words = self.measure.title.split(", nats per token")[0].replace("_", " ")
+        words = self.measure.title.split(",")[0].replace("_", " ")
         return f"{words}: {self.group.replace('_', ' ')}" if self.group else words
 
     @property

@@ -8,7 +8,7 @@ from typing import Any
 
 from cantica.reporting import wording
 from cantica.reporting.effects import Effect
-from cantica.reporting.inference import Estimate
+from cantica.reporting.inference import FEWEST, Estimate
 
 COLOURS = {
     "better": "var(--better)",
@@ -19,7 +19,7 @@ COLOURS = {
 }
 ARROWS = {"higher": "↑ better", "lower": "↓ better", "": ""}
 # Places of one kind of plot in pixels. left: of the axis. text: of the numbers. step: the height of a row.
-WIDE = {"left": 350, "width": 370, "text": 16, "right": 260, "step": 27, "letters": 50}
+WIDE = {"left": 375, "width": 360, "text": 16, "right": 268, "step": 27, "letters": 56}
 NARROW = {"left": 6, "width": 348, "text": 0, "right": 6, "step": 60, "letters": 50}
 
 
@@ -40,8 +40,9 @@ def plot_rows(effects: Sequence[Effect], letters: int = 99) -> list[dict[str, An
         scale = 100 if effect.measure.share else 1
         found: Estimate = effect.estimate
         value = found["difference"]
-        kinds = {"control": effect.is_control, "word rules": effect.measure.lexical, ARROWS[effect.better]: effect.better}
-        marks = ", ".join(mark for mark, own in kinds.items() if own)
+        kinds = {"control": effect.is_control, "word rules": effect.measure.lexical}
+        kind = [name for name, own in kinds.items() if own]
+        marks = ", ".join([*kind, *filter(None, [ARROWS[effect.better]])])
         rows.append(
             {
                 "place": place + 0.5,
@@ -52,6 +53,7 @@ def plot_rows(effects: Sequence[Effect], letters: int = 99) -> list[dict[str, An
                 "high": round(scale * found.get("high", value), 4),
                 "detectable": round(scale * found.get("detectable", 0.0), 4),
                 "number": number(effect),
+                "brief": " · ".join([number(effect), *kind]),
                 "conclusion": conclusion(effect),
                 "status": effect.status,
                 "clear": effect.is_finding,
@@ -65,6 +67,8 @@ def conclusion(effect: Effect) -> str:
     """Return the conclusion in one or two words; the tables give the reason."""
     if effect.is_finding:
         return effect.finding if effect.status == "changed" else f"{effect.finding}, {effect.status}"
+    if effect.estimate["n"] < FEWEST:
+        return f"only {effect.estimate['n']} item{'s' if effect.estimate['n'] > 1 else ''}"
     return wording.INCONCLUSIVE if effect.status == "open" else effect.finding.split(" (")[0].split(":")[0]
 
 
@@ -89,14 +93,16 @@ def forest_plot(effects: Sequence[Effect], narrow: bool = False) -> dict[str, An
     low, high = span(rows)
     reach = [{"from": max(low, -row["detectable"]), "to": min(high, row["detectable"])} for row in rows]
     data = alt.Data(values=[row | found for row, found in zip(rows, reach, strict=True)])
-    across = alt.Scale(domain=[low, high], nice=False, zero=False)
-    y = alt.Y("place:Q").axis(None).scale(domain=[len(rows), 0], nice=False)
+    across = alt.Scale(domain=[low, high], nice=False, zero=False, padding=0)
+    y = alt.Y("place:Q").axis(None).scale(domain=[len(rows), 0], nice=False, padding=0)
     colour = alt.Color("status:N").scale(domain=list(COLOURS), range=list(COLOURS.values())).legend(None)
     base = alt.Chart(data).encode(y=y)
     down = 15 if narrow else 0
+    zero = "datum.value === 0 ? '0' : datum.label"
+    axis = alt.Axis(tickCount=4, grid=True, format="+~f", labelExpr=zero, domain=False, ticks=False, labelPadding=6)
 
     def at(field: str) -> Any:
-        return alt.X(f"{field}:Q").scale(across).title(None).axis(alt.Axis(tickCount=4, grid=True, format="+", domain=False))
+        return alt.X(f"{field}:Q").scale(across).title(None).axis(axis)
 
     filled = alt.condition("datum.clear", colour, alt.value("var(--paper)"))
     layers = [
@@ -124,7 +130,7 @@ def _texts(base: Any, size: dict[str, int], colour: Any, narrow: bool) -> list[A
     left, right = -size["left"], size["width"]
     if narrow:
         label = text("label", 0, "left", fontSize=13, color="var(--ink)", dy=-20)
-        numbers = text("number", 0, "left", color="var(--ink)", dy=-4)
+        numbers = text("brief", 0, "left", color="var(--ink)", dy=-4)
         return [label.encode(href="href:N"), numbers, text("conclusion", right, "right", dy=-4).encode(color=colour)]
     label = text("label", left + 2, "left", fontSize=13, color="var(--ink)")
     marks = text("marks", -12, "right", fontSize=11, color="var(--soft)")

@@ -111,7 +111,11 @@ def loss_matrix(cells: list[dict[str, Any]], titles: dict[str, str]) -> Markup:
     points, across = (len({row[key] for row in rows}) for key in ("after", "category"))
 
     def spec(narrow: bool) -> dict[str, Any]:
-        return spec_of(charts.loss_matrix(rows, min(240 if narrow else 860, 110 * across), (22 if narrow else 26) * points))
+        width = min(240 if narrow else 860, 110 * across)
+        found = spec_of(charts.loss_matrix(rows, width, (22 if narrow else 26) * points))
+        for layer in found["layer"]:
+            layer["encoding"]["x"]["title"] = layer["encoding"]["y"]["title"] = None  # the text above says it
+        return found
 
     label = "Validation loss of each category after each step; the numbers are in the table"
     return both(spec, label) if rows else Markup("")

@@ -80,7 +80,7 @@ def _words(node: Node) -> dict[str, str]:
     iterations = f"{node.iterations} iteration{'s' if node.iterations != 1 else ''}"
     train = f"training loss {node.train[0]:.2f} → {node.train[1]:.2f}" if node.train else ""
     valid = "" if node.valid is None else f"validation loss {node.valid:.2f}"
-    name = node.point.replace("_", " ")
+    name = shortened(node.point.replace("_", " "), 23)
     return {
         "name": "base model" if node.point == ROOT else name,
         "data": f"{node.data}, {iterations}" if node.data else "",
@@ -96,10 +96,12 @@ def tree_picture(found: list[Node], narrow: bool = False) -> dict[str, Any]:
 
     step, lanes = (62 if narrow else 30), max(node.lane for node in found) + 1
     left = 14 + LANE * (lanes - 1) + 18
-    letters = 48 if narrow else 34
+    letters = 48 if narrow else 40
     rows = [{"x": n.lane, "y": n.row, "lane": n.lane, "arm": bool(n.arms)} | _words(n) for n in found]
     for row in rows:
-        row |= {"line": " · ".join(filter(None, (row["train"], row["valid"]))), "data": shortened(str(row["data"]), letters)}
+        lines = [shortened(str(row["data"]), letters), " · ".join(filter(None, (str(row["train"]), str(row["valid"]))))]
+        first, second, *_ = [*filter(None, lines), "", ""]
+        row |= {"data": lines[0], "first": first, "second": second}
     across = alt.X("x:Q").axis(None).scale(domain=[0, max(1, lanes - 1)], range=[14, 14 + LANE * max(1, lanes - 1)])
     down = alt.Y("y:Q").axis(None).scale(domain=[-0.5, len(found) - 0.5], range=[0, step * len(found)], nice=False)
     colours = [LINES[lane % len(LINES)] for lane in range(lanes)]
@@ -117,11 +119,11 @@ def tree_picture(found: list[Node], narrow: bool = False) -> dict[str, Any]:
     if narrow:
         arms = text("arms", NARROW - 4, align="right", color="var(--blue)", dy=-16, **bold)
         name = text("name", left, color="var(--ink)", dy=-16, **bold)
-        texts = [name, arms, text("data", left, dy=0), text("line", left, dy=15)]
+        texts = [name, arms, text("first", left, dy=0), text("second", left, dy=15)]
     else:
         name = text("name", left, color="var(--ink)", **bold)
-        arms = text("arms", left + 670, color="var(--blue)", **bold)
-        texts = [name, text("data", left + 185), text("train", left + 395), text("valid", left + 540), arms]
+        arms = text("arms", left + 735, color="var(--blue)", **bold)
+        texts = [name, text("data", left + 175), text("train", left + 425), text("valid", left + 600), arms]
     layers = [
         lines.encode(x=across, y=down, detail="edge:N", order="order:Q", color=colour),
         points.encode(x=across, fill=fill, stroke=colour),

@@ -13,16 +13,16 @@ def summary(params: dict[str, Any], training: dict[str, TrainingRecord], compare
     steps = len(curriculum)
     names = [f"{own['data'].partition('/')[2]}".replace("_", " ") for own in curriculum.values()]
     data = f" ({', '.join(names)})" if steps <= MANY else f", from {names[0]} to {names[-1]}"
-    what = f"{steps} LoRA training step{'s' if steps != 1 else ''}{data}" if steps else "no training step"
-    parts = [f"{model} with {what}"]
+    sentence = f"{model} was not trained"
     if steps:
         seen, given = seen_of(training)
-        share = f", {100 * seen / given:.0f}%" if given else ""
-        parts.append(f"the steps saw {seen:,} of their {given:,} training examples{share}")
-    parts.append(f"one run with one seed ({params['train']['seed']})")
-    against = list(dict.fromkeys(other for _, other in compared))
-    parts.append(f"compared with {' and '.join(against)}" if against else "compared with nothing")
-    return f"{'; '.join(parts)}."
+        share = f" ({100 * seen / given:.0f}%)" if given else ""
+        sentence = (
+            f"{model} was trained in {steps} LoRA step{'s' if steps != 1 else ''}{data}, which saw {seen:,} of their {given:,} "
+            f"training examples{share}, in one run with one seed ({params['train']['seed']})"
+        )
+    against = " and ".join(f"{arm} with {other}" for arm, other in compared[:MANY])
+    return f"{sentence}; {f'compared: {against}' if against else 'nothing is compared'}."
 
 
 def seen_of(training: dict[str, TrainingRecord]) -> tuple[int, int]:
