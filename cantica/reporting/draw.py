@@ -31,6 +31,7 @@ CONFIG = {
         "titleFontSize": 12,
         "titleFontWeight": "normal",
     },
+    "legend": {"labelColor": "var(--soft)", "titleColor": "var(--soft)"},
     "text": {"color": "var(--ink)", "fontSize": 12},
 }
 
