@@ -14,12 +14,11 @@ from cantica.judging import rules_agreement
 from cantica.judging.held_out import asked_of, load_groups, load_prompts
 from cantica.judging.rules import Rules, load_rules
 from cantica.probes.behaviour_files import chosen, load_behaviours
-from cantica.reporting import behaviours, claims, figures, judges, losses, results, statements, wording
+from cantica.reporting import behaviours, claims, curves, losses, page, results, statements, wording
 from cantica.reporting.card import model_card
 from cantica.reporting.endings import TOLERANCE
 from cantica.reporting.pages import as_csv, render
-from cantica.reporting.probes import trajectories
-from cantica.reporting.records import Records, by_sample, read_records, samples_of
+from cantica.reporting.records import read_records
 from cantica.reporting.rows import Rows
 from cantica.settings.arms import description, pairs
 from cantica.settings.claims import claims_of
@@ -28,7 +27,7 @@ SECTIONS = (
     *("answers", "arms", "base", "categories", "claims", "contrasts", "curriculum", "data", "fuse", "held_out", "judges"),
     *("lora", "measure", "mixes", "probe", "report", "respond", "samples", "server_samples", "servers", "train"),
 )
-FILTERS = (*wording.FILTERS, *behaviours.FILTERS, *statements.FILTERS)
+FILTERS = (*wording.FILTERS, *behaviours.FILTERS, *statements.FILTERS, *page.FILTERS)
 
 
 def main(data: Path, prompts: Path, reports: Path) -> None:
@@ -37,16 +36,20 @@ def main(data: Path, prompts: Path, reports: Path) -> None:
     rules = load_rules(prompts / "judge/rules.yaml")
     measures = results.all_measures(records, params, rules)
     rows = results.all_rows(measures, records, params, rules)
+    further = results.further_rows(records, params)
     facts: dict[str, Any] = {"params": params, "records": records, "rules": rules, "measures": measures, "rows": rows}
     claimed = claims.claims_of_build(read_json(data / "claims.json"), records, params, rules)
     facts |= arms_of(read_json(data / "arms.json"), params, rows) | {"claims": claims_of(params), "claimed": claimed}
-    facts |= read_texts(data, prompts, params, rules) | figures_of(records, params)
+    facts |= read_texts(data, prompts, params, rules)
+    curve = curves.curve_rows(records["training"], params["curriculum"])
+    matrix = {point: losses.category_means(row) for point, row in losses.in_common(records["losses"]).items()}
+    facts |= {"curve": curve, "matrix": matrix, "every": page.every_number([*rows.rows, *further]), "tolerance": TOLERANCE}
     write_json(reports / "metrics.json", results.headline(rows))
-    write_json(reports / "details.json", results.details(rows, results.further_rows(records, params)))
+    write_json(reports / "details.json", results.details(rows, further))
     write_json(reports / "claims.json", claims.as_document(claimed))
-    write_text(reports / "loss_curve.csv", as_csv(facts["curve"], figures.CURVE_COLUMNS))
-    write_text(reports / "loss_matrix.csv", as_csv(losses.matrix_rows(facts["matrix"]), losses.MATRIX_COLUMNS))
-    write_text(reports / "report.html", render("report.html.j2", facts, FILTERS))
+    write_text(reports / "loss_curve.csv", as_csv(curve, curves.CURVE_COLUMNS))
+    write_text(reports / "loss_matrix.csv", as_csv(losses.matrix_rows(matrix), losses.MATRIX_COLUMNS))
+    write_text(reports / "report.html", render("report.html.j2", facts | page.page_facts(facts), FILTERS))
     write_text(reports / "model_card.md", render("model_card.md.j2", facts, wording.FILTERS))
 
 
@@ -77,23 +80,6 @@ def arms_of(arms: list[str], params: dict[str, Any], rows: Rows) -> dict[str, An
         "arms_with": lambda measure: [arm for arm in arms if rows.has(arm, measure)],
         "most_items": lambda measure, group: max(rows.get(arm, measure, group)["n"] for arm in arms),
     }
-
-
-def figures_of(records: Records, params: dict[str, Any]) -> dict[str, Any]:
-    """Return the data of figures and lists of responses, and the functions that draw figures."""
-    curve = figures.curve_rows(records["training"], params["curriculum"])
-    return {
-        "curve": curve,
-        "lines": figures.curve_lines(curve, params["curriculum"]),
-        "matrix": {point: losses.category_means(row) for point, row in losses.in_common(records["losses"]).items()},
-        "trajectories": trajectories(records["probes"], records["behaviours"], params),
-        "verdicts": {judge: judges.by_response(found) for judge, found in records["verdicts"].items()},
-        "wins": judges.wins(records["judgements"], pairs(params)),
-        "responses": by_sample(records["responses"]),
-        "scores": by_sample(records["judgements"]),
-        "samples_of": samples_of(records["responses"]),
-        "tolerance": TOLERANCE,
-    } | {function.__name__: function for function in figures.FUNCTIONS}
 
 
 if __name__ == "__main__":
