@@ -3,11 +3,11 @@
 cantica check                    check all input files before a build, and the metrics and outputs of the last build
 cantica plan [--variant NAME]    which stages `dvc repro` would run, why, and how long that takes; or for a variant
 cantica tree [--mermaid]         the steps, samples and arms as a tree: what is built, what is stale, and one number of each
-cantica new KIND NAME            begin a category, variant, behaviour, judge or experiment: short files to rewrite
-cantica show [REV] [PATH]        open the report of this build or of a revision; or another file, or an answer ARM/ID
 cantica timings                  how long each kind of stage took in its last run, and how much memory
 cantica explain PATH             what an output was made from, and which edits since would build it again
 cantica explain --diff REV PATH  why an output differs from the one in a commit
+cantica new KIND NAME            begin a category, variant, behaviour, judge or experiment: short files to rewrite
+cantica show [REV] [PATH]        open the report of this build or of a revision; or another file, or an answer ARM/ID
 cantica compare REV…             claims and their verdicts, params, budgets, measures and responses side by side
 cantica cite [REV…]              write finished runs into docs/experiments/runs, and the pages of experiments from them
 cantica history [REV…]           the headline metrics over commits and experiments
@@ -91,6 +91,10 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--variant", metavar="NAME", default="", help="plan the build of a variant on HEAD instead")
     command = _add(commands, "tree", dispatch.run_tree, "the steps, samples and arms as a tree, with the state of each")
     command.add_argument("--mermaid", action="store_true", help="print a Mermaid flowchart, for a page that draws it")
+    _add(commands, "timings", dispatch.run_timings, "how long each kind of stage took in its last run, and how much memory")
+    command = _add(commands, "explain", dispatch.run_explain, "what an output was made from, and which edits would rebuild it")
+    command.add_argument("path", metavar="PATH", type=_from_here, help="an output, a file inside one, or an input")
+    command.add_argument("--diff", metavar="REV", help="explain instead why it differs from the one in this commit")
     command = _add(commands, "new", dispatch.run_new, "begin a category, variant, behaviour, judge or experiment")
     command.add_argument("kind", metavar="KIND", choices=KINDS, help="%(choices)s")
     command.add_argument("name", metavar="NAME", help="a name that is not taken")
@@ -100,10 +104,12 @@ def parser() -> argparse.ArgumentParser:
     path = "a file, or an answer ARM/ID; default: reports/report.html. It may stand alone too"
     command.add_argument("path", metavar="PATH", nargs="?", type=_given, help=path)
     command.add_argument("--print", action="store_true", help="print the text of a page too, as without a browser or terminal")
-    _add(commands, "timings", dispatch.run_timings, "how long each kind of stage took in its last run, and how much memory")
-    command = _add(commands, "explain", dispatch.run_explain, "what an output was made from, and which edits would rebuild it")
-    command.add_argument("path", metavar="PATH", type=_from_here, help="an output, a file inside one, or an input")
-    command.add_argument("--diff", metavar="REV", help="explain instead why it differs from the one in this commit")
+    _add_comparisons(commands)
+    _add_variant(commands)
+    return parser
+
+
+def _add_comparisons(commands: Any) -> None:
     command = _add(
         commands, "compare", dispatch.run_compare, "verdicts, params, measures and responses of revisions side by side"
     )
@@ -124,15 +130,13 @@ def parser() -> argparse.ArgumentParser:
         "--out", metavar="DIR", type=_path, default=dispatch.REPORTS / "transcripts", help="default: %(default)s"
     )
     command = _add(commands, "agreement", dispatch.run_agreement, "mean scores of each judge by arm, and inter-rater agreement")
-    command.description, command.formatter_class = AGREEMENT, raw
+    command.description, command.formatter_class = AGREEMENT, argparse.RawDescriptionHelpFormatter
     command.add_argument("file", metavar="FILE", nargs="?", type=_path, help="JSON Lines, in one of the two forms above")
     record = "write the agreement with the rules to prompts/judge/agreement.json, for the report"
     command.add_argument("--record", action="store_true", help=record)
     command = _add(commands, "export", dispatch.run_export, "the adapter of a step for Hugging Face PEFT, beside torch")
     command.add_argument("--peft", metavar="STEP", nargs="?", const="", required=True, help="default: that of `fuse.step`")
     command.add_argument("--out", metavar="DIR", type=_path, help="default: models/peft/STEP")
-    _add_variant(commands)
-    return parser
 
 
 def _add_variant(commands: Any) -> None:

@@ -25,7 +25,7 @@ with Progress(["one-s1", "two"]) as progress:
     for name in ("one-s1", "two"):
         progress.begin(name)
     training = Status("train@b", 2, 5, 25.0, 100.0, "iteration 2 of 20, training loss 3.412")
-    progress.at({"one-s1": training, "two": Status()})
+    progress.at({"one-s1": training, "two": Status(of=5, left=86.0)})
     progress.end("two", "failed in train@a, see [log]")
     progress.end("one-s1", "done, 2 steps trained")
 """
@@ -54,7 +54,7 @@ def test_in_a_terminal_a_table_shows_what_runs_and_lines_stay(environment):
     assert bool(colours) == (not environment)
     words = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", said)
     running = r"one-s1 +\d+ s +train@b +stage 3 of 5 +about 2 min \d s left +iteration 2 of 20, training loss 3\.412"
-    assert re.search(running, words) and re.search(r"two +\d+ s +starts", words)
+    assert re.search(running, words) and re.search(r"two +\d+ s +starts +stage 1 of 5 +about 1 min 26 s left", words)
     assert "failed in train@a, see [log]" in words and words.rstrip().endswith("done, 2 steps trained")
 
 

@@ -110,7 +110,7 @@ class Progress:
         for _ in STYLES:
             table.add_column(no_wrap=True)
         for name, run in self.runs.items():
-            if self.stages.get(name, ("", 0))[0] != run.stage:
+            if name not in self.stages or self.stages[name][0] != run.stage:
                 self.stages[name] = run.stage, time.monotonic()
             place = f"stage {run.done + 1} of {run.of}" if run.of else ""
             cells = [name, duration(self._since(name)), run.stage or "starts", place, self._left(name, run), run.training]
