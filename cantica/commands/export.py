@@ -33,7 +33,7 @@ def export_peft(step: str = "", out: Path | None = None) -> list[Path]:
     step = step or params["fuse"]["step"]
     _check(step, params)
     out = out or OUT / step.replace("/", "-")
-    if out.exists() and not (out / WEIGHTS).exists() and any(out.iterdir()):
+    if out.exists() and not (out / WEIGHTS).exists() and (out.is_file() or any(out.iterdir())):
         expected = "a folder that is new, empty or an earlier export"
         raise InputError(Problem("--out", "", f"{out}, which holds other files", expected))
     bits = (read_json(BASE / "config.json").get("quantization") or {}).get("bits")
