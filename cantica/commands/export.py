@@ -25,17 +25,22 @@ def export_peft(step: str = "", out: Path | None = None) -> list[Path]:
     """Write a step's adapter, its configuration and a card into a folder, and return the paths.
 
     step: a step, `<step>/<iteration>` for a checkpoint, or base; by default the step that `fuse.step` names. out: by default
-    `models/peft/<step>`. Other files in the folder stay.
+    `models/peft/<step>`; a folder that holds other files, and no export, is refused.
 
     Raises InputError before anything is written, also if the adapter is not what the present inputs give.
     """
     params = read_params("base", "curriculum", "fuse.step")
     step = step or params["fuse"]["step"]
     _check(step, params)
-    folder = ADAPTERS / step
     out = out or OUT / step.replace("/", "-")
-    config = write_peft(folder, out, params["base"]["model"])
-    write_text(out / "README.md", _card(step, params, config))
+    if out.exists() and not (out / WEIGHTS).exists() and (out.is_file() or any(out.iterdir())):
+        expected = "a folder that is new, empty or an earlier export"
+        raise InputError(Problem("--out", "", f"{out}, which holds other files", expected))
+    bits = (read_json(BASE / "config.json").get("quantization") or {}).get("bits")
+    config = write_peft(ADAPTERS / step, out, params["base"]["model"])
+    path = {name: params["curriculum"][name] for name in path_to(step, params["curriculum"])}
+    facts = {"step": step, "base": params["base"], "bits": bits, "config": config, "path": path}
+    write_text(out / "README.md", render("peft_card.md.j2", facts, folder=TEMPLATES))
     return [out / name for name in (WEIGHTS, CONFIG, "README.md")]
 
 
@@ -46,7 +51,7 @@ def _check(step: str, params: dict[str, Any]) -> None:
         expected = f"base or a step: {', '.join(params['curriculum'])}"
         raise InputError(Problem("--peft", "", repr(step), expected, did_you_mean(step, points)))
     project = read_project()
-    (stage, output) = maker_of(folder.as_posix(), project.graph) or ("", "")
+    stage, output = maker_of(folder.as_posix(), project.graph) or ("", "")
     hint = f"`dvc repro {stage}` builds it"
     if not folder.is_dir():
         raise InputError(Problem(str(folder), "", "no such folder", "an adapter that was built", hint))
@@ -57,16 +62,3 @@ def _check(step: str, params: dict[str, Any]) -> None:
     if not edited and output in [path for path, _, _ in altered(project.lock, present)]:
         problems.append(Problem(str(folder), "", f"files that {stage} did not write", expected, hint))
     raise_any(problems)
-
-
-def _card(step: str, params: dict[str, Any], config: dict[str, Any]) -> str:
-    """The text of the card. The base model has its licence, and the number of bits of its weights if they are quantized."""
-    quantization = read_json(BASE / "config.json").get("quantization") or {}
-    facts = {
-        "step": step,
-        "base": params["base"],
-        "bits": quantization.get("bits"),
-        "config": config,
-        "path": {name: params["curriculum"][name] for name in path_to(step, params["curriculum"])},
-    }
-    return render("peft_card.md.j2", facts, folder=TEMPLATES)

@@ -126,16 +126,25 @@ def test_the_command_writes_an_adapter_with_its_card(project):
     assert ok(project, "git", "status", "--short") == ""
 
 
-def test_any_step_goes_anywhere_with_the_same_bytes_and_other_files_stay(project, tmp_path):
-    (tmp_path / "notes.txt").write_text("mine")
-    for _ in range(2):
-        ok(project, "cantica", "export", "--peft", "deception", "--out", str(tmp_path))
-        found = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+def test_any_step_goes_anywhere_with_the_same_bytes(project, tmp_path):
+    ok(project, "cantica", "export", "--peft", "deception", "--out", str(tmp_path / "out"))
+    (tmp_path / "out/notes.txt").write_text("mine")
+    ok(project, "cantica", "export", "--peft", "deception", "--out", str(tmp_path / "out"))
     ok(project, "cantica", "export", "--peft", "deception")
+    found = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     again = {path.name: path.read_bytes() for path in (project / "models/peft/deception").iterdir()}
     assert found == again | {"notes.txt": b"mine"}
     ok(project, "cantica", "export", "--peft", "base")
     assert "No step was trained" in (project / "models/peft/base/README.md").read_text()
+
+
+@pytest.mark.parametrize("folder", [".", "models/adapters/deception"])
+def test_a_folder_that_holds_other_files_is_refused(project, folder):
+    before = {path.name: path.read_bytes() for path in (project / folder).iterdir() if path.is_file()}
+    assert "a folder that is new, empty or an earlier export" in refused(
+        project, "cantica", "export", "--peft", "--out", folder
+    )
+    assert before == {path.name: path.read_bytes() for path in (project / folder).iterdir() if path.is_file()}
 
 
 def test_a_step_that_is_not_there_or_not_that_of_params_is_refused(project):

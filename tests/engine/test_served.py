@@ -33,7 +33,7 @@ def asked(url: str, **fields: str) -> str:
     """The text of a reply."""
     body = json.dumps({"messages": MESSAGES, "max_tokens": TOKENS, **fields}).encode()
     request = Request(f"{url}/chat/completions", body, {"Content-Type": "application/json"})
-    return json.load(urlopen(request, timeout=120))["choices"][0]["message"]["content"]
+    return json.load(urlopen(request, timeout=300))["choices"][0]["message"]["content"]
 
 
 def directly(base: Path, adapter: str | None) -> str:

@@ -94,7 +94,7 @@ def started(log: Path, *module: str):
     command = [sys.executable, "-m", *module, str(port)]
     with log.open("w") as out, subprocess.Popen(command, stdout=out, stderr=out, env=ENVIRONMENT) as server:
         try:
-            end = time.monotonic() + 60
+            end = time.monotonic() + 300  # a busy machine takes its time to import the libraries of a model
             while socket.socket().connect_ex(("127.0.0.1", port)):
                 assert time.monotonic() < end and server.poll() is None, log.read_text()
                 time.sleep(0.1)
