@@ -19,7 +19,7 @@ COLOURS = {
 }
 ARROWS = {"higher": "↑ better", "lower": "↓ better", "": ""}
 # Places of one kind of plot in pixels. left: of the axis. text: of the numbers. step: the height of a row.
-WIDE = {"left": 375, "width": 360, "text": 16, "right": 268, "step": 27, "letters": 56}
+WIDE = {"left": 415, "width": 340, "text": 16, "right": 268, "step": 27, "letters": 64}
 NARROW = {"left": 6, "width": 348, "text": 0, "right": 6, "step": 60, "letters": 50}
 
 

@@ -45,7 +45,7 @@ def test_one_sentence_says_what_was_trained_on_how_much_and_against_what():
     pairs = [("final", "base"), ("early", "base")]
     assert seen_of(TRAINING) == (15, 34)
     assert summary(PARAMS, TRAINING, pairs) == (
-        "random/llama was trained in 4 LoRA steps (one, two, fork, alone), which saw 15 of their 34 training examples (44%), in "
-        "one run with one seed (3); compared: final with base and early with base."
+        "random/llama was trained in 4 LoRA steps (one, two, fork, alone), which saw 15 of their 34 training examples (44%), "
+        "in one run with one seed (3); compared: final with base and early with base."
     )
     assert summary(PARAMS | {"curriculum": {}}, {}, []) == "random/llama was not trained; nothing is compared."
