@@ -74,7 +74,7 @@ def checkpoint_chart(rows: Rows, share: bool, series: Sequence[str], domain: Seq
         y=alt.Y("value:Q").title(None).scale(domain=list(domain), zero=False, nice=False).axis(axis),
         color=alt.Color("series:N").scale(domain=list(series), range=colours).legend(None),
     )
-    band = base.mark_area(opacity=0.14).encode(y="low:Q", y2="high:Q")
+    band = base.mark_area(opacity=0.14).encode(y=alt.Y("low:Q"), y2=alt.Y2("high:Q"))
     line = base.mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=28))
     return (band + line).properties(width=360, height=170)
 

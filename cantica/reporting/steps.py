@@ -97,7 +97,7 @@ def tree_picture(found: list[Node], narrow: bool = False) -> dict[str, Any]:
     step, lanes = (62 if narrow else 30), max(node.lane for node in found) + 1
     left = 14 + LANE * (lanes - 1) + 18
     letters = 48 if narrow else 40
-    rows = [{"x": n.lane, "y": n.row, "lane": n.lane, "arm": bool(n.arms)} | _words(n) for n in found]
+    rows = [{"x": n.lane, "y": n.row, "lane": n.lane, "inside": n.lane if n.arms else "hollow"} | _words(n) for n in found]
     for row in rows:
         lines = [shortened(str(row["data"]), letters), " · ".join(filter(None, (str(row["train"]), str(row["valid"]))))]
         first, second, *_ = [*filter(None, lines), "", ""]
@@ -108,12 +108,13 @@ def tree_picture(found: list[Node], narrow: bool = False) -> dict[str, Any]:
     colour = alt.Color("lane:N").scale(domain=list(range(lanes)), range=colours).legend(None)
     lines = alt.Chart(alt.Data(values=edges(found))).mark_line(strokeWidth=2.5, strokeJoin="round")
     base = alt.Chart(alt.Data(values=rows)).encode(y=down)
-    fill = alt.condition("datum.arm", colour, alt.value("var(--paper)"))
+    hollow = alt.Fill("inside:N").scale(domain=[*range(lanes), "hollow"], range=[*colours, "var(--paper)"]).legend(None)
+    edge = alt.Stroke("lane:N").scale(domain=list(range(lanes)), range=colours).legend(None)
     points = base.mark_point(size=110, strokeWidth=2.5, opacity=1, filled=True)
 
     def text(field: str, x: int, **style: Any) -> Any:
         own: dict[str, Any] = {"align": "left", "baseline": "middle", "fontSize": 12, "color": "var(--soft)"} | style
-        return base.mark_text(**own).encode(x=alt.value(x), text=f"{field}:N")
+        return base.mark_text(**own).encode(x=alt.XValue(x), text=alt.Text(f"{field}:N"))
 
     bold = {"fontSize": 13, "fontWeight": "bold"}
     if narrow:
@@ -125,8 +126,8 @@ def tree_picture(found: list[Node], narrow: bool = False) -> dict[str, Any]:
         arms = text("arms", left + 735, color="var(--blue)", **bold)
         texts = [name, text("data", left + 175), text("train", left + 425), text("valid", left + 600), arms]
     layers = [
-        lines.encode(x=across, y=down, detail="edge:N", order="order:Q", color=colour),
-        points.encode(x=across, fill=fill, stroke=colour),
+        lines.encode(x=across, y=down, detail=alt.Detail("edge:N"), order=alt.Order("order:Q"), color=colour),
+        points.encode(x=across, fill=hollow, stroke=edge),
         *texts,
     ]
     chart = alt.layer(*layers).properties(width=NARROW if narrow else WIDE, height=step * len(found), padding=2)
