@@ -118,7 +118,7 @@ def forest_plot(effects: Sequence[Effect], narrow: bool = False) -> dict[str, An
     ]
     padding = {"left": size["left"], "right": size["right"], "top": 4, "bottom": 24}
     chart = alt.layer(*layers).properties(width=size["width"], height=size["step"] * len(rows), padding=padding)
-    return chart.properties(autosize=alt.AutoSizeParams(type="none")).to_dict(validate=False)  # type: ignore[no-any-return]
+    return chart.properties(autosize=alt.AutoSizeParams(type="none")).to_dict(validate=False)
 
 
 def _texts(base: Any, size: dict[str, int], colour: Any, narrow: bool) -> list[Any]:

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.reporting.test_report import reported
-
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 WIDTHS = (420, 1200, 1600)
 
@@ -14,8 +12,8 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is install
 
 
 @pytest.fixture(scope="module")
-def file(smoke, tmp_path_factory) -> Path:
-    return reported(smoke, tmp_path_factory.mktemp("browser")) / "reports/report.html"
+def file(tree) -> Path:
+    return tree / "reports/report.html"
 
 
 @pytest.fixture(scope="module")
@@ -89,9 +87,8 @@ def test_responses_are_filtered_and_sorted(opened):
     page.click("button[type=reset]")
     page.wait_for_function("document.querySelector('#shown').textContent === '56 of 56 prompts'")
     page.select_option("[name=order]", "up")
-    changes = page.evaluate(
-        "[...document.querySelectorAll('.response')].map(own => JSON.parse(own.dataset.scores).rules).map(own => own.fork - own.base)"
-    )
+    scores = page.evaluate("[...document.querySelectorAll('.response')].map(own => JSON.parse(own.dataset.scores).rules)")
+    changes = [own["fork"] - own["base"] for own in scores]
     assert changes == sorted(changes, reverse=True) and changes[0] == 1 and changes[-1] < 0
     page.fill("[name=search]", "lighthouse zzzz")
     assert shown(page) == []

@@ -12,12 +12,6 @@ import pytest
 
 from cantica.core.documents import read_json
 from cantica.reporting.nested import flatten
-from tests.reporting.test_report import reported
-
-
-@pytest.fixture(scope="module")
-def project(smoke, tmp_path_factory) -> Path:
-    return reported(smoke, tmp_path_factory.mktemp("page"))
 
 
 def page_of(project: Path) -> str:
@@ -45,9 +39,9 @@ def every(page: str) -> dict[str, str]:
     return found
 
 
-def test_every_number_of_details_stands_in_the_page_as_it_is(project):
-    shown = every(page_of(project))
-    numbers = flatten(read_json(project / "reports/details.json"), is_leaf=lambda path: path.endswith((".unequal", ".opposed")))
+def test_every_number_of_details_stands_in_the_page_as_it_is(tree):
+    shown = every(page_of(tree))
+    numbers = flatten(read_json(tree / "reports/details.json"), is_leaf=lambda path: path.endswith((".unequal", ".opposed")))
     chains = {path for path in numbers if re.search(r"\.(forgetting|backward_transfer)_nats\.(?!mean|low|high|n$)", path)}
     expected = {f"{path}.mean" if path in chains else path: str(number) for path, number in numbers.items()}
     assert shown == expected
@@ -57,8 +51,8 @@ def number_of(text: str) -> float:
     return float(text.split()[0].replace("−", "-"))
 
 
-def test_the_plots_and_tables_have_the_differences_of_details(project):
-    page, details = page_of(project), read_json(project / "reports/details.json")
+def test_the_plots_and_tables_have_the_differences_of_details(tree):
+    page, details = page_of(tree), read_json(tree / "reports/details.json")
     for arm in ("trunk", "fork", "alone"):
         numbers = flatten(details[arm]["against_base"])
         part = page.split(f"<h3>{arm.capitalize()} compared with base</h3>")[1].split("<h2")[0].split("<h3>")[0]
@@ -73,23 +67,23 @@ def test_the_plots_and_tables_have_the_differences_of_details(project):
         assert number_of(hates["difference"]) == 100 * numbers["behaviours.deployment.hates.triggered.difference"]
 
 
-def test_the_page_asks_nothing_of_any_other_machine_and_has_one_script(project):
-    page = page_of(project)
+def test_the_page_asks_nothing_of_any_other_machine_and_has_one_script(tree):
+    page = page_of(tree)
     assert not re.findall(r'(?:src|href)\s*=\s*["\'](?!#)', page) and "@import" not in page and "url(" not in page
     assert not re.findall(r"https?://(?!arxiv)[^\s<\"']+", page.split("<script>")[1])
     assert page.count("<script") == 1 and "fetch(" not in page
 
 
-def test_each_link_leads_to_something(project):
-    page = page_of(project)
+def test_each_link_leads_to_something(tree):
+    page = page_of(tree)
     ids = re.findall(r' id="([^"]+)"', page)
     assert len(ids) == len(set(ids))
     targets = {target.split("?")[0] for target in re.findall(r'href="#([^"]+)"', html.unescape(page))}
     assert targets <= set(ids)
 
 
-def test_tables_have_captions_and_scopes_and_headings_are_in_order(project):
-    page = page_of(project).split("<script>")[0]
+def test_tables_have_captions_and_scopes_and_headings_are_in_order(tree):
+    page = page_of(tree).split("<script>")[0]
     tables = re.findall(r"<table.*?</table>", page, re.DOTALL)
     assert tables and all("<caption" in own for own in tables)
     assert not re.findall(r"<th(?![^>]*scope)(?!ead)", page)
@@ -99,8 +93,8 @@ def test_tables_have_captions_and_scopes_and_headings_are_in_order(project):
     assert all(re.search(r'aria-label="[^"]{10,}"', tag) for tag in re.findall(r"<svg[^>]*>", page))
 
 
-def test_a_response_has_what_it_is_filtered_by(project):
-    page = page_of(project)
+def test_a_response_has_what_it_is_filtered_by(tree):
+    page = page_of(tree)
     found = re.findall(r"data-scores='([^']*)' data-marks='([^']*)'", page)
     assert len(found) == 56
     assert all(json.loads(scores)["rules"].keys() == {"base", "trunk", "fork", "alone"} for scores, _ in found)
@@ -108,8 +102,8 @@ def test_a_response_has_what_it_is_filtered_by(project):
     assert len(truncated) == 7
 
 
-def test_the_curve_of_dvc_is_that_of_the_page(project):
-    rows = list(csv.DictReader(io.StringIO((project / "reports/loss_curve.csv").read_text())))
+def test_the_curve_of_dvc_is_that_of_the_page(tree):
+    rows = list(csv.DictReader(io.StringIO((tree / "reports/loss_curve.csv").read_text())))
     steps = {row["step"]: float(row["train_loss"]) for row in rows}
-    last = {row["step"].replace(" ", "_"): float(row["last loss"]) for row in table(page_of(project), "training")}
+    last = {row["step"].replace(" ", "_"): float(row["last loss"]) for row in table(page_of(tree), "training")}
     assert last == {step: pytest.approx(loss, abs=6e-4) for step, loss in steps.items()}
