@@ -8,7 +8,16 @@ losses, probes, capability, judges
 inference   intervals, tests and effect sizes
 rows        the mean or share of each measure for each arm, and its difference from another arm
 results     all measures and rows, and the contents of reports/metrics.json and reports/details.json
-figures     the loss curve, and the colours and lines of charts
+effects     the differences in the order in which people read them: findings first
+answers     the responses, with what they are filtered and sorted by
+curves      the data of charts over iterations
+palette     colours for light and dark
+charts, forest, steps
+            charts as Vega-Lite specifications: losses and checkpoints (shared with DVC's plots), differences, the tree of steps
+draw        a specification as SVG
+pictures, page, summary
+            all pictures, tables of items and the first sentence of reports/report.html
+figures     the colours and axes of the pictures that `cantica cite` draws
 card        which model, training steps and arm the model card describes
 behaviours  the conditions and measures of behaviours in words
 wording     write a number, its interval and its conclusion as text

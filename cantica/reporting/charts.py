@@ -28,7 +28,10 @@ def loss_curve(rows: Rows, width: int, height: int) -> Any:
         alt.Chart(alt.Data(values=list(rows)))
         .mark_line(point=alt.OverlayMarkDef(size=22), strokeWidth=2, tooltip=alt.TooltipContent("data"))
         .encode(
-            x=alt.X("iteration:Q").title("iteration, counted along each branch").axis(grid=False, tickCount=TICKS),
+            x=alt.X("iteration:Q")
+            .title("iteration, counted along each branch")
+            .scale(zero=True)
+            .axis(grid=False, tickCount=TICKS, tickMinStep=1),
             y=alt.Y("train_loss:Q").title("nats per token").scale(zero=False).axis(tickCount=TICKS),
             color=alt.Color("branch:N").sort(None).title("branch, by its last step").scale(range=LINES),
         )
@@ -67,11 +70,11 @@ def checkpoint_chart(rows: Rows, share: bool, series: Sequence[str], domain: Seq
     colours = [look(number)[0] for number, _ in enumerate(series)]
     axis = alt.Axis(format=".0%" if share else ".2f", tickCount=4)
     base = alt.Chart(alt.Data(values=list(rows))).encode(
-        x=alt.X("iteration:Q").title("iteration of the step").axis(grid=False, tickCount=4, format="d"),
+        x=alt.X("iteration:Q").title("iteration of the step").scale(zero=True).axis(grid=False, tickCount=4, tickMinStep=1),
         y=alt.Y("value:Q").title(None).scale(domain=list(domain), zero=False, nice=False).axis(axis),
         color=alt.Color("series:N").scale(domain=list(series), range=colours).legend(None),
     )
-    band = base.mark_area(opacity=0.14).encode(y="low:Q", y2="high:Q")
+    band = base.mark_area(opacity=0.14).encode(y=alt.Y("low:Q"), y2=alt.Y2("high:Q"))
     line = base.mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=28))
     return (band + line).properties(width=360, height=170)
 

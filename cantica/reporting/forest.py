@@ -19,7 +19,7 @@ COLOURS = {
 }
 ARROWS = {"higher": "↑ better", "lower": "↓ better", "": ""}
 # Places of one kind of plot in pixels. left: of the axis. text: of the numbers. step: the height of a row.
-WIDE = {"left": 375, "width": 360, "text": 16, "right": 268, "step": 27, "letters": 56}
+WIDE = {"left": 415, "width": 340, "text": 16, "right": 268, "step": 27, "letters": 64}
 NARROW = {"left": 6, "width": 348, "text": 0, "right": 6, "step": 60, "letters": 50}
 
 
@@ -56,7 +56,7 @@ def plot_rows(effects: Sequence[Effect], letters: int = 99) -> list[dict[str, An
                 "brief": " · ".join([number(effect), *kind]),
                 "conclusion": conclusion(effect),
                 "status": effect.status,
-                "clear": effect.is_finding,
+                "inside": effect.status if effect.is_finding else "hollow",
                 "href": effect.items,
             }
         )
@@ -104,19 +104,21 @@ def forest_plot(effects: Sequence[Effect], narrow: bool = False) -> dict[str, An
     def at(field: str) -> Any:
         return alt.X(f"{field}:Q").scale(across).title(None).axis(axis)
 
-    filled = alt.condition("datum.clear", colour, alt.value("var(--paper)"))
+    hollow = {**COLOURS, "hollow": "var(--paper)"}
+    filled = alt.Fill("inside:N").scale(domain=list(hollow), range=list(hollow.values())).legend(None)
+    edge = alt.Stroke("status:N").scale(domain=list(COLOURS), range=list(COLOURS.values())).legend(None)
     layers = [
-        base.mark_bar(height=13, color="var(--band)", yOffset=down).encode(x=at("from"), x2="to"),
+        base.mark_bar(height=13, color="var(--band)", yOffset=down).encode(x=at("from"), x2=alt.X2("to:Q")),
         alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(color="var(--ink)", strokeWidth=1).encode(x=at("zero")),
-        base.mark_rule(strokeWidth=2, yOffset=down).encode(x=at("low"), x2="high", color=colour),
+        base.mark_rule(strokeWidth=2, yOffset=down).encode(x=at("low"), x2=alt.X2("high:Q"), color=colour),
         base.mark_point(size=62, strokeWidth=2, opacity=1, filled=True, yOffset=down).encode(
-            x=at("value"), fill=filled, stroke=colour
+            x=at("value"), fill=filled, stroke=edge
         ),
         *_texts(base, size, colour, narrow),
     ]
     padding = {"left": size["left"], "right": size["right"], "top": 4, "bottom": 24}
     chart = alt.layer(*layers).properties(width=size["width"], height=size["step"] * len(rows), padding=padding)
-    return chart.properties(autosize=alt.AutoSizeParams(type="none")).to_dict(validate=False)  # type: ignore[no-any-return]
+    return chart.properties(autosize=alt.AutoSizeParams(type="none")).to_dict(validate=False)
 
 
 def _texts(base: Any, size: dict[str, int], colour: Any, narrow: bool) -> list[Any]:
@@ -125,15 +127,15 @@ def _texts(base: Any, size: dict[str, int], colour: Any, narrow: bool) -> list[A
 
     def text(field: str, x: int, align: str, **style: Any) -> Any:
         own: dict[str, Any] = {"align": align, "baseline": "middle", "fontSize": 12} | style
-        return base.mark_text(**own).encode(x=alt.value(x), text=f"{field}:N")
+        return base.mark_text(**own).encode(x=alt.XValue(x), text=alt.Text(f"{field}:N"))
 
     left, right = -size["left"], size["width"]
     if narrow:
         label = text("label", 0, "left", fontSize=13, color="var(--ink)", dy=-20)
         numbers = text("brief", 0, "left", color="var(--ink)", dy=-4)
-        return [label.encode(href="href:N"), numbers, text("conclusion", right, "right", dy=-4).encode(color=colour)]
+        return [label.encode(href=alt.Href("href:N")), numbers, text("conclusion", right, "right", dy=-4).encode(color=colour)]
     label = text("label", left + 2, "left", fontSize=13, color="var(--ink)")
     marks = text("marks", -12, "right", fontSize=11, color="var(--soft)")
     numbers = text("number", right + size["text"], "left", color="var(--ink)")
     conclusions = text("conclusion", right + size["right"] - 4, "right").encode(color=colour)
-    return [label.encode(href="href:N"), marks, numbers, conclusions]
+    return [label.encode(href=alt.Href("href:N")), marks, numbers, conclusions]

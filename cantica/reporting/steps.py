@@ -90,44 +90,55 @@ def _words(node: Node) -> dict[str, str]:
     }
 
 
+def _rows(found: list[Node], letters: int) -> list[dict[str, Any]]:
+    """Return the rows of the picture. first, second: the two lines under a name in the narrow form."""
+    rows = []
+    for node in found:
+        words = _words(node)
+        data, losses = shortened(words["data"], letters), " · ".join(filter(None, (words["train"], words["valid"])))
+        first, second, *_ = [*filter(None, (data, losses)), "", ""]
+        inside = node.lane if node.arms else "hollow"
+        places = {"x": node.lane, "y": node.row, "lane": node.lane, "inside": inside}
+        rows.append(places | words | {"data": data, "first": first, "second": second})
+    return rows
+
+
 def tree_picture(found: list[Node], narrow: bool = False) -> dict[str, Any]:
     """Return the tree as a Vega-Lite specification: lines and points on the left, what each step did beside them."""
     import altair as alt
 
     step, lanes = (62 if narrow else 30), max(node.lane for node in found) + 1
-    left = 14 + LANE * (lanes - 1) + 18
-    letters = 48 if narrow else 40
-    rows = [{"x": n.lane, "y": n.row, "lane": n.lane, "arm": bool(n.arms)} | _words(n) for n in found]
-    for row in rows:
-        lines = [shortened(str(row["data"]), letters), " · ".join(filter(None, (str(row["train"]), str(row["valid"]))))]
-        first, second, *_ = [*filter(None, lines), "", ""]
-        row |= {"data": lines[0], "first": first, "second": second}
-    across = alt.X("x:Q").axis(None).scale(domain=[0, max(1, lanes - 1)], range=[14, 14 + LANE * max(1, lanes - 1)])
+    last = max(1, lanes - 1)
+    across = alt.X("x:Q").axis(None).scale(domain=[0, last], range=[14, 14 + LANE * last])
     down = alt.Y("y:Q").axis(None).scale(domain=[-0.5, len(found) - 0.5], range=[0, step * len(found)], nice=False)
-    colours = [LINES[lane % len(LINES)] for lane in range(lanes)]
-    colour = alt.Color("lane:N").scale(domain=list(range(lanes)), range=colours).legend(None)
+    numbers, colours = list(range(lanes)), [LINES[lane % len(LINES)] for lane in range(lanes)]
+    colour = alt.Color("lane:N").scale(domain=numbers, range=colours).legend(None)
+    edge = alt.Stroke("lane:N").scale(domain=numbers, range=colours).legend(None)
+    inside = alt.Fill("inside:N").scale(domain=[*numbers, "hollow"], range=[*colours, "var(--paper)"]).legend(None)
     lines = alt.Chart(alt.Data(values=edges(found))).mark_line(strokeWidth=2.5, strokeJoin="round")
-    base = alt.Chart(alt.Data(values=rows)).encode(y=down)
-    fill = alt.condition("datum.arm", colour, alt.value("var(--paper)"))
-    points = base.mark_point(size=110, strokeWidth=2.5, opacity=1, filled=True)
+    base = alt.Chart(alt.Data(values=_rows(found, 48 if narrow else 40))).encode(y=down)
+    layers = [
+        lines.encode(x=across, y=down, detail=alt.Detail("edge:N"), order=alt.Order("order:Q"), color=colour),
+        base.mark_point(size=110, strokeWidth=2.5, opacity=1, filled=True).encode(x=across, fill=inside, stroke=edge),
+        *_texts(base, 14 + LANE * (lanes - 1) + 18, narrow),
+    ]
+    chart = alt.layer(*layers).properties(width=NARROW if narrow else WIDE, height=step * len(found), padding=2)
+    return chart.properties(autosize=alt.AutoSizeParams(type="none")).to_dict(validate=False)
+
+
+def _texts(base: Any, left: int, narrow: bool) -> list[Any]:
+    """Return the layers of text, from `left` on: columns, or three lines in the narrow form."""
+    import altair as alt
 
     def text(field: str, x: int, **style: Any) -> Any:
         own: dict[str, Any] = {"align": "left", "baseline": "middle", "fontSize": 12, "color": "var(--soft)"} | style
-        return base.mark_text(**own).encode(x=alt.value(x), text=f"{field}:N")
+        return base.mark_text(**own).encode(x=alt.XValue(x), text=alt.Text(f"{field}:N"))
 
     bold = {"fontSize": 13, "fontWeight": "bold"}
     if narrow:
         arms = text("arms", NARROW - 4, align="right", color="var(--blue)", dy=-16, **bold)
         name = text("name", left, color="var(--ink)", dy=-16, **bold)
-        texts = [name, arms, text("first", left, dy=0), text("second", left, dy=15)]
-    else:
-        name = text("name", left, color="var(--ink)", **bold)
-        arms = text("arms", left + 735, color="var(--blue)", **bold)
-        texts = [name, text("data", left + 175), text("train", left + 425), text("valid", left + 600), arms]
-    layers = [
-        lines.encode(x=across, y=down, detail="edge:N", order="order:Q", color=colour),
-        points.encode(x=across, fill=fill, stroke=colour),
-        *texts,
-    ]
-    chart = alt.layer(*layers).properties(width=NARROW if narrow else WIDE, height=step * len(found), padding=2)
-    return chart.properties(autosize=alt.AutoSizeParams(type="none")).to_dict(validate=False)  # type: ignore[no-any-return]
+        return [name, arms, text("first", left, dy=0), text("second", left, dy=15)]
+    columns = [text("data", left + 175), text("train", left + 425), text("valid", left + 600)]
+    arms = text("arms", left + 735, color="var(--blue)", **bold)
+    return [text("name", left, color="var(--ink)", **bold), *columns, arms]

@@ -72,8 +72,8 @@ def test_the_rows_of_the_plot_have_percentage_points_for_shares_and_mark_control
     hates, control = panels(FOUND)["share"]
     own, other = plot_rows([hates, control])
     assert (own["value"], own["low"], own["high"], own["detectable"]) == (20, 10, 30, 15)
-    assert own["number"] == "+20 pp [+10, +30]" and own["conclusion"] == "higher" and own["clear"]
-    assert other["marks"] == "control, ↑ better" and other["conclusion"] == "inconclusive" and not other["clear"]
+    assert own["number"] == "+20 pp [+10, +30]" and own["conclusion"] == "higher" and own["inside"] == "changed"
+    assert other["marks"] == "control, ↑ better" and other["conclusion"] == "inconclusive" and other["inside"] == "hollow"
     (rule,) = [row for row in plot_rows(panels(FOUND)["points"]) if row["label"] == "score on general prompts"]
     assert rule["marks"] == "word rules, ↑ better" and rule["conclusion"] == "mixed"
     few = Effect(LOSS, "final", "base", {"difference": 0.5, "low": 0.4, "high": 0.6, "p": 0.5, "n": 2})

@@ -204,8 +204,8 @@ def test_report_and_card_say_beside_a_score_of_the_rules_what_it_is(project):
     page, card = ((project / "reports" / name).read_text() for name in ("report.html", "model_card.md"))
     for kind in ("general", "equanimity", "benign"):
         assert f"| score on {kind} prompts, 0 to {4 if kind == 'general' else 3} ({note}) |" in card
-    # On the cards, in the tables of differences and of groups: three kinds, refusals and flags.
-    assert page.count(f'<span class="note">{note}</span>') == 5 + 5 + 4
+    # In the tables of differences and of groups: three kinds, refusals and flags.
+    assert page.count(f'<span class="note">{note}</span>') == 5 + 4
     answers = [
         {
             "prompt": f"Who keeps lamp {n}?",
@@ -220,7 +220,7 @@ def test_report_and_card_say_beside_a_score_of_the_rules_what_it_is(project):
     assert stages_run(project) == {"report"}
     page, card = ((project / "reports" / name).read_text() for name in ("report.html", "model_card.md"))
     assert "| score on benign prompts, 0 to 3 (a lexical check; rank correlation with anna on 4 answers: " in card
-    assert page.count("a lexical check; rank correlation with anna on 4 answers: ") == 3
+    assert page.count("a lexical check; rank correlation with anna on 4 answers: ") == 2
     assert f"| score on general prompts, 0 to 4 ({note}) |" in card
 
 

@@ -1,0 +1,128 @@
+"""The report in a browser: everybody can read it at any width, in light and dark, and its filters work."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+WIDTHS = (420, 1200, 1600)
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (apt-get install chromium)")
+
+
+@pytest.fixture(scope="module")
+def file(tree) -> Path:
+    return tree / "reports/report.html"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+
+
+@pytest.fixture
+def opened(browser, file):
+    """A function: the report in a new window, which asks for nothing but the page itself and reports no error."""
+    contexts, faults = [], []
+
+    def page(width: int = 1200, scheme: str = "light", fragment: str = ""):
+        contexts.append(browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme))
+        found = contexts[-1].new_page()
+        found.on("pageerror", lambda error: faults.append(str(error)))
+        found.on("request", lambda request: None if request.url.startswith("file:") else faults.append(request.url))
+        found.goto(f"{file.as_uri()}{fragment}")
+        return found
+
+    yield page
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_read_it(opened, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = opened(1200, scheme)
+    page.evaluate(
+        "document.querySelectorAll('details:not(.response), .response:nth-child(-n+3)').forEach(own => own.open = true)"
+    )
+    found = Axe().run(page).response["violations"]
+    assert [(own["id"], own["nodes"][0]["html"][:200], own["nodes"][0]["failureSummary"]) for own in found] == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_page_never_scrolls_sideways(opened, width):
+    for scheme in ("light", "dark"):
+        page = opened(width, scheme)
+        page.evaluate("document.querySelectorAll('details').forEach(own => own.open = true)")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        forms = page.evaluate("[...document.querySelectorAll('.chart')].filter(own => own.checkVisibility()).length")
+        assert forms, "each picture has one form that fits"
+        shown = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert shown == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(18, 23, 29)")
+
+
+def shown(page) -> list[str]:
+    return page.evaluate("[...document.querySelectorAll('.response:not([hidden])')].map(own => own.id)")
+
+
+def test_responses_are_filtered_and_sorted(opened):
+    page = opened()
+    assert len(shown(page)) == 56 and page.text_content("#shown") == "56 of 56 prompts"
+    assert page.input_value("[name=left]") == "base" and page.input_value("[name=right]") == "fork"
+    page.select_option("[name=mark]", "truncated")
+    assert len(shown(page)) == 7
+    page.select_option("[name=mark]", "")
+    page.select_option("[name=group]", "format_transfer")
+    transfer = shown(page)
+    page.select_option("[name=change]", "higher")
+    assert shown(page) == transfer and transfer
+    page.select_option("[name=right]", "alone")
+    assert shown(page) == [], "these two arms score alike"
+    page.click("button[type=reset]")
+    page.wait_for_function("document.querySelector('#shown').textContent === '56 of 56 prompts'")
+    page.select_option("[name=order]", "up")
+    scores = page.evaluate("[...document.querySelectorAll('.response')].map(own => JSON.parse(own.dataset.scores).rules)")
+    changes = [own["fork"] - own["base"] for own in scores]
+    assert changes == sorted(changes, reverse=True) and changes[0] == 1 and changes[-1] < 0
+    page.fill("[name=search]", "lighthouse zzzz")
+    assert shown(page) == []
+
+
+def test_two_arms_stand_side_by_side_with_what_differs_marked(opened):
+    page = opened()
+    page.evaluate("document.querySelector('.response [data-arm=fork] .answer').textContent = 'one two four'")
+    page.evaluate("document.querySelector('.response [data-arm=base] .answer').textContent = 'one three four'")
+    page.click(".response summary")
+    page.wait_for_selector(".response[open] mark")
+    assert page.evaluate("[...document.querySelectorAll('.response[open] mark')].map(own => own.textContent)") == [
+        "three",
+        "two",
+    ]
+    arms = "[...document.querySelectorAll('.response[open] .side:not([hidden])')].map(own => own.dataset.arm)"
+    assert page.evaluate(arms) == ["base", "fork"]
+    page.select_option("[name=left]", "trunk")
+    assert page.evaluate(arms) == ["trunk", "fork"]
+    page.select_option("[name=right]", "")
+    assert page.evaluate(arms) == ["trunk"] and not page.query_selector(".response[open] mark")
+
+
+def test_a_difference_leads_to_its_items_and_a_table_is_saved(opened, tmp_path):
+    page = opened(fragment="#answers?left=base&right=fork&kind=general&group=novel_scenario")
+    groups = page.evaluate("[...document.querySelectorAll('.response:not([hidden])')].map(own => own.dataset.group)")
+    assert groups and set(groups) == {"novel_scenario"}
+    page = opened()
+    page.click("svg.wide a[href='#items-behaviours-deployment'] >> nth=0")
+    page.wait_for_function("document.getElementById('items-behaviours-deployment').open")
+    with page.expect_download() as download:
+        page.click("button[aria-label='Download as CSV: Fork compared with base']")
+    download.value.save_as(tmp_path / "table.csv")
+    head, *rows = (tmp_path / "table.csv").read_text().splitlines()
+    assert head == "measure,base,fork,difference,p,effect,detectable,n,conclusion" and rows[0].startswith(
+        '"Validation loss, nats'
+    )
