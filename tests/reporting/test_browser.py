@@ -31,6 +31,7 @@ def opened(browser, file):
 
     def page(width: int = 1200, scheme: str = "light", fragment: str = ""):
         contexts.append(browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme))
+        contexts[-1].set_default_timeout(120_000)  # of a machine that is busy
         found = contexts[-1].new_page()
         found.on("pageerror", lambda error: faults.append(str(error)))
         found.on("request", lambda request: None if request.url.startswith("file:") else faults.append(request.url))
