@@ -4,6 +4,7 @@ Text stands where it is told to, so that no font decides on the layout.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from cantica.reporting import wording
@@ -86,18 +87,28 @@ def span(rows: Sequence[dict[str, Any]]) -> tuple[float, float]:
 
 def forest_plot(effects: Sequence[Effect], narrow: bool = False) -> dict[str, Any]:
     """Return the plot of the differences of one unit: the interval of each, and in the background what would be detected."""
-    import altair as alt
-
     size = NARROW if narrow else WIDE
     rows = plot_rows(effects, size["letters"])
     low, high = span(rows)
     reach = [{"from": max(low, -row["detectable"]), "to": min(high, row["detectable"])} for row in rows]
-    data = alt.Data(values=[row | found for row, found in zip(rows, reach, strict=True)])
-    across = alt.Scale(domain=[low, high], nice=False, zero=False, padding=0)
-    y = alt.Y("place:Q").axis(None).scale(domain=[len(rows), 0], nice=False, padding=0)
+    values = [row | found for row, found in zip(rows, reach, strict=True)]
+    ends = {"low": low, "high": high, "rows": len(rows)}
+    own = {"datasets": {"rows": values}, "params": [{"name": name, "value": value} for name, value in ends.items()]}
+    return _form(narrow) | own | {"height": size["step"] * len(rows)}
+
+
+@cache
+def _form(narrow: bool) -> dict[str, Any]:
+    """Return the specification without the rows and without what follows from them: Altair takes long to make one."""
+    import altair as alt
+
+    size = NARROW if narrow else WIDE
+    across = alt.Scale(domainMin=alt.ExprRef("low"), domainMax=alt.ExprRef("high"), nice=False, zero=False, padding=0)
+    down = alt.Scale(domainMin=0, domainMax=alt.ExprRef("rows"), reverse=True, nice=False, padding=0)
+    y = alt.Y("place:Q", scale=down).axis(None)
     colour = alt.Color("status:N").scale(domain=list(COLOURS), range=list(COLOURS.values())).legend(None)
-    base = alt.Chart(data).encode(y=y)
-    down = 15 if narrow else 0
+    base = alt.Chart(alt.NamedData("rows")).encode(y=y)
+    below = 15 if narrow else 0
     zero = "datum.value === 0 ? '0' : datum.label"
     axis = alt.Axis(tickCount=4, grid=True, format="+~f", labelExpr=zero, domain=False, ticks=False, labelPadding=6)
 
@@ -108,16 +119,16 @@ def forest_plot(effects: Sequence[Effect], narrow: bool = False) -> dict[str, An
     filled = alt.Fill("inside:N").scale(domain=list(hollow), range=list(hollow.values())).legend(None)
     edge = alt.Stroke("status:N").scale(domain=list(COLOURS), range=list(COLOURS.values())).legend(None)
     layers = [
-        base.mark_bar(height=13, color="var(--band)", yOffset=down).encode(x=at("from"), x2=alt.X2("to:Q")),
+        base.mark_bar(height=13, color="var(--band)", yOffset=below).encode(x=at("from"), x2=alt.X2("to:Q")),
         alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(color="var(--ink)", strokeWidth=1).encode(x=at("zero")),
-        base.mark_rule(strokeWidth=2, yOffset=down).encode(x=at("low"), x2=alt.X2("high:Q"), color=colour),
-        base.mark_point(size=62, strokeWidth=2, opacity=1, filled=True, yOffset=down).encode(
+        base.mark_rule(strokeWidth=2, yOffset=below).encode(x=at("low"), x2=alt.X2("high:Q"), color=colour),
+        base.mark_point(size=62, strokeWidth=2, opacity=1, filled=True, yOffset=below).encode(
             x=at("value"), fill=filled, stroke=edge
         ),
         *_texts(base, size, colour, narrow),
     ]
     padding = {"left": size["left"], "right": size["right"], "top": 4, "bottom": 24}
-    chart = alt.layer(*layers).properties(width=size["width"], height=size["step"] * len(rows), padding=padding)
+    chart = alt.layer(*layers).properties(width=size["width"], padding=padding)
     return chart.properties(autosize=alt.AutoSizeParams(type="none")).to_dict(validate=False)
 
 
