@@ -6,6 +6,7 @@
 The server ends when its standard input does.
 """
 
+import ast
 import atexit
 import os
 import pickle
@@ -18,7 +19,10 @@ import sys
 import time
 import traceback
 from importlib import import_module
+from importlib.abc import Loader
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
 import cantica
 from cantica.core import command
@@ -48,7 +52,7 @@ def serve(path: str) -> None:
     fix_blas(CORE)
     import_all()
     own = {name: value for name, value in os.environ.items() if before.get(name) != value}
-    code = code_in(PACKAGE)
+    code, imported = code_in(PACKAGE), Imported()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as server, selectors.DefaultSelector() as ready:
         server.bind(path)
@@ -58,7 +62,7 @@ def serve(path: str) -> None:
         while all(key.fileobj is server for key, _ in ready.select()):
             connection, _ = server.accept()
             if os.fork() == 0:
-                os._exit(wait_for_stage(connection, own, code))
+                os._exit(wait_for_stage(connection, own, code, imported))
             connection.close()
 
 
@@ -83,7 +87,39 @@ def code_in(package: Path) -> dict[str, bytes]:
     return {str(file.relative_to(package)): file.read_bytes() for file in files}
 
 
-def wait_for_stage(connection: socket.socket, own: dict[str, str], code: dict[str, bytes]) -> int:
+class Imported(Loader):
+    """Gives the modules of Cantica that are imported already to a stage that imports them, each with what it imports itself.
+
+    So those that count as loaded are those that a stage of its own process would have loaded.
+    """
+
+    def __init__(self) -> None:
+        self.modules = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "cantica"}
+        self.needed = {name: self._imports(module) for name, module in self.modules.items()}
+
+    def _imports(self, module: ModuleType) -> list[str]:
+        assert module.__file__
+        found: list[str] = []
+        for node in ast.parse(Path(module.__file__).read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Import):
+                found += [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        return [name for name in found if name in self.modules]
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        is_package = hasattr(self.modules.get(name), "__path__")
+        return ModuleSpec(name, self, is_package=is_package) if name in self.modules else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return self.modules[spec.name]
+
+    def exec_module(self, module: ModuleType) -> None:
+        for name in self.needed[module.__name__]:
+            import_module(name)
+
+
+def wait_for_stage(connection: socket.socket, own: dict[str, str], code: dict[str, bytes], imported: Imported) -> int:
     """Run a stage in a process of its own, and send its exit status."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     _, streams, _, _ = socket.recv_fds(connection, 1, 3)
@@ -92,7 +128,7 @@ def wait_for_stage(connection: socket.socket, own: dict[str, str], code: dict[st
     if stage == 0:
         for place, stream in enumerate(streams):
             os.dup2(stream, place)
-        os._exit(run_stage(arguments, Path(folder), environment | own, code))
+        os._exit(run_stage(arguments, Path(folder), environment | own, code, imported))
     for stream in streams:
         os.close(stream)
     status = os.waitstatus_to_exitcode(os.waitpid(stage, 0)[1])
@@ -100,16 +136,19 @@ def wait_for_stage(connection: socket.socket, own: dict[str, str], code: dict[st
     return 0
 
 
-def run_stage(arguments: list[str], folder: Path, environment: dict[str, str], code: dict[str, bytes]) -> int:
+def run_stage(
+    arguments: list[str], folder: Path, environment: dict[str, str], code: dict[str, bytes], imported: Imported
+) -> int:
     """Become a stage of the project in a folder, with its own modules unless they are those that are imported."""
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
     sys.path[0], sys.argv = str(folder), arguments
     command._START = time.perf_counter()
-    others = ("tests",) if code_in(folder / "cantica") == code else ("tests", "cantica")
-    for name in [name for name in sys.modules if name.split(".")[0] in others]:
+    for name in [name for name in sys.modules if name.split(".")[0] in ("tests", "cantica")]:
         del sys.modules[name]
+    if code_in(folder / "cantica") == code:
+        sys.meta_path.insert(0, imported)  # type: ignore[arg-type]
     status: object = 0
     try:
         runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
