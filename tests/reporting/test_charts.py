@@ -10,8 +10,8 @@ import pytest
 from cantica.reporting.charts import DVC_TEMPLATES, checkpoint_chart, loss_curve, loss_matrix, spec_of
 from cantica.reporting.draw import FONT, VERSION, draw
 from cantica.reporting.palette import COLOURS, look, of_light, variables
-from tests.reporting.test_effects import FOUND
-from tests.reporting.test_steps import PARAMS, TRAINING
+from tests.support.effects import FOUND
+from tests.support.steps import PARAMS, TRAINING
 
 CURVE = [{"iteration": n, "branch": b, "step": b, "train_loss": 3 - n / 4} for b in ("one", "two") for n in range(3)]
 MATRIX = [{"after": a, "category": c, "loss": 2.5, "own": a == c} for a in ("base", "one") for c in ("one", "two")]

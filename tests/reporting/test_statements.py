@@ -74,7 +74,7 @@ def test_the_page_has_each_claim_with_its_numbers_and_no_verdict():
     claimed = {"installed": [LEVEL], "fast": [STEPS], "other": [LEVEL]}
     page = render("claims.html.j2", {"claims": claims_of({"claims": claims}), "claimed": claimed}, FILTERS)
     text = " ".join(page.split())
-    assert '<b>It &lt;works&gt;</b> <span class="note">installed, a gate</span>' in text
+    assert '<h3 class="claim">It &lt;works&gt; <span class="note">installed, a gate</span></h3>' in text
     assert "m, final. Claimed: above 90%." in text
     assert "final: after 8; base: not by the end, which counts as 20" in text
     assert "this run has the level of final, and the difference needs runs of other too" in text

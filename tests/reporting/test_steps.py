@@ -2,16 +2,7 @@
 
 from cantica.reporting.steps import edges, nodes, tree_picture
 from cantica.reporting.summary import seen_of, summary
-
-AFTER = {"one": "base", "two": "one", "fork": "one/0000001", "alone": "base"}
-PARAMS = {
-    "base": {"model": "random/llama"},
-    "train": {"seed": 3},
-    "curriculum": {step: {"after": after, "data": f"train/{step}"} for step, after in AFTER.items()},
-    "arms": {"base": {"point": "base"}, "early": {"point": "two/0000002", "system": "Hi."}, "final": {"point": "two"}},
-}
-RECORD = {"iterations": 2, "examples": 10, "epochs": 0.5, "curve": [{"train_loss": 3.0}, {"train_loss": 2.5}]}
-TRAINING = dict.fromkeys(AFTER, RECORD) | {"alone": {"iterations": 0, "examples": 4, "epochs": 0.0, "curve": []}}
+from tests.support.steps import PARAMS, TRAINING
 
 
 def test_a_branch_is_a_lane_and_a_point_has_what_happened_there():
