@@ -210,7 +210,8 @@ def test_every_other_planted_defect_is_named_with_file_and_line(fewer, tmp_path)
         assert line == ours[0]["line"] or f"train/chats.jsonl:{line}" in ours[0]["message"], (rule, ours)
         assert ours[0]["origin"].startswith("imports/chats/")
         if ours[0]["severity"] == "error":
-            assert f"[{rule}]" in told and f"from {ours[0]['origin']}" in told
+            file, number = ours[0]["origin"].rsplit(":", 1)
+            assert f"[{rule}]" in told and (f"from {file}:{number}" in told or f"{file}: line {number} [{rule}]" in told)
 
 
 def test_repairs_and_waivers_are_on_the_card(fewer, tmp_path):
