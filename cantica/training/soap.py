@@ -49,9 +49,12 @@ class SOAP(optimizers.Optimizer):
 
         updates = self.step - 1
         bases = {axis: state[f"basis_{axis}"] for axis in axes}
+        # m is rotated as a sum of parts, one of them the gradient in v: a coordinate that is 0 in v, but for rounding not in
+        # another product, would change by its rounding error divided by eps.
+        turned = _rotate(gradient, bases)
         m = beta1 * state["m"] + (1 - beta1) * gradient
-        v = beta2 * state["v"] + (1 - beta2) * mx.square(_rotate(gradient, bases))
-        rotated = _rotate(m, bases) / (mx.sqrt(v) + self.eps)
+        v = beta2 * state["v"] + (1 - beta2) * mx.square(turned)
+        rotated = (beta1 * _rotate(state["m"], bases) + (1 - beta1) * turned) / (mx.sqrt(v) + self.eps)
         rate = self.learning_rate * mx.sqrt(1 - beta2**updates) / (1 - beta1**updates)
         change = rate * _rotate(rotated, {axis: basis.T for axis, basis in bases.items()})
 

@@ -2,6 +2,7 @@
 
 from cantica.engine.backend.cpu.compiled import compiled, exp, inlined, multiply
 from cantica.engine.backend.cpu.rows import ONE, ZERO
+from cantica.engine.backend.cpu.sums import add_up, dot, greatest
 
 QUERIES = 128  # in a block; it sees no key after its last query
 
@@ -30,15 +31,10 @@ def attend(q, k, v, heads, size, scale, kept, out):
 @inlined
 def _softmax(row, seen):
     """Replace the first `seen` scores of a row by their softmax, and the others by 0."""
-    most = row[0]
-    for i in range(1, seen):
-        most = max(most, row[i])
-    total = ZERO
+    most = greatest(row[:seen])
     for i in range(seen):
-        power = exp(row[i] - most)
-        row[i] = power
-        total += power
-    share = ONE / total
+        row[i] = exp(row[i] - most)
+    share = ONE / add_up(row[:seen])
     for i in range(seen):
         row[i] *= share
     for i in range(seen, row.shape[0]):
@@ -63,9 +59,7 @@ def gradient_of_attention(q, k, v, heads, size, scale, kept, out, d_out, d_q, d_
             d_own, own_out = d_out[first:last, own], out[first:last, own]
             multiply(d_own, v[:last, other], d_scores, False, True, 1, 0)
             for row in range(last - first):
-                mean = ZERO
-                for i in range(size):
-                    mean += d_own[row, i] * own_out[row, i]
+                mean = dot(d_own[row], own_out[row])
                 for i in range(last):
                     d_scores[row, i] = (d_scores[row, i] - mean) * weights[row, i]
             multiply(weights, d_own, d_v[:last, other], True, False, 1, 1)

@@ -20,8 +20,6 @@ from numba.extending import intrinsic
 
 PACKAGE = Path(__file__).parent
 FOLDER = Path(sys.prefix, "lib", "cantica", "compiled")
-# The order of sums and fused multiplications are left to the compiler. Its target, of `blas.fix_blas`, determines them.
-_RELAXED = {"reassoc", "contract", "nsz", "arcp"}
 
 
 @cache
@@ -60,13 +58,17 @@ class ByContent(_CacheLocator):
 
 
 def compiled(function: Callable) -> Any:
-    """Compile a function on its first call, or load it from the cache."""
-    return njit(nogil=True, cache=True, error_model="numpy", fastmath=_RELAXED)(function)
+    """Compile a function on its first call, or load it from the cache.
+
+    The compiler may not change a rounding: a function is compiled anew into those that call it, and which of the copies runs
+    depends on what was loaded before. So sums over a row are written in vectors (`sums`), and fused multiplications by hand.
+    """
+    return njit(nogil=True, cache=True, error_model="numpy")(function)
 
 
 def inlined(function: Callable) -> Any:
     """Compile a function into each function that calls it."""
-    return njit(nogil=True, error_model="numpy", fastmath=_RELAXED, inline="always")(function)
+    return njit(nogil=True, error_model="numpy", inline="always")(function)
 
 
 # ---- matrix products
@@ -133,6 +135,16 @@ def _from_bits(context: Any, bits: Any) -> Any:
     return types.float32(types.int32), generate
 
 
+@intrinsic
+def _fma(context: Any, x: Any, y: Any, z: Any) -> Any:
+    """Return x * y + z, rounded once."""
+
+    def generate(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
+        return builder.fma(*arguments)
+
+    return types.float32(*3 * [types.float32]), generate
+
+
 _LEAST, _MOST = np.float32(-87), np.float32(88)  # what float32 can hold the exponential of
 _LOG2_E, _LN2_HIGH, _LN2_LOW = np.float32(1.44269504), np.float32(0.693359375), np.float32(-2.12194440e-4)
 _C0, _C1, _C2, _C3, _C4, _C5 = map(
@@ -148,6 +160,6 @@ def exp(x):
     """
     x = min(max(x, _LEAST), _MOST)
     whole = np.floor(x * _LOG2_E + np.float32(0.5))
-    rest = x - whole * _LN2_HIGH - whole * _LN2_LOW
-    near = ((((_C0 * rest + _C1) * rest + _C2) * rest + _C3) * rest + _C4) * rest + _C5
-    return (near * rest * rest + rest + np.float32(1)) * _from_bits((np.int32(whole) + np.int32(127)) << np.int32(23))
+    rest = _fma(whole, -_LN2_LOW, _fma(whole, -_LN2_HIGH, x))
+    near = _fma(_fma(_fma(_fma(_fma(_C0, rest, _C1), rest, _C2), rest, _C3), rest, _C4), rest, _C5)
+    return (_fma(near, rest * rest, rest) + np.float32(1)) * _from_bits((np.int32(whole) + np.int32(127)) << np.int32(23))

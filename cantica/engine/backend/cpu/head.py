@@ -4,6 +4,7 @@ import numpy as np
 
 from cantica.engine.backend.cpu.compiled import compiled, exp, multiply
 from cantica.engine.backend.cpu.rows import ONE, ZERO
+from cantica.engine.backend.cpu.sums import add_up, greatest
 
 ROWS = 64  # rows of logits in memory at a time
 PIECE = 256  # terms that are added up by themselves: a float32 sum of all 49,152 is off by 1e-5
@@ -28,17 +29,13 @@ def cross_entropy(hidden, head, targets, logits, losses, d_hidden):
 @compiled
 def _loss(logits, target):
     """Return the cross-entropy of one row of logits, and replace them by its gradient."""
-    most = logits[0]
-    for i in range(1, logits.shape[0]):
-        most = max(most, logits[i])
+    most = greatest(logits)
     picked, total = logits[target] - most, ZERO
     for first in range(0, logits.shape[0], PIECE):
-        part = ZERO
-        for i in range(first, min(first + PIECE, logits.shape[0])):
-            power = exp(logits[i] - most)
-            logits[i] = power
-            part += power
-        total += part
+        part = logits[first : first + PIECE]
+        for i in range(part.shape[0]):
+            part[i] = exp(part[i] - most)
+        total += add_up(part)
     share = ONE / total
     for i in range(logits.shape[0]):
         logits[i] *= share

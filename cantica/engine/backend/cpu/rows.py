@@ -3,6 +3,7 @@
 import numpy as np
 
 from cantica.engine.backend.cpu.compiled import compiled, exp, inlined
+from cantica.engine.backend.cpu.sums import dot, dot_3
 
 ZERO, ONE = np.float32(0), np.float32(1)
 
@@ -11,10 +12,7 @@ ZERO, ONE = np.float32(0), np.float32(1)
 def normalize(x, weight, eps, out, inverse):
     """Set out_TD to the RMS norm of x_TD, and inverse_T to the inverse of each row's root mean square."""
     for t in range(x.shape[0]):
-        total = ZERO
-        for i in range(x.shape[1]):
-            total += x[t, i] * x[t, i]
-        inverse[t] = ONE / np.sqrt(total / np.float32(x.shape[1]) + eps)
+        inverse[t] = ONE / np.sqrt(dot(x[t], x[t]) / np.float32(x.shape[1]) + eps)
         for i in range(x.shape[1]):
             out[t, i] = x[t, i] * inverse[t] * weight[i]
 
@@ -23,10 +21,8 @@ def normalize(x, weight, eps, out, inverse):
 def add_gradient_of_norm(d_out, x, weight, inverse, d_x):
     """Add the gradient of `normalize` to d_x."""
     for t in range(x.shape[0]):
-        r, total = inverse[t], ZERO
-        for i in range(x.shape[1]):
-            total += d_out[t, i] * weight[i] * x[t, i]
-        along = total * r * r * r / np.float32(x.shape[1])
+        r = inverse[t]
+        along = dot_3(d_out[t], weight, x[t]) * r * r * r / np.float32(x.shape[1])
         for i in range(x.shape[1]):
             d_x[t, i] += d_out[t, i] * weight[i] * r - x[t, i] * along
 

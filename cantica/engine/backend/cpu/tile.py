@@ -8,14 +8,13 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core.cgutils import alloca_once_value, for_range
+from numba.core.cgutils import alloca_once_value, for_range, get_or_insert_function
 from numba.extending import intrinsic
 
 LANES = 16
 _NUMBERS, _CODES = (ir.VectorType(kind, LANES) for kind in (ir.FloatType(), ir.IntType(8)))
 _ZEROS, _NONE = ir.Constant(_NUMBERS, [0.0] * LANES), ir.Constant(_NUMBERS, ir.Undefined)
 _SAME = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-_FUSED = ("contract",)  # a product and a sum are rounded once, if the processor can
 
 
 def _at(builder: Any, address: Any, index: Any, kind: Any) -> Any:
@@ -23,24 +22,27 @@ def _at(builder: Any, address: Any, index: Any, kind: Any) -> Any:
     return builder.gep(builder.inttoptr(address, kind.as_pointer()), [index])
 
 
-def _load(builder: Any, address: Any, index: Any, kind: Any) -> Any:
+def load(builder: Any, address: Any, index: Any, kind: Any) -> Any:
+    """Return item `index` of an array of `kind`: a number, or several that need not be aligned."""
     return builder.load(_at(builder, address, index, kind), align=1 if kind is _CODES else 4)
 
 
 def _add_product(builder: Any, one: Any, other: Any, term: Any) -> Any:
-    return builder.fadd(builder.fmul(one, other, flags=_FUSED), term, flags=_FUSED)
+    """Return one * other + term, rounded once. All are _NUMBERS."""
+    fma = get_or_insert_function(builder.module, ir.FunctionType(_NUMBERS, 3 * [_NUMBERS]), f"llvm.fma.v{LANES}f32")
+    return builder.call(fma, (one, other, term))
 
 
 def _wide(builder: Any, codes: Any, index: Any, scale: Any, bias: Any) -> Any:
     """Return the weights of one input in a panel of codes."""
-    whole = builder.zext(_load(builder, codes, index, _CODES), ir.VectorType(ir.IntType(32), LANES))
+    whole = builder.zext(load(builder, codes, index, _CODES), ir.VectorType(ir.IntType(32), LANES))
     return _add_product(builder, builder.sitofp(whole, _NUMBERS), scale, bias)
 
 
 def _loop_over_inputs(builder: Any, codes: Any, groups: Any, size: Any, scales: Any, biases: Any, body: Callable) -> None:
     """Emit `body(input, weights)` for each input of a panel of codes. size: inputs of a group."""
     with for_range(builder, groups) as outer:
-        scale, bias = (_load(builder, each, outer.index, _NUMBERS) for each in (scales, biases))
+        scale, bias = (load(builder, each, outer.index, _NUMBERS) for each in (scales, biases))
         first = builder.mul(outer.index, size)
         with for_range(builder, size) as inner:
             i = builder.add(first, inner.index)
@@ -84,7 +86,7 @@ def _tile(rows: int, narrow: bool) -> Any:
 
             def add(i: Any, weights: Any) -> None:
                 for start, each in zip(starts, sums, strict=True):
-                    number = _load(builder, start, i, ir.FloatType())
+                    number = load(builder, start, i, ir.FloatType())
                     one = builder.insert_element(
                         ir.Constant(_NUMBERS, ir.Undefined), number, ir.Constant(_SAME.type.element, 0)
                     )
@@ -95,7 +97,7 @@ def _tile(rows: int, narrow: bool) -> Any:
                 _loop_over_inputs(builder, panel, groups, size, scales, biases, add)
             else:
                 with for_range(builder, builder.mul(groups, size)) as loop:
-                    add(loop.index, _load(builder, panel, loop.index, _NUMBERS))
+                    add(loop.index, load(builder, panel, loop.index, _NUMBERS))
             for row, each in zip(index, sums, strict=True):
                 builder.store(builder.load(each), _at(builder, out, row, _NUMBERS), align=4)
             return context.get_dummy_value()
