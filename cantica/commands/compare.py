@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
-from cantica.commands.comparison import statements
+from cantica.commands.comparison import drawn, statements
 from cantica.commands.comparison.claims import Decisions, decided
 from cantica.commands.comparison.conditions import Budget, budget, differing, notes, unequal
 from cantica.commands.comparison.contrasts import Contrast, Sides, contrasts
@@ -18,7 +19,7 @@ from cantica.commands.text import counted
 from cantica.core.documents import read_yaml
 from cantica.core.files import write_text
 from cantica.core.params import FILE
-from cantica.reporting import wording
+from cantica.reporting import forest, pictures, wording
 from cantica.reporting.endings import TOLERANCE
 from cantica.reporting.inference import Estimate, Resampling
 from cantica.reporting.measures import Measure
@@ -31,7 +32,7 @@ ARROWS = {"higher": "↑", "lower": "↓"}
 # Of a Comparison, as the pages name them.
 FIELDS = (
     *("groups", "first", "others", "context", "params", "budgets", "unequal", "unlike", "gap", "rows", "contrasts", "moved"),
-    *("notes", "claims"),
+    *("notes", "claims", "comparisons", "seeds"),
 )
 
 
@@ -65,6 +66,17 @@ class Comparison:
         return self.groups[1:]
 
     @property
+    def seeds(self) -> list[str]:
+        """The seeds of all groups, in order, if some group has several."""
+        found = {seed for group in self.groups for seed in group.built}
+        return sorted(found, key=lambda seed: (len(seed), seed)) if any(len(own.built) > 1 for own in self.groups) else []
+
+    @property
+    def comparisons(self) -> list[pictures.Comparison]:
+        """The differences of each other group from the baseline, with pictures."""
+        return drawn.comparisons(self.rows, self.first.name, [group.name for group in self.others])
+
+    @property
     def context(self) -> str:
         """The first arm of the baseline, or "" if it has no records."""
         return next((run.context for run in self.first.built.values()), "")
@@ -84,10 +96,9 @@ def compare(names: list[str], baseline: str | None, arm: str | None, reports: Pa
     settings, revisions = read_yaml(FILE), read_revisions(names)
     revisions = with_arm(revisions, arm) if arm else revisions
     found = compared(revisions, baseline, settings["report"], settings["audit"]["budget_gap"])
-    filters = (*wording.FILTERS, *statements.FILTERS, span, across)
     facts = {"tolerance": TOLERANCE, "arm": arm} | {name: getattr(found, name) for name in FIELDS}
     for name in ("compare.html", "compare.md"):
-        write_text(reports / name, render(f"{name}.j2", facts, filters, TEMPLATES))
+        write_text(reports / name, render(f"{name}.j2", facts, FILTERS, TEMPLATES))
     return "\n".join([*summary(found), "", f"full comparison: {reports / 'compare.html'} and compare.md"])
 
 
@@ -216,12 +227,10 @@ def arrow(entry: Estimate) -> str:
 # ---- filters of the pages
 
 
-def span(one: Row) -> float:
-    """How far from 0 the differences of a measure and their intervals reach: the scale of its plot."""
-    ends = [abs(entry[end]) for entry in one.differences.values() for end in ("difference", "low", "high") if end in entry]
-    return max(ends, default=0.0) or 1.0
+def mean(value: float, m: Measure) -> str:
+    """The mean of a run as text."""
+    kind = "difference" if m.within else "share" if m.share else "mean"
+    return wording.level(cast(Estimate, {kind: value, "n": 1}), m.digits, m.share)
 
 
-def across(value: float, far: float) -> str:
-    """The position of a difference between -far and far, in percent of the width."""
-    return f"{50 + 47 * value / far:.1f}%"
+FILTERS = (*wording.FILTERS, *statements.FILTERS, drawn.place, forest.number, mean)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
 from ruamel.yaml.error import YAMLError
 
 from cantica.commands.git import contents, must
@@ -15,7 +16,9 @@ from cantica.commands.yaml_text import from_text
 from cantica.core.errors import InputError, Problem, did_you_mean
 from cantica.core.files import write_text
 from cantica.core.params import FILE
-from cantica.reporting import wording
+from cantica.reporting import charts
+from cantica.reporting.charts import spec_of
+from cantica.reporting.draw import draw
 from cantica.reporting.inference import Estimate
 from cantica.reporting.pages import render
 
@@ -37,27 +40,6 @@ class Point:
     arms: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Mark:
-    """A point of a plot: its position, and the ends of its interval."""
-
-    x: float
-    y: float
-    low: float
-    high: float
-    experiment: bool
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A measure over the points. line: the coordinates of commits for SVG. low, high: the ends of the axis."""
-
-    marks: list[Mark]
-    line: str
-    low: float
-    high: float
-
-
 Series = list[tuple[int, Point]]  # the points that have a measure, with their positions among all
 
 
@@ -72,11 +54,10 @@ def history(revs: list[str], arm: str | None, reports: Path) -> str:
     if arm and arm not in (known := list(dict.fromkeys(name for point in points for name in point.arms))):
         raise InputError(Problem("--arm", "", repr(arm), f"an arm: {', '.join(known)}", did_you_mean(arm, known)))
     places = list(dict.fromkeys(place for point in reversed(points) for place in point.entries))
-    plots = {place: plot(place, series(points, place), len(points), 260, 90) for place in places}
-    shares = [place for place in places if "share" in series(points, place)[-1][1].entries[place]]
-    positions = {place: [n + 1 for n, _ in series(points, place)] for place in places}
-    facts = {"points": points, "places": places, "plots": plots, "shares": shares, "positions": positions, "arm": arm}
-    write_text(reports / "history.html", render("history.html.j2", facts, (*wording.FILTERS, value, title), TEMPLATES))
+    found = {place: series(points, place) for place in places}
+    plots = {place: plot(place, own, len(points)) for place, own in found.items() if len(own) > 1 or len(points) == 1}
+    facts = {"points": points, "places": places, "plots": plots, "arm": arm}
+    write_text(reports / "history.html", render("history.html.j2", facts, (value, title), TEMPLATES))
     return "\n".join([*table(points, places), "", f"plots: {reports / 'history.html'}"])
 
 
@@ -154,19 +135,19 @@ def bar(entry: Estimate | None, values: list[float]) -> str:
     return BARS[round((number(entry) - low) / (high - low) * (len(BARS) - 1))] if high > low else BARS[0]
 
 
-def plot(place: str, found: Series, positions: int, width: int, height: int) -> Plot:
-    """The plot of a measure in a box. positions: the number of all points."""
-    estimates = [(n, point.entries[place], point.experiment) for n, point in found]
-    ends = [end for _, one, _ in estimates for end in (number(one), one.get("low"), one.get("high")) if end is not None]
-    low, high = min(ends), max(ends)
-    room = (high - low) or 1.0
+def plot(place: str, found: Series, positions: int) -> Markup:
+    """The picture of a measure over the points. positions: the number of all points."""
+    share = "share" in found[-1][1].entries[place] if found else False
+    label = f"{title(place)} by the number of the commit, with 95% intervals; the numbers are in the table"
+    return draw(spec_of(charts.history(plot_rows(place, found), share, positions)), label)
 
-    def y(value: float) -> float:
-        return round(height - (value - low) / room * height, 1) if high > low else height / 2
 
-    marks = []
-    for n, one, experiment in estimates:
-        x, middle = round(width * (n + 0.5) / positions, 1), number(one)
-        marks.append(Mark(x, y(middle), y(one.get("low", middle)), y(one.get("high", middle)), experiment))
-    line = " ".join(f"{mark.x},{mark.y}" for mark in marks if not mark.experiment)
-    return Plot(marks, line, low, high)
+def plot_rows(place: str, found: Series) -> list[dict[str, Any]]:
+    """The rows of the picture of a measure: the position from 1, the value with its interval, and the kind of the point."""
+    rows = []
+    for n, point in found:
+        entry = point.entries[place]
+        middle = number(entry)
+        ends = {"low": entry.get("low", middle), "high": entry.get("high", middle)}
+        rows.append({"position": n + 1, "value": middle, **ends, "kind": "experiment" if point.experiment else "commit"})
+    return rows

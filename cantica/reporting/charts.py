@@ -79,6 +79,27 @@ def checkpoint_chart(rows: Rows, share: bool, series: Sequence[str], domain: Seq
     return (band + line).properties(width=360, height=170)
 
 
+def history(rows: Rows, share: bool, positions: int) -> Any:
+    """Return a measure over commits and experiments, with 95% intervals.
+
+    rows: {"position", "value", "low", "high", "kind"}; kind: "commit", which a line joins, or "experiment". positions: how many
+    there are.
+    """
+    import altair as alt
+
+    axis = alt.Axis(format=".0%" if share else ".3~f", tickCount=4)
+    x = alt.X("position:Q").title(None).scale(domain=[0.5, positions + 0.5], nice=False, zero=False)
+    base = alt.Chart(alt.Data(values=list(rows))).encode(
+        x=x.axis(grid=False, tickCount=min(positions, 12), tickMinStep=1, format="d"),
+        y=alt.Y("value:Q").title(None).scale(zero=False).axis(axis),
+    )
+    interval = base.mark_rule(color="var(--soft)", strokeWidth=1.5).encode(y=alt.Y("low:Q"), y2=alt.Y2("high:Q"))
+    line = base.mark_line(color="var(--blue)", strokeWidth=2).transform_filter("datum.kind == 'commit'")
+    fill = alt.Fill("kind:N").scale(domain=["commit", "experiment"], range=["var(--blue)", "var(--paper)"]).legend(None)
+    points = base.mark_point(size=50, opacity=1, filled=True, stroke="var(--blue)", strokeWidth=1.6).encode(fill=fill)
+    return (interval + line + points).properties(width=360, height=150)
+
+
 def dvc_template(chart: Any, title: str = "<DVC_METRIC_TITLE>") -> str:
     """Return the text of a template for DVC's plots: the chart side by side for each commit, filled by DVC."""
     inner = {key: value for key, value in spec_of(chart).items() if key not in ("$schema", "data", "datasets")}

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
-from cantica.reporting import judges, losses, palette, pictures, steps
+from cantica.reporting import judges, losses, pictures, steps
 from cantica.reporting.answers import answered, marks_in, scorers
 from cantica.reporting.effects import Effect, items_id
 from cantica.reporting.forest import number
@@ -31,8 +31,6 @@ def page_facts(facts: dict[str, Any]) -> dict[str, Any]:
         _pictures(facts, compared)
         | {
             "summary": summary(params, records["training"], compared),
-            "light_colours": palette.variables(dark=False),
-            "dark_colours": palette.variables(dark=True),
             "branches": branches(params["curriculum"]),
             "answered": shown,
             "marks": marks_in(shown),

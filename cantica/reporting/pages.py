@@ -1,4 +1,4 @@
-"""Write files that people read: tables as CSV, and pages from Jinja templates (by default those of this package)."""
+"""Write files that people read: tables as CSV, and pages from Jinja templates, those of this package and of others."""
 
 import csv
 import io
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from cantica.reporting import palette
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -21,17 +23,21 @@ def as_csv(rows: list[dict[str, Any]], columns: Sequence[str]) -> str:
 
 
 def render(
-    template: str, facts: Mapping[str, Any], filters: Iterable[Callable[..., Any]] = (), folder: Path = TEMPLATES
+    template: str, facts: Mapping[str, Any], filters: Iterable[Callable[..., Any]] = (), folder: Path | None = None
 ) -> str:
-    """Return a filled template. HTML is escaped in templates named `*.html*`. Filters have their functions' names."""
+    """Return a filled template. HTML is escaped in templates named `*.html*`. Filters have their functions' names.
+
+    folder: of the template, if it is not one of this package; it may extend and include those.
+    """
     environment = Environment(
-        loader=FileSystemLoader(folder),
+        loader=FileSystemLoader([folder, TEMPLATES] if folder else TEMPLATES),
         autoescape=".html" in template,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.globals |= {"colours": palette.variables}
     environment.filters |= {function.__name__: function for function in filters}
     environment.filters["words"] = lambda name: name.replace("_", " ")
     return environment.get_template(template).render(**facts)

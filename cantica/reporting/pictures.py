@@ -68,7 +68,11 @@ def both(wide: Callable[[bool], dict[str, Any]], label: str, linked: bool = Fals
 
 def comparison(measures: Sequence[Measure], rows: Rows, arm: str, against: str) -> Comparison:
     """Return the differences of an arm from another, drawn."""
-    found = list(effects.effects_of(measures, rows, arm, against))
+    return of_effects(list(effects.effects_of(measures, rows, arm, against)), arm, against)
+
+
+def of_effects(found: list[Effect], arm: str, against: str) -> Comparison:
+    """Return differences with their pictures."""
     leading = effects.leading(found)
     rest = [effect for effect in found if effect not in leading]
     return Comparison(arm, against, found, _panels(leading, arm, against), _panels(rest, arm, against))

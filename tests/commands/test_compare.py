@@ -178,20 +178,42 @@ def test_planted_differences_are_found_and_no_others(compared):
 
 def test_the_page_has_every_section_and_is_one_file(compared):
     _, page, text = compared
-    for section in (
-        "What this can and cannot show",
-        "What is compared",
-        "Budgets",
-        "Params that differ",
-        "Measures",
-        "Contrasts",
-        "By category and group of prompts",
-        "Prompts that moved most",
+    for level, section in (
+        (2, "What changed"),
+        (2, "What it cannot show"),
+        (2, "What is compared"),
+        (3, "Budgets"),
+        (3, "Params that differ"),
+        (2, "Measures"),
+        (3, "By seed"),
+        (2, "Contrasts"),
+        (3, "By category and group of prompts"),
+        (2, "Prompts that moved most"),
     ):
-        assert f"<h2>{section}</h2>" in page
+        assert re.search(rf"<h{level}[^>]*>{section}</h{level}>", page), section
     for kind in ("Validation loss", "Score on equanimity prompts", "Probe margin", "Multiple-choice accuracy", "Forgetting"):
         assert f"### {kind}" in text
-    assert not re.search(r"(src|href)=|https?://", page)
+    assert not re.search(r"src=|https?://", page)
+    targets = set(re.findall(r'href="#([^"]+)"', page))
+    assert targets and targets <= set(re.findall(r' id="([^"]+)"', page)), "every link leads to a place of the page"
+
+
+def test_each_difference_is_drawn_and_leads_to_its_numbers(compared):
+    _, page, _ = compared
+    changes = page.split('<h2 id="changes">')[1].split("</section>")[0]
+    assert changes.count("<h3>") == 3 and "<h3>joint compared with sequential</h3>" in changes
+    joint = changes.split("<h3>joint compared")[1].split("<h3>")[0]
+    assert '<b>Higher, worse</b>: <a href="#row-loss_nats">' in joint and 'class="chart wide"' in joint
+
+
+def test_the_means_of_runs_stand_side_by_side_by_seed(compared):
+    rows = re.findall(r"<tr.*?</tr>", compared[1].split('<table id="by-seed">')[1].split("</table>")[0], re.S)
+    cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in rows]
+    assert cells[0] == ["group", "1", "2"]
+    loss = cells[next(n for n, row in enumerate(cells) if row[0].startswith("Validation loss")) + 1 :][:4]
+    assert [row[0] for row in loss] == ["sequential", "reversed", "joint", "shuffled"]
+    difference = sum(float(loss[2][n]) - float(loss[0][n]) for n in (1, 2)) / 2
+    assert difference == pytest.approx(0.3, abs=0.05)
 
 
 def test_of_runs_without_records_a_contrast_of_conditions_has_the_unit_of_its_levels():
@@ -241,7 +263,7 @@ def test_params_that_differ_are_told_and_others_are_not(compared):
 
 def test_the_prompt_that_moved_most_comes_with_both_answers_whole(compared):
     _, page, text = compared
-    moved = page.split("<h2>Prompts that moved most</h2>")[1].split("<h3>shuffled</h3>")[1]
+    moved = page.split(">Prompts that moved most</h2>")[1].split("<h3>shuffled</h3>")[1]
     assert moved.index(MOVED) < moved.index("+1.00") and "+4.00" in moved
     assert moved.count(ANSWER.replace("<", "&lt;").replace(">", "&gt;")) == 2
     assert "<h4>sequential-s2 · 0 of 4" in moved and "<h4>shuffled-s2 · 4 of 4" in moved
@@ -267,7 +289,7 @@ def test_contrasts_are_shown_of_every_group_with_both_levels(project, compared):
 
 def test_one_revision_shows_its_contrasts_and_another_arm_can_be_compared(project):
     said = ok(project, "cantica", "compare", "joint-s1")
-    assert "final compared with base" in said and "<h2>Contrasts</h2>" in (project / "reports/compare.html").read_text()
+    assert "final compared with base" in said and ">Contrasts</h2>" in (project / "reports/compare.html").read_text()
     said = ok(project, "cantica", "compare", "sequential-s1", "joint-s1", "--arm", "base")
     assert lines_of(said, groups=2)["score on general prompts, 0 to 4"][1].startswith("0.00")  # planted in the arm final alone
     page = (project / "reports/compare.html").read_text()

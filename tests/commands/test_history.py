@@ -84,7 +84,8 @@ def test_what_is_missing_is_blank_in_the_table_and_the_page(project):
     broken = next(line for line in lines if "Break it: {" in line)
     assert broken.split()[-1] in UNREADABLE
     page = (project / "reports/history.html").read_text()
-    assert page.count('class="panel"') == 6 and "6 commits" in page and "2 experiments" in page
+    assert page.count("<figure>") == 5 and "which also has 1 measure that only one commit has" in page
+    assert "6 commits" in page and "2 experiments" in page
     assert "NaN" not in page and "<td></td>" in page
     assert "against" not in page and "rights" not in page
 
@@ -163,13 +164,14 @@ def test_a_reader_that_leaves_ends_it_quietly(project):
     assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
 
 
-def test_a_plot_spans_its_box_and_a_flat_series_is_in_its_middle():
+def test_a_plot_has_each_point_at_its_number_with_its_interval():
     def point(entry: dict, experiment: bool) -> history.Point:
         return history.Point("x", "x", "", experiment, {"x": entry})
 
     found = [(0, point({"mean": 1.0, "low": 0.0, "high": 2.0}, False)), (3, point({"mean": 4.0}, True))]
-    drawn = history.plot("x", found, positions=4, width=80, height=40)
-    assert drawn.marks == [history.Mark(10.0, 30.0, 40.0, 20.0, False), history.Mark(70.0, 0.0, 0.0, 0.0, True)]
-    assert (drawn.line, drawn.low, drawn.high) == ("10.0,30.0", 0.0, 4.0)
-    flat = history.plot("x", [(0, point({"share": 0.5}, False))], 1, 80, 40)
-    assert flat.marks == [history.Mark(40.0, 20.0, 20.0, 20.0, False)]
+    assert history.plot_rows("x", found) == [
+        {"position": 1, "value": 1.0, "low": 0.0, "high": 2.0, "kind": "commit"},
+        {"position": 4, "value": 4.0, "low": 4.0, "high": 4.0, "kind": "experiment"},
+    ]
+    drawn = history.plot("x", found, positions=4)
+    assert drawn.startswith("<svg") and drawn == history.plot("x", found, positions=4) and "var(--blue)" in drawn

@@ -24,6 +24,7 @@ class Row:
 
     context: of the first arm of the first group. levels: of each group, by name. differences: of each other group from the
     first, with p adjusted for their number. parts: {group of items: (levels, differences)}, adjusted over all parts.
+    means: {group: {seed: mean}} of its runs.
     """
 
     measure: Measure
@@ -31,6 +32,7 @@ class Row:
     levels: dict[str, Estimate]
     differences: dict[str, Estimate]
     parts: dict[str, tuple[dict[str, Estimate], dict[str, Estimate]]]
+    means: dict[str, dict[str, float]]
 
 
 def measured(revision: Revision) -> list[Measure]:
@@ -82,6 +84,7 @@ def row(m: Measure, groups: list[Group], known: Measured, resampling: Resampling
             )
             for part, items in parts.items()
         },
+        {own.name: {seed: fmean(values.values()) for seed, values in own.runs.items()} for own in sides},
     )
 
 
