@@ -152,6 +152,36 @@ def two_steps(built) -> Path:
     return built(build, "smoke", "olmo3")
 
 
+@pytest.fixture(scope="session")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    from tests.support.browser import CHROMIUM
+
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+
+
+@pytest.fixture
+def browse(browser):
+    """A function: a page in a new window, which asks for nothing but files and reports no error."""
+    contexts, faults = [], []
+
+    def page(address: str, width: int = 1200, scheme: str = "light"):
+        contexts.append(browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme))
+        contexts[-1].set_default_timeout(120_000)  # of a machine that is busy
+        found = contexts[-1].new_page()
+        found.on("pageerror", lambda error: faults.append(str(error)))
+        found.on("request", lambda request: None if request.url.startswith("file:") else faults.append(request.url))
+        found.goto(address)
+        return found
+
+    yield page
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
 def pytest_collection_modifyitems(items):
     """Tests marked slow wait for CANTICA_SLOW=1. LONG files come first, so that none is left for one process alone."""
     items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))

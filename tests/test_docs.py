@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 from cantica.commands.variants.files import overlaid
 from cantica.commands.variants.overlays import inlined, partial
 from cantica.core.documents import faults, validator_of
+from tests.support.browser import CHROMIUM, unreadable
 
 ROOT = Path(__file__).parent.parent
 GENERATED = ("params", "commands", "stages", "metrics")
@@ -67,6 +68,11 @@ def test_pages_of_experiments_come_before_the_explanations(generate, tmp_path, m
     for name in ("index", "two", "one"):
         (tmp_path / f"docs/experiments/{name}.md").touch()
     assert generate.on_config(config).nav[1] == {"Experiments": [f"experiments/{n}.md" for n in ("index", "one", "two")]}
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (apt-get install chromium)")
+def test_everybody_can_read_the_atlas_at_any_width(site, browse):
+    assert unreadable(browse, (site / "experiments/index.html").as_uri()) == []
 
 
 def test_the_site_loads_nothing_from_the_network(site):

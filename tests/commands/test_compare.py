@@ -22,6 +22,7 @@ from cantica.reporting.measures import Measure
 from cantica.reporting.records import read_records
 from cantica.reporting.results import all_measures, all_rows, headline
 from cantica.reporting.rows import adjusted
+from tests.support.browser import CHROMIUM, unreadable
 from tests.support.projects import commit, ok, run
 
 NAMES = [f"{variant}-s{seed}" for seed in (1, 2) for variant in ("sequential", "reversed", "joint", "shuffled")]
@@ -196,6 +197,14 @@ def test_the_page_has_every_section_and_is_one_file(compared):
     assert not re.search(r"src=|https?://", page)
     targets = set(re.findall(r'href="#([^"]+)"', page))
     assert targets and targets <= set(re.findall(r' id="([^"]+)"', page)), "every link leads to a place of the page"
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (apt-get install chromium)")
+@pytest.mark.parametrize("name", ["compare", "history"])
+def test_everybody_can_read_the_pages_at_any_width(project, compared, browse, name):
+    if name == "history":
+        ok(project, "cantica", "history")
+    assert unreadable(browse, (project / f"reports/{name}.html").as_uri()) == []
 
 
 def test_each_difference_is_drawn_and_leads_to_its_numbers(compared):

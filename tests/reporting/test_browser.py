@@ -1,12 +1,11 @@
 """The report in a browser: everybody can read it at any width, in light and dark, and its filters work."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-WIDTHS = (420, 1200, 1600)
+from tests.support.browser import CHROMIUM, WIDTHS, violations
+
 # One of each kind of what can be opened: axe looks at every cell.
 OPENED = "details.more, #items-loss_nats, #items-behaviours-deployment, .response:nth-child(-n+3)"
 
@@ -18,42 +17,17 @@ def file(tree) -> Path:
     return tree / "reports/report.html"
 
 
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-
-
 @pytest.fixture
-def opened(browser, file):
-    """A function: the report in a new window, which asks for nothing but the page itself and reports no error."""
-    contexts, faults = [], []
-
-    def page(width: int = 1200, scheme: str = "light", fragment: str = ""):
-        contexts.append(browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme))
-        contexts[-1].set_default_timeout(120_000)  # of a machine that is busy
-        found = contexts[-1].new_page()
-        found.on("pageerror", lambda error: faults.append(str(error)))
-        found.on("request", lambda request: None if request.url.startswith("file:") else faults.append(request.url))
-        found.goto(f"{file.as_uri()}{fragment}")
-        return found
-
-    yield page
-    for context in contexts:
-        context.close()
-    assert faults == []
+def opened(browse, file):
+    """A function: the report in a new window."""
+    return lambda width=1200, scheme="light", fragment="": browse(f"{file.as_uri()}{fragment}", width, scheme)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_everybody_can_read_it(opened, scheme):
-    from axe_playwright_python.sync_playwright import Axe
-
     page = opened(1200, scheme)
     page.evaluate("selector => document.querySelectorAll(selector).forEach(own => own.open = true)", OPENED)
-    found = Axe().run(page).response["violations"]
-    assert [(own["id"], own["nodes"][0]["html"][:200], own["nodes"][0]["failureSummary"]) for own in found] == []
+    assert violations(page) == []
 
 
 def test_the_page_never_scrolls_sideways(opened):
