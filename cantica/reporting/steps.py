@@ -12,6 +12,8 @@ from cantica.settings.tree import ROOT, branches, iteration_of, step_of
 Matrix = dict[str, dict[str, float]]  # {point: {category: loss}}
 LANE = 22  # pixels between two branches
 WIDE, NARROW = 1000, 360
+ARMS = 735  # where their names begin
+LETTER = 8  # the width of a bold letter
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,7 @@ def arms_at(params: dict[str, Any], point: str) -> list[str]:
     for arm, own in params["arms"].items():
         if step_of(own["point"]) == point:
             iteration = iteration_of(own["point"])
-            at = "" if iteration is None else f" (iteration {iteration})"
-            found.append(f"{arm}{at}{' with a system prompt' if own.get('system') else ''}")
+            found.append(arm if iteration is None else f"{arm} (iteration {iteration})")
     return found
 
 
@@ -90,8 +91,11 @@ def _words(node: Node) -> dict[str, str]:
     }
 
 
-def _rows(found: list[Node], letters: int) -> list[dict[str, Any]]:
-    """Return the rows of the picture. first, second: the two lines under a name in the narrow form."""
+def _rows(found: list[Node], letters: int, of_arms: int) -> list[dict[str, Any]]:
+    """Return the rows of the picture. first, second: the two lines under a name in the narrow form.
+
+    letters, of_arms: the most in what a step trained on, and in the names of the arms.
+    """
     rows = []
     for node in found:
         words = _words(node)
@@ -99,6 +103,7 @@ def _rows(found: list[Node], letters: int) -> list[dict[str, Any]]:
         first, second, *_ = [*filter(None, (data, losses)), "", ""]
         inside = node.lane if node.arms else "hollow"
         places = {"x": node.lane, "y": node.row, "lane": node.lane, "inside": inside}
+        words["arms"] = shortened(words["arms"], of_arms)
         rows.append(places | words | {"data": data, "first": first, "second": second})
     return rows
 
@@ -116,11 +121,14 @@ def tree_picture(found: list[Node], narrow: bool = False) -> dict[str, Any]:
     edge = alt.Stroke("lane:N").scale(domain=numbers, range=colours).legend(None)
     inside = alt.Fill("inside:N").scale(domain=[*numbers, "hollow"], range=[*colours, "var(--paper)"]).legend(None)
     lines = alt.Chart(alt.Data(values=edges(found))).mark_line(strokeWidth=2.5, strokeJoin="round")
-    base = alt.Chart(alt.Data(values=_rows(found, 48 if narrow else 40))).encode(y=down)
+    left = 14 + LANE * (lanes - 1) + 18
+    room = NARROW - 180 if narrow else WIDE - left - ARMS
+    rows = _rows(found, 48 if narrow else 40, room // LETTER)
+    base = alt.Chart(alt.Data(values=rows)).encode(y=down)
     layers = [
         lines.encode(x=across, y=down, detail=alt.Detail("edge:N"), order=alt.Order("order:Q"), color=colour),
         base.mark_point(size=110, strokeWidth=2.5, opacity=1, filled=True).encode(x=across, fill=inside, stroke=edge),
-        *_texts(base, 14 + LANE * (lanes - 1) + 18, narrow),
+        *_texts(base, left, narrow),
     ]
     chart = alt.layer(*layers).properties(width=NARROW if narrow else WIDE, height=step * len(found), padding=2)
     return chart.properties(autosize=alt.AutoSizeParams(type="none")).to_dict(validate=False)
@@ -140,5 +148,5 @@ def _texts(base: Any, left: int, narrow: bool) -> list[Any]:
         name = text("name", left, color="var(--ink)", dy=-16, **bold)
         return [name, arms, text("first", left, dy=0), text("second", left, dy=15)]
     columns = [text("data", left + 175), text("train", left + 425), text("valid", left + 600)]
-    arms = text("arms", left + 735, color="var(--blue)", **bold)
+    arms = text("arms", left + ARMS, color="var(--blue)", **bold)
     return [text("name", left, color="var(--ink)", **bold), *columns, arms]

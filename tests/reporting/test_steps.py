@@ -9,7 +9,7 @@ def test_a_branch_is_a_lane_and_a_point_has_what_happened_there():
     found = {node.point: node for node in nodes(PARAMS, TRAINING, {"base": {"a": 4.0, "b": 2.0}})}
     assert {point: node.lane for point, node in found.items()} == {"base": 0, "one": 0, "two": 0, "fork": 1, "alone": 2}
     assert [node.row for node in found.values()] == [0, 1, 2, 3, 4]
-    assert found["two"].arms == ["early (iteration 2) with a system prompt", "final"] and found["base"].arms == ["base"]
+    assert found["two"].arms == ["early (iteration 2)", "final"] and found["base"].arms == ["base"]
     assert found["one"].train == (3.0, 2.5) and found["alone"].train == () and found["base"].valid == 3.0
     assert (found["fork"].after, found["two"].after, found["base"].after) == (1, 1, None)
 
