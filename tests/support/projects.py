@@ -37,7 +37,7 @@ def run(project: Path, *command: str) -> subprocess.CompletedProcess:
         return subprocess.run(command, cwd=project, capture_output=True, text=True, env=ENVIRONMENT)
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         process = SERVER.Process(
-            target=_main, args=(project, command, _stage_server(), DupFd(out.fileno()), DupFd(err.fileno()))
+            target=_main, args=(project, command, stage_server(), DupFd(out.fileno()), DupFd(err.fileno()))
         )
         process.start()
         process.join()
@@ -46,7 +46,7 @@ def run(project: Path, *command: str) -> subprocess.CompletedProcess:
 
 
 @cache
-def _stage_server() -> str:
+def stage_server() -> str:
     """The folder with a `python` that runs stages in forks of a process that has imported the libraries of a model."""
     folder = Path(tempfile.mkdtemp(prefix="stages-"))
     python = folder / "python"
