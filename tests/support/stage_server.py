@@ -68,15 +68,21 @@ def serve(path: str) -> None:
 
 def import_all() -> None:
     """Import the modules of all packages but the commands, and load what numba compiled. No thread may start here."""
-    from numba.core.caching import FunctionCache
-    from numba.core.registry import CPUDispatcher
-
     own = [module.name for module in pkgutil.walk_packages([str(PACKAGE)], "cantica.")]
     libraries = ("mlx_lm.models.llama", "mlx_lm.tuner.lora", "mlx_lm.utils", "transformers")
     for name in (*libraries, *(name for name in own if not name.startswith("cantica.commands"))):
         import_module(name)
-    compiled = [module for name, module in sys.modules.items() if name.startswith("cantica.engine.backend.cpu.")]
-    for function in {value for module in compiled for value in vars(module).values() if isinstance(value, CPUDispatcher)}:
+    load_compiled()
+
+
+def load_compiled(last_first: bool = False) -> None:
+    """Load what numba compiled of the modules that are imported, in the order of names or in the opposite one."""
+    from numba.core.caching import FunctionCache
+    from numba.core.registry import CPUDispatcher
+
+    modules = [module for name, module in sys.modules.items() if name.startswith("cantica.engine.backend.cpu.")]
+    functions = {value for module in modules for value in vars(module).values() if isinstance(value, CPUDispatcher)}
+    for function in sorted(functions, key=lambda one: one.py_func.__qualname__, reverse=last_first):
         if isinstance(function._cache, FunctionCache):
             for signature, *_ in function._cache._cache_file._load_index():
                 function.compile(signature)
