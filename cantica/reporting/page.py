@@ -31,6 +31,7 @@ def page_facts(facts: dict[str, Any]) -> dict[str, Any]:
         _pictures(facts, compared)
         | {
             "summary": summary(params, records["training"], compared),
+            "titles": {measure.key: measure.title for measure in facts["measures"]},
             "branches": branches(params["curriculum"]),
             "answered": shown,
             "marks": marks_in(shown),

@@ -87,9 +87,23 @@ def doubt(own: Statement, numbers: Numbers) -> str:
     return wording.not_comparable({"unequal": unequal_counts(dict([other, arm]))})
 
 
+def agreement(own: Statement, numbers: Numbers) -> str:
+    """Return on which side of its bound the interval of this run lies, in words.
+
+    "" without an interval, and for a difference from another variant, of which one run has one side only.
+    """
+    found = numbers.estimate
+    if numbers.steps is not None or own.variant or "low" not in found:
+        return ""
+    if doubt(own, numbers):
+        return "not comparable"
+    ends = [own.bound.holds(end) for end in (found["low"], found["high"])]
+    return "this run agrees" if all(ends) else "this run disagrees" if not any(ends) else "undecided in this run"
+
+
 def opening(text: str) -> str:
     """Return a text with a capital first letter; the others stay as they are."""
     return text[:1].upper() + text[1:]
 
 
-FILTERS = (both, bound, doubt, opening, passed, reach, subject, value)
+FILTERS = (agreement, both, bound, doubt, opening, passed, reach, subject, value)

@@ -1,4 +1,4 @@
-"""What was trained into which model, in one sentence. Pure."""
+"""What was trained into which model, in two sentences. Pure."""
 
 from typing import Any
 
@@ -8,21 +8,26 @@ MANY = 6  # names are listed up to this number
 
 
 def summary(params: dict[str, Any], training: dict[str, TrainingRecord], compared: list[tuple[str, str]]) -> str:
-    """Return the sentence that opens the report: the model, the steps, how much of the data they saw, the seed, the control."""
+    """Return the sentences that open the report: the model, the steps, how much of the data they saw, the seed, the control."""
     curriculum, model = params["curriculum"], params["base"]["model"]
     steps = len(curriculum)
-    names = [f"{own['data'].partition('/')[2]}".replace("_", " ") for own in curriculum.values()]
-    data = f" ({', '.join(names)})" if steps <= MANY else f", from {names[0]} to {names[-1]}"
-    sentence = f"{model} was not trained"
+    names = [own["data"].partition("/")[2].replace("_", " ") for own in curriculum.values()]
+    data = listed(names) if steps <= MANY else f"{names[0]} first, {names[-1]} last"
+    trained = f"{model} was not trained."
     if steps:
         seen, given = seen_of(training)
         share = f" ({100 * seen / given:.0f}%)" if given else ""
-        sentence = (
-            f"{model} was trained in {steps} LoRA step{'s' if steps != 1 else ''}{data}, which saw {seen:,} of their {given:,} "
-            f"training examples{share}, in one run with one seed ({params['train']['seed']})"
+        trained = (
+            f"{model} was trained in {steps} LoRA step{'s' if steps != 1 else ''}, by the category of the data: {data}. "
+            f"The training saw {seen:,} of {given:,} examples{share}, in one run with one seed ({params['train']['seed']})."
         )
     against = " and ".join(f"{arm} with {other}" for arm, other in compared[:MANY])
-    return f"{sentence}; {f'compared: {against}' if against else 'nothing is compared'}."
+    return f"{trained} {f'Compared: {against}' if against else 'Nothing is compared'}."
+
+
+def listed(names: list[str]) -> str:
+    """Return names as text: "one, two and three"."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else ""
 
 
 def seen_of(training: dict[str, TrainingRecord]) -> tuple[int, int]:

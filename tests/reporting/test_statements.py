@@ -4,7 +4,7 @@ import pytest
 
 from cantica.reporting.claims import Numbers, Side
 from cantica.reporting.pages import render
-from cantica.reporting.statements import FILTERS, both, bound, doubt, passed, reach, stated, subject, value
+from cantica.reporting.statements import FILTERS, agreement, both, bound, doubt, passed, reach, stated, subject, value
 from cantica.settings.claims import claims_of
 
 
@@ -57,6 +57,22 @@ def test_when_each_side_passed_the_rate():
     assert passed(statement(above=0), LEVEL) == []
 
 
+@pytest.mark.parametrize(
+    ("own", "numbers", "words"),
+    [
+        ({"above": 0.2}, LEVEL, "this run agrees"),
+        ({"above": 0.3}, LEVEL, "undecided in this run"),
+        ({"below": 0.2}, LEVEL, "this run disagrees"),
+        ({"above": -2}, NATS, ""),
+        ({"above": 0.2, "against": {"variant": "other"}}, LEVEL, ""),
+        ({"above": -2, "against": "base"}, CHANGE, "not comparable"),
+        ({"below": 0, "against": "base", "steps_until": {"below": 0.5}}, STEPS, ""),
+    ],
+)
+def test_a_run_agrees_where_its_interval_lies_on_the_claimed_side(own, numbers, words):
+    assert agreement(statement(**own), numbers) == words
+
+
 def test_sides_whose_answers_ended_differently_are_doubtful():
     words = "not comparable (2 of 2 answers of final were truncated, 0 of 2 of base)"
     assert doubt(statement(below=0, against="base"), CHANGE) == words
@@ -72,10 +88,10 @@ def test_the_page_has_each_claim_with_its_numbers_and_no_verdict():
         "other": {"says": "more than another", "measure": "m", "arm": "final", "against": {"variant": "other"}, "below": 0},
     }  # fmt: skip
     claimed = {"installed": [LEVEL], "fast": [STEPS], "other": [LEVEL]}
-    page = render("claims.html.j2", {"claims": claims_of({"claims": claims}), "claimed": claimed}, FILTERS)
+    page = render("claims.html.j2", {"claims": claims_of({"claims": claims}), "claimed": claimed, "titles": {}}, FILTERS)
     text = " ".join(page.split())
     assert '<h3 class="claim">It &lt;works&gt; <span class="note">installed, a gate</span></h3>' in text
-    assert "m, final. Claimed: above 90%." in text
+    assert "<code>m, final</code>. Claimed: above 90%. <b" in text and text.count("in this run.</b>") == 1
     assert "final: after 8; base: not by the end, which counts as 20" in text
     assert "this run has the level of final, and the difference needs runs of other too" in text
     assert "One run decides nothing" in text

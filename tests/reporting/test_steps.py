@@ -32,11 +32,12 @@ def test_base_alone_is_a_tree():
     assert edges([base]) == [] and tree_picture([base])["height"] == 30
 
 
-def test_one_sentence_says_what_was_trained_on_how_much_and_against_what():
+def test_the_first_sentences_say_what_was_trained_on_how_much_and_against_what():
     pairs = [("final", "base"), ("early", "base")]
     assert seen_of(TRAINING) == (15, 34)
     assert summary(PARAMS, TRAINING, pairs) == (
-        "random/llama was trained in 4 LoRA steps (one, two, fork, alone), which saw 15 of their 34 training examples (44%), "
-        "in one run with one seed (3); compared: final with base and early with base."
+        "random/llama was trained in 4 LoRA steps, by the category of the data: one, two, fork and alone. "
+        "The training saw 15 of 34 examples (44%), in one run with one seed (3). "
+        "Compared: final with base and early with base."
     )
-    assert summary(PARAMS | {"curriculum": {}}, {}, []) == "random/llama was not trained; nothing is compared."
+    assert summary(PARAMS | {"curriculum": {}}, {}, []) == "random/llama was not trained. Nothing is compared."
