@@ -20,6 +20,7 @@ $(READY): pyproject.toml requirements.lock cantica/engine/backend/environment.py
 	$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet uv --constraint requirements.lock
 	$(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(VENV) --editable '.[$(BACKEND),dev]' --constraint requirements.lock
 	$(VENV)/bin/python -m cantica.engine.backend.environment
+	$(VENV)/bin/python -m cantica.commands.dvc.plots_page
 	touch $@
 
 repro: setup

@@ -120,7 +120,9 @@ def test_groups_that_go_opposite_ways_stand_before_their_pooled_mean(tree):
     assert ", all groups" not in compared(page, "Trunk", "base")
     # The plot shows each group, and says what the mean of all of them is worth.
     said = page.split("<h3>Fork compared with base</h3>")[1].split("<figure")[0]
-    assert "score on general prompts</a>, mixed: higher for format transfer; lower for novel scenario" in said
+    assert re.search(
+        r"score on general prompts</a>, \S+ \[.+\], mixed: higher for format transfer; lower for novel scenario<", said
+    )
     assert "score on general prompts: format transfer</a>" in said
 
 

@@ -2,10 +2,12 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support.browser import CHROMIUM
 from tests.support.projects import edit, ok
 
 TITLES = {
@@ -53,6 +55,14 @@ def test_plots_have_the_templates_of_the_project_and_load_nothing(project):
     curve = found["data"]["Training loss along the curriculum"][0]["content"]
     template = (project / ".dvc/plots/branches.json").read_text()
     assert curve == json.loads(template.replace("<DVC_METRIC_X>", "iteration").replace("<DVC_METRIC_Y>", "train_loss"))
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (apt-get install chromium)")
+def test_the_page_of_dvc_plots_draws_all_of_them_without_a_network(project, browse):
+    ok(project, sys.executable, "-m", "cantica.commands.dvc.plots_page")
+    ok(project, "dvc", "plots", "diff", "HEAD", "workspace")
+    page = browse((project / "dvc_plots/index.html").as_uri())
+    page.wait_for_function("document.querySelectorAll('.vega-embed :is(canvas, svg)').length === 4")
 
 
 def test_states_of_files_and_stages(project):
