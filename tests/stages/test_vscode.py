@@ -62,7 +62,7 @@ def test_the_page_of_dvc_plots_draws_all_of_them_without_a_network(project, brow
     ok(project, sys.executable, "-m", "cantica.commands.dvc.plots_page")
     ok(project, "dvc", "plots", "diff", "HEAD", "workspace")
     page = browse((project / "dvc_plots/index.html").as_uri())
-    page.wait_for_function("document.querySelectorAll('.vega-embed :is(canvas, svg)').length === 4")
+    page.wait_for_function("document.querySelectorAll('.vega-embed .marks').length === 4")
 
 
 def test_states_of_files_and_stages(project):
