@@ -4,6 +4,8 @@ import importlib.util
 import json
 import math
 import shutil
+import socket
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -23,6 +25,8 @@ from cantica.core.params import read_params
 from cantica.probes.pairs import load_pairs
 from cantica.reporting.measures import items
 from stages import held_out, judge
+from tests.support.browser import CHROMIUM
+from tests.support.processes import wait_until
 from tests.support.projects import ROOT, edit
 
 needs_inspect = pytest.mark.skipif(
@@ -386,6 +390,29 @@ def test_inspect_reads_what_is_written_and_twice_the_same_bytes_are(build, capsy
     main(["transcripts", "--out", "again"])
     assert before == {path.name: path.read_bytes() for path in Path("again/final").iterdir()}
     assert {member.date_time[0] for member in zipfile.ZipFile("again/base/probe_pairs.eval").infolist()} == {1980}
+
+
+@needs_inspect
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (apt-get install chromium)")
+def test_its_viewer_shows_a_task_for_each_arm_and_the_answers(build, browser):
+    (build / "dvc.yaml").touch()
+    main(["transcripts"])
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    command = [sys.executable, "-m", "inspect_ai", "view", "start", "--log-dir", "reports/transcripts", "--port", port]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as viewer:
+        try:
+            wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", int(port))) == 0)
+            page = browser.new_page()
+            page.set_default_timeout(120_000)
+            page.goto(f"http://127.0.0.1:{port}")
+            for arm in ARMS:
+                page.get_by_text(f"behaviours/deployment@{arm}").first.wait_for()
+            page.get_by_text("held_out/equanimity@final").first.click()
+            page.get_by_text(answers("final")[0]["answer"][:20]).first.wait_for()
+        finally:
+            viewer.terminate()
 
 
 @needs_inspect
