@@ -21,6 +21,7 @@ $(READY): pyproject.toml requirements.lock cantica/engine/backend/environment.py
 	$(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(VENV) --editable '.[$(BACKEND),dev]' --constraint requirements.lock
 	$(VENV)/bin/python -m cantica.engine.backend.environment
 	$(VENV)/bin/python -m cantica.commands.dvc.plots_page
+	@$(VENV)/bin/cantica merge-lock --set-up
 	touch $@
 
 repro: setup

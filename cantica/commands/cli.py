@@ -11,6 +11,8 @@ cantica show [REV] [PATH]        open the report of this build or of a revision;
 cantica compare REV…             claims and their verdicts, params, budgets, measures and responses side by side
 cantica cite [REV…]              write finished runs into docs/experiments/runs, and the pages of experiments from them
 cantica history [REV…]           the headline metrics over commits and experiments
+cantica merge-lock BASE OURS THEIRS
+                                 merge dvc.lock stage by stage, for git; --set-up lets this clone's git do so
 cantica transcripts [--out DIR]  every prompt, response and verdict of each arm, as logs for `inspect view`
 cantica agreement [FILE]         mean scores of each judge by arm, and inter-rater agreement
 cantica export --peft [STEP]     the adapter of a step for Hugging Face PEFT, beside torch
@@ -125,6 +127,9 @@ def _add_comparisons(commands: Any) -> None:
     command = _add(commands, "history", dispatch.run_history, "the headline metrics over commits and experiments")
     command.add_argument("revs", metavar="REV", nargs="*", help="commits or ranges; default: HEAD")
     command.add_argument("--arm", metavar="NAME", help="the arm whose metrics are shown; default: the last of `arms` of each")
+    command = _add(commands, "merge-lock", dispatch.run_merge_lock, "merge dvc.lock stage by stage: a merge driver of git")
+    command.add_argument("files", metavar="BASE OURS THEIRS", nargs="*", type=_path, help="versions of dvc.lock; into OURS")
+    command.add_argument("--set-up", action="store_true", help="let git of this clone merge so; `make setup` does it")
     command = _add(commands, "transcripts", dispatch.run_transcripts, "every prompt, response and verdict, for `inspect view`")
     command.add_argument(
         "--out", metavar="DIR", type=_path, default=dispatch.REPORTS / "transcripts", help="default: %(default)s"

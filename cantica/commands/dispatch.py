@@ -4,6 +4,7 @@ They import late, so that `cantica --help` is quick.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 REPORTS = Path("reports")
@@ -71,6 +72,14 @@ def run_history(arguments: argparse.Namespace) -> str:
     from cantica.commands.history import history
 
     return history(arguments.revs, arguments.arm, REPORTS)
+
+
+def run_merge_lock(arguments: argparse.Namespace) -> str:
+    from cantica.commands.merge_lock import merge_lock, set_up
+
+    if not arguments.set_up and len(arguments.files) != 3:
+        sys.exit("cantica merge-lock: expected BASE OURS THEIRS, three versions of dvc.lock, or --set-up")
+    return set_up() if arguments.set_up else merge_lock(*arguments.files)
 
 
 def run_transcripts(arguments: argparse.Namespace) -> str:
