@@ -137,7 +137,7 @@ def bar(entry: Estimate | None, values: list[float]) -> str:
 
 def plot(place: str, found: Series, positions: int) -> Markup:
     """The picture of a measure over the points. positions: the number of all points."""
-    share = "share" in found[-1][1].entries[place] if found else False
+    share = "share" in found[-1][1].entries[place]
     label = f"{title(place)} by the number of the commit, with 95% intervals; the numbers are in the table"
     return draw(spec_of(charts.history(plot_rows(place, found), share, positions)), label)
 
