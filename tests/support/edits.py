@@ -327,7 +327,7 @@ EDITS = [
     comment("cantica/capability/items.py", TESTING),
     comment("cantica/reporting/inference.py", REPORT | {"export"}),  # before packages: REPORT only
     # Part of the package; before packages: REPORT only.
-    edit("the report's template", "cantica/reporting/templates/report.html.j2", "</body>", "\n</body>", REPORT | {"export"}),
+    edit("the frame of pages", "cantica/reporting/templates/page.html.j2", "</body>", "\n</body>", REPORT | {"export"}),
     # ---- what no stage reads
     comment("README.md", set()),
     comment("cantica/commands/cli.py", set()),
