@@ -2,6 +2,8 @@
 
 cantica check                    check all input files before a build, and the metrics and outputs of the last build
 cantica plan [--variant NAME]    which stages `dvc repro` would run, why, and how long that takes; or for a variant
+cantica repro [TARGET…] [--jobs N]
+                                 build as `dvc repro` does, several stages at a time; the result is the same
 cantica tree [--mermaid]         the steps, samples and arms as a tree: what is built, what is stale, and one number of each
 cantica timings                  how long each kind of stage took in its last run, and how much memory
 cantica explain PATH             what an output was made from, and which edits since would build it again
@@ -91,6 +93,10 @@ def parser() -> argparse.ArgumentParser:
     command = _add(commands, "check", dispatch.run_check, "check all input files before a build, and the last build")
     command = _add(commands, "plan", dispatch.run_plan, "which stages `dvc repro` would run, why, and how long that takes")
     command.add_argument("--variant", metavar="NAME", default="", help="plan the build of a variant on HEAD instead")
+    command = _add(commands, "repro", dispatch.run_repro, "build as `dvc repro` does, several stages at a time")
+    command.add_argument("targets", metavar="TARGET", nargs="*", help="a stage or an output; default: everything")
+    jobs = "up to N stages at a time, as memory allows; default: %(default)s"
+    command.add_argument("--jobs", metavar="N", type=_jobs, default=2, help=jobs)
     command = _add(commands, "tree", dispatch.run_tree, "the steps, samples and arms as a tree, with the state of each")
     command.add_argument("--mermaid", action="store_true", help="print a Mermaid flowchart, for a page that draws it")
     _add(commands, "timings", dispatch.run_timings, "how long each kind of stage took in its last run, and how much memory")

@@ -25,6 +25,12 @@ def run_plan(arguments: argparse.Namespace) -> str:
     return plan_text(plan(arguments.variant))
 
 
+def run_repro(arguments: argparse.Namespace) -> str:
+    from cantica.commands.repro import repro
+
+    return repro(arguments.targets, arguments.jobs)
+
+
 def run_tree(arguments: argparse.Namespace) -> str:
     from cantica.commands.tree import tree
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from cantica.commands.dvc.copies import SCRATCH, make_copy
 from cantica.commands.dvc.forecast import AT_MOST, Forecast, predict
-from cantica.commands.dvc.project import read_present, read_project
+from cantica.commands.dvc.graph import longest_chain, makers_of, makespan
+from cantica.commands.dvc.project import Project, read_present, read_project
+from cantica.commands.dvc.records import Lock
 from cantica.commands.git import head
 from cantica.commands.table import aligned
 from cantica.commands.text import counted, duration, few
@@ -21,15 +23,17 @@ from cantica.judging.held_out import asked_of, load_prompts
 from cantica.reporting.nested import flatten
 from cantica.settings.tree_faults import SAMPLES
 
+WORKERS = (2, 4)  # numbers for which a plan gives the time
 PROMPTS = Path("prompts/held_out")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The forecast and the work of each stage, in an order in which they can run."""
+    """The forecast and the work of each stage, in an order in which they can run, and the stages that make what it reads."""
 
     forecasts: dict[str, Forecast]
     works: dict[str, Work]
+    makers: dict[str, list[str]]
 
 
 def plan(variant: str = "") -> Plan:
@@ -48,14 +52,19 @@ def plan(variant: str = "") -> Plan:
 
 def _plan() -> Plan:
     project = read_project()
-    present = read_present(project, list(project.graph))
+    return plan_of(project, read_present(project, list(project.graph)))
+
+
+def plan_of(project: Project, present: Lock) -> Plan:
+    """The plan for the project in the current folder, with all its stages as they are now. Raises InputError."""
     forecasts = predict(project.lock, present)
     # A base model that is made anew, or that another build made, may have any size.
     kept = forecasts["base"] in (Forecast("up to date"), Forecast("restored"))
     base = project.lock["base"]["outs"][0]["size"] if kept else None
     prompts = _prompts(list(forecasts), read_yaml(FILE))
     params = {name: flatten(present[name]["params"].get(str(FILE), {})) for name in forecasts}
-    return Plan(forecasts, {name: Work(own, base, prompts[name]) for name, own in params.items()})
+    works = {name: Work(own, base, prompts[name]) for name, own in params.items()}
+    return Plan(forecasts, works, makers_of(present))
 
 
 def _prompts(stages: list[str], params: dict) -> dict[str, float]:
@@ -69,7 +78,12 @@ def _prompts(stages: list[str], params: dict) -> dict[str, float]:
 def expected_times(found: Plan) -> dict[str, float | None]:
     """The seconds of each stage that runs, by earlier timings; None where that is not known."""
     runs = [name for name, own in found.forecasts.items() if own.action == "runs"]
-    return dict.fromkeys(runs) | expected(runs, read_timings(), {name: found.works[name] for name in runs})
+    return dict.fromkeys(runs) | times(found, runs)
+
+
+def times(found: Plan, stages: list[str]) -> dict[str, float]:
+    """The seconds of each of the stages, by earlier timings, where that is known."""
+    return expected(stages, read_timings(), {name: found.works[name] for name in stages})
 
 
 def plan_text(found: Plan) -> str:
@@ -80,8 +94,24 @@ def plan_text(found: Plan) -> str:
     if not runs:
         return f"nothing to run: {kept}" if restored else "everything is up to date"
     took = _time(list(runs), found.works)
-    summary = [f"{counted(len(runs), 'stage')} to run, {took}", *([kept] if restored else []), AT_MOST]
-    return "\n".join([*aligned(list(runs.items()), left=2), "", *summary])
+    summary = [f"{counted(len(runs), 'stage')} to run, {took}", *_parallel(found, list(runs)), *([kept] if restored else [])]
+    return "\n".join([*aligned(list(runs.items()), left=2), "", *summary, AT_MOST])
+
+
+def _parallel(found: Plan, runs: list[str]) -> list[str]:
+    """A line with the longest chain of stages and the time with several workers, if the time of a stage is known."""
+    seconds = times(found, runs)
+    makers = {name: [maker for maker in found.makers[name] if maker in runs] for name in runs}
+    if not seconds or not any(makers.values()):
+        return []
+    chain = longest_chain(makers, seconds)
+    shown = chain if len(chain) <= 5 else [*chain[:2], "…", *chain[-2:]]
+    of = ", ".join(f"{duration(makespan(makers, seconds, jobs))} with {jobs}" for jobs in WORKERS)
+    return [f"with several workers: {of}; no less than {duration(_sum(chain, seconds))}, for {' → '.join(shown)}"]
+
+
+def _sum(stages: list[str], seconds: dict[str, float]) -> float:
+    return sum(seconds.get(name, 0.0) for name in stages)
 
 
 def _time(runs: list[str], works: dict[str, Work]) -> str:

@@ -2,8 +2,9 @@
 
 import sys
 
+from cantica.commands.builds.cluster import at_once
 from cantica.commands.checks.claims import read_measured
-from cantica.commands.variants.family import at_once, family, run_family, uncommitted
+from cantica.commands.variants.family import family, run_family, uncommitted
 from cantica.commands.variants.files import apply_variant, overlaid
 from cantica.commands.variants.fit import Fit
 from cantica.commands.variants.overlays import differences

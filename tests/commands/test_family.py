@@ -169,7 +169,7 @@ def test_built_at_one_time_two_variants_still_share_their_steps(built_family):
 def test_no_more_builds_go_on_than_memory_has_room_for(monkeypatch, tmp_path, free, expected):
     import psutil
 
-    from cantica.commands.variants.family import at_once
+    from cantica.commands.builds.cluster import at_once
 
     monkeypatch.chdir(tmp_path)
     assert at_once(3) == 3  # nothing is known of what a stage takes

@@ -217,7 +217,7 @@ def test_a_duration_reads_in_its_two_largest_units():
 
 
 def test_a_plan_of_nothing_says_so():
-    assert plan_text(Plan({}, {})) == "everything is up to date"
+    assert plan_text(Plan({}, {}, {})) == "everything is up to date"
 
 
 def test_the_table_of_timings_takes_the_last_run_of_each_stage():

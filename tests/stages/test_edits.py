@@ -55,7 +55,7 @@ def test_the_plan_is_a_command(untouched):
     before = (untouched / "prompts/judge/rules.yaml").read_text()
     edit(untouched / "prompts/judge/rules.yaml", "words: 25", "words: 26")
     Path(untouched / ".cache/timings.jsonl").write_text('{"stage": "judge@x", "seconds": 61.2}\n{"stage": "re')
-    *lines, blank, summary, at_most = ok(untouched, "cantica", "plan").splitlines()
+    *lines, blank, summary, parallel, at_most = ok(untouched, "cantica", "plan").splitlines()
     (untouched / "prompts/judge/rules.yaml").write_text(before)
     changed = "files: prompts/judge/rules.yaml"
     assert [line.split(maxsplit=1) for line in lines] == [
@@ -65,6 +65,8 @@ def test_the_plan_is_a_command(untouched):
         ["report", changed],
     ]
     assert summary == "4 stages to run, 2 min 2 s by earlier timings, without 2 stages that never ran here" and not blank
+    chain = "no less than 1 min 1 s, for check → judge@base → report"
+    assert parallel == f"with several workers: 1 min 1 s with 2, 1 min 1 s with 4; {chain}"
     assert at_most == "at most: if a stage writes the same output as before, the stages after it do not run"
 
 

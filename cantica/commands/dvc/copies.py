@@ -26,7 +26,9 @@ def make_copy(folder: Path, revision: str, params: str) -> Path:
     for key, committer in (("user.name", "%cn"), ("user.email", "%ce")):
         value = git("config", key) or must("log", "-1", f"--format={committer}", revision)
         must("config", key, value.strip(), folder=folder)
-    _share_caches(root, folder)
+    share_caches(root, folder)
+    with (folder / ".git/info/exclude").open("a") as exclude:
+        exclude.write("/.cache\n")
     (folder / FILE).write_bytes(params.encode("utf-8"))
     # Data that `dvc import` or `dvc add` brought in is an input, of which git has only the *.dvc file.
     if sources := must("ls-files", "--", "*.dvc", folder=folder).split("\n")[:-1]:
@@ -35,7 +37,8 @@ def make_copy(folder: Path, revision: str, params: str) -> Path:
     return folder
 
 
-def _share_caches(root: Path, folder: Path) -> None:
+def share_caches(root: Path, folder: Path, scm: bool = True) -> None:
+    """Let the project in a folder use DVC's cache, the local settings and `.cache` of another one. scm: it has git."""
     from dvc.config import Config
     from dvc.repo import Repo
 
@@ -46,7 +49,6 @@ def _share_caches(root: Path, folder: Path) -> None:
         config["cache"]["dir"] = str(cache)
         # In the copy, so that DVC's state of the files goes when the copy goes.
         config["core"]["site_cache_dir"] = str(folder / ".dvc/tmp/site")
+        config["core"]["no_scm"] = not scm
     (root / ".cache").mkdir(exist_ok=True)
     os.symlink(root / ".cache", folder / ".cache")
-    with (folder / ".git/info/exclude").open("a") as exclude:
-        exclude.write("/.cache\n")

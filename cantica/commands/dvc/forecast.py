@@ -6,7 +6,7 @@ restores from its cache has known outputs, and a stage that runs has unknown one
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cantica.commands.dvc.cache import cache_folder, earlier_run, in_cache, part_of
 from cantica.commands.dvc.changes import KINDS, changes, still_read
@@ -33,10 +33,14 @@ AT_MOST = "at most: if a stage writes the same output as before, the stages afte
 
 @dataclass(frozen=True)
 class Forecast:
-    """`action`: the stage "runs", is "restored" from DVC's cache, or is "up to date". `why`: what changed."""
+    """`action`: the stage "runs", is "restored" from DVC's cache, or is "up to date". `why`: what changed.
+
+    entry: what dvc.lock will hold of the stage, as far as it is known: of one that runs, its inputs.
+    """
 
     action: str
     why: str = ""
+    entry: Entry = field(default_factory=Entry, compare=False)
 
 
 def predict(lock: Lock, present: Lock) -> dict[str, Forecast]:
@@ -73,12 +77,12 @@ def forecast(
         persists = any(out.get("persist") for out in present[name]["outs"])  # then the run cache keeps no runs
         entry = None if after or persists else was if unchanged else recall(now)
         if unchanged and on_disk == outputs(was):
-            found[name] = Forecast("up to date")
+            found[name] = Forecast("up to date", entry=was)
         elif entry and all(cached(md5) or on_disk.get(path) == md5 for path, md5 in outputs(entry).items()):
-            found[name] = Forecast("restored", why)
+            found[name] = Forecast("restored", why, entry)
         else:
             follows = next((f"follows {maker}" for maker in after if found[maker].action == "runs"), "")
-            found[name] = Forecast("runs", why or follows or LOST[0 if persists else 1])
+            found[name] = Forecast("runs", why or follows or LOST[0 if persists else 1], now)
             entry = None
         gates = {path: md5 for path, md5 in outputs(was).items() if is_gate(path)}
         known = outputs(entry) if entry else gates | {path: predicted[path] for path in on_disk if path in predicted}

@@ -16,7 +16,6 @@ from cantica.commands.dvc.copies import SCRATCH
 from cantica.commands.dvc.mend import mend
 from cantica.commands.git import git, head, must
 from cantica.commands.text import counted
-from cantica.commands.timings import largest, read_timings
 from cantica.commands.variants.files import overlaid
 from cantica.commands.variants.fit import Fit
 from cantica.commands.variants.progress import Progress
@@ -75,14 +74,6 @@ def run_family(runs: list[Run], progress: Progress, branches: bool = False, jobs
     summary = f"{counted(len(steps), 'step')}, {len(set(steps))} of them distinct; {trained} trained now"
     print(f"{counted(len(built), 'experiment')}: {summary}")
     return failed
-
-
-def at_once(jobs: int) -> int:
-    """How many of `jobs` builds fit into the free memory, by the largest stage that ever ran here; at least 1."""
-    import psutil
-
-    peak = largest(read_timings())
-    return max(1, min(jobs, psutil.virtual_memory().available // (peak << 20))) if peak else jobs
 
 
 def _builds(runs: list[Run], progress: Progress, jobs: int) -> Generator[Build, None, None]:

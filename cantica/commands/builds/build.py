@@ -1,0 +1,80 @@
+"""One build: what of it is done, and which stages can run now."""
+
+from cantica.commands.builds.snapshot import Snapshot
+from cantica.commands.builds.worker import Done, Order
+from cantica.commands.dvc.cache import earlier_run, in_cache, part_of, run_key
+from cantica.commands.dvc.forecast import Forecast, forecast
+from cantica.commands.dvc.graph import lengths
+from cantica.commands.dvc.records import UNKNOWN, Entry, Lock, dependencies
+
+
+class Build:
+    """A build in progress. What DVC's run cache does not keep is left to DVC itself, at the end.
+
+    known: the record of every stage that ran or was restored, by its run key; builds that run together share it.
+    """
+
+    def __init__(self, name: str, snapshot: Snapshot, known: dict[str, Entry]):
+        self.name, self.snapshot, self._known = name, snapshot, known
+        self.failed: dict[str, str] = {}  # what a stage that failed printed
+        self.going: dict[str, Order] = {}  # stages that run or wait for a worker
+        self.done: list[str] = []  # stages that ran for this build, or for another one that needs them too
+        self._tried: set[str] = set()  # the run keys of those that ended
+        # A stage that never ran counts as one of a second.
+        self.lengths = lengths(snapshot.makers, {name: snapshot.seconds.get(name, 1.0) for name in snapshot.makers})
+        self._cached, self._part = in_cache(snapshot.cache), part_of(snapshot.cache)
+        self.forecasts: dict[str, Forecast] = {}
+        self.look()
+
+    def take(self, order: Order, result: Done | Exception) -> None:
+        """Take in what became of a stage."""
+        name, key = order.stage, order.key
+        self.going.pop(name, None)
+        self._tried.add(key)
+        if isinstance(result, Done):
+            self._known[key] = result.entry
+            self.done.append(name)
+        else:
+            self.failed[name] = str(result)
+        self.look()
+
+    def look(self) -> None:
+        """Take in what has become known since the last look."""
+        own = self.snapshot
+        self.forecasts = forecast(own.lock, own.present, self._cached, self._recall, own.predicted, self._part)
+
+    def left(self) -> list[str]:
+        """The stages that have to run still, those that run now among them."""
+        return [name for name, own in self.forecasts.items() if own.action == "runs"]
+
+    def ready(self) -> dict[str, str]:
+        """The stages whose inputs are all there, by the key under which DVC's run cache keeps their runs."""
+        if self.failed:
+            return {}
+        left = set(self.left())
+        found = {}
+        for name in self.forecasts:
+            entry, makers = self.forecasts[name].entry, self.snapshot.makers[name]
+            ready = name in left and name not in self.snapshot.unkept and not left.intersection(makers)
+            if ready and UNKNOWN not in dependencies(entry).values() and (key := run_key(entry)) not in self._tried:
+                found[key] = name
+        return found
+
+    def inputs(self, name: str) -> Lock:
+        """The records of the stages that made what a stage reads."""
+        return {maker: self.forecasts[maker].entry for maker in self.snapshot.makers[name]}
+
+    def possible(self) -> list[str]:
+        """The stages that DVC can build now, in order: all but those that failed, and what follows them."""
+        stopped: set[str] = set()
+        for name in self.forecasts:
+            left = self.forecasts[name].action == "runs" and name not in self.snapshot.unkept
+            if left or stopped.intersection(self.snapshot.makers[name]):
+                stopped.add(name)
+        return [name for name in self.forecasts if name not in stopped]
+
+    def _recall(self, entry: Entry) -> Entry | None:
+        key = run_key(entry)
+        if key not in self._known and (found := earlier_run(self.snapshot.cache, entry)):
+            self._known[key] = found
+        return self._known.get(key)

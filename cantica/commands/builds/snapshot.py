@@ -1,0 +1,146 @@
+"""A project as a build begins: what DVC knows of its stages, and the files that they read."""
+
+import io
+import tarfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cantica.commands.dvc.cache import cache_folder
+from cantica.commands.dvc.graph import makers_of
+from cantica.commands.dvc.project import Project, outputs_of_check, read_present, read_project
+from cantica.commands.dvc.records import Entry, Lock, dependencies, outputs, within
+from cantica.commands.plan import plan_of, times
+from cantica.core.params import FILE
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+
+FIRST = "check"  # DVC keeps no run of it that could be restored, since its outputs persist
+ALWAYS = ("dvc.yaml", str(FILE), ".dvc/config", ".dvcignore")  # what DVC itself reads
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The stages of a build in the order of dvc.yaml, with what `forecast` needs of them.
+
+    makers: for each stage, those that make what it reads, gates among them. unkept: stages of which DVC's run cache keeps no
+    runs. seconds: of each stage, by earlier timings, where that is known. cache: the folder of DVC's cache. tree: a tar archive
+    of the files that the stages read and no stage makes.
+    """
+
+    lock: Lock
+    present: Lock
+    predicted: dict[str, str]
+    makers: dict[str, list[str]]
+    unkept: frozenset[str]
+    seconds: dict[str, float]
+    cache: Path
+    tree: bytes
+
+
+def take_snapshot(targets: Iterable[str] = ()) -> Snapshot:
+    """Let DVC run `check` in the current folder's project, if the targets need it, and read what a build of them needs.
+
+    targets: as `dvc repro` takes them; without any, all stages. Raises InputError, DvcFault, and DvcException where `check`
+    fails.
+    """
+    from dvc.repo import Repo
+
+    with Repo(".") as repo:
+        project = read_project()
+        wanted = _closure(_stages(repo, targets, project), makers_of(project.graph))
+        if FIRST in wanted:
+            repo.reproduce(FIRST, single_item=True)
+            project = read_project()
+        all_present = read_present(project, list(project.graph))
+        present = {name: entry for name, entry in all_present.items() if name in wanted}
+        unkept = frozenset(name for name in present if not _is_kept(project, name))
+        tree = _archive(repo, present)
+        seconds = times(plan_of(project, all_present), list(present))
+    return Snapshot(project.lock, present, outputs_of_check(), makers_of(present), unkept, seconds, cache_folder(), tree)
+
+
+def _stages(repo: "Repo", targets: Iterable[str], project: Project) -> list[str]:
+    from cantica.commands.dvc.project import dvc_faults
+
+    if not targets:
+        return list(project.graph)
+    with dvc_faults():
+        found = [stage for target in targets for stage in repo.stage.collect(target)]
+    return [stage.name for stage in found if getattr(stage, "name", None) in project.graph]
+
+
+def _closure(names: list[str], makers: dict[str, list[str]]) -> set[str]:
+    """The named stages and all before them."""
+    found: set[str] = set()
+    left = list(names)
+    while left:
+        if (name := left.pop()) not in found:
+            found.add(name)
+            left += makers[name]
+    return found
+
+
+def _is_kept(project: Project, name: str) -> bool:
+    """Whether DVC's run cache keeps the runs of a stage."""
+    outs = project.stages[name].outs
+    return not any(out.persist or not (out.use_cache or out.is_metric or out.is_plot) for out in outs)
+
+
+def _archive(repo: "Repo", present: Lock) -> bytes:
+    """The files that stages read and no stage makes, as DVC sees them, in a tar archive without times and owners."""
+    made = {path for entry in present.values() for path in outputs(entry)}
+    paths = {path for entry in present.values() for path in dependencies(entry) if not _inside(path, made)} | {*ALWAYS}
+    files = sorted({file for path in paths for file in _files(repo, path) if not _inside(file, made)})
+    archive = io.BytesIO()
+
+    def bare(info: tarfile.TarInfo) -> tarfile.TarInfo:
+        info.mtime, info.uid, info.gid, info.uname, info.gname = 0, 0, 0, "", ""
+        return info
+
+    with tarfile.open(fileobj=archive, mode="w:gz", compresslevel=1) as tar:
+        for file in files:
+            tar.add(file, recursive=False, filter=bare)
+    return archive.getvalue()
+
+
+def _inside(path: str, folders: set[str]) -> bool:
+    return any(within(path, folder) for folder in folders)
+
+
+def _files(repo: "Repo", path: str) -> list[str]:
+    """The files at a path, or below it, that DVC does not ignore."""
+    if not Path(path).is_dir():
+        return [path] if Path(path).exists() else []
+    found = repo.dvcignore.walk(repo.fs, str(Path(path).resolve()))
+    return [str((Path(root) / name).relative_to(Path.cwd())) for root, _, names in found for name in names]
+
+
+def reproduce(targets: Iterable[str] = (), one_by_one: bool = False) -> None:
+    """Let DVC build targets in the current folder, then put dvc.lock into the order of dvc.yaml.
+
+    one_by_one: each of the stages `targets` alone, without those before it. Raises DvcException where a stage fails.
+    """
+    from dvc.repo import Repo
+
+    with Repo(".") as repo:
+        order = [stage.name for stage in repo.index.stages if hasattr(stage, "name")]
+        try:
+            repo.reproduce(list(targets) or None, single_item=one_by_one)
+        finally:
+            _order_lock(order)
+
+
+def _order_lock(order: list[str]) -> None:
+    from dvc.utils.serialize import dump_yaml, load_yaml
+
+    file = Path("dvc.lock")
+    if not file.exists():
+        return
+    lock = load_yaml(str(file))
+    stages: dict[str, Entry] = lock["stages"]
+    ordered = {name: stages[name] for name in dict.fromkeys([*order, *stages]) if name in stages}
+    if list(ordered) != list(stages):
+        dump_yaml(str(file), lock | {"stages": ordered})

@@ -1,0 +1,119 @@
+"""What a worker does: run one stage with DVC, in a copy of the project that it keeps for the stages of the same build."""
+
+import contextlib
+import fcntl
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cantica.commands.builds.copy import copy_of
+from cantica.commands.dvc.copies import SCRATCH
+from cantica.commands.dvc.records import Entry, Lock
+from cantica.commands.dvc.run import read_log, stages_run
+
+LOGS = Path(".cache/stages")  # of stages that run
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Order:
+    """One stage to run. key: of its run in DVC's run cache. makers: the records of the stages that made what it reads."""
+
+    stage: str
+    key: str
+    makers: Lock
+
+    @property
+    def log(self) -> Path:
+        """Where a worker of this machine writes what the stage prints, while it runs; afterwards too if it failed."""
+        return LOGS / f"{self.stage}-{self.key[:8]}.log"
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of an order: the stage's record, what it printed, whether it ran or was restored, where and how long."""
+
+    entry: Entry
+    log: str
+    ran: bool
+    where: str
+    seconds: float
+
+
+class StageFailed(Exception):
+    """A stage failed. The text is what it printed."""
+
+
+def run_stage(order: Order, tree: bytes) -> Done:
+    """Run a stage of a project, whose files are given as a tar archive. Raises StageFailed.
+
+    Inputs that other stages made come from the DVC cache of the project in the worker's folder, and outputs go there.
+    """
+    from dvc.exceptions import DvcException
+
+    begin, root = time.monotonic(), Path.cwd()
+    log = root / order.log
+    log.unlink(missing_ok=True)
+    copy = copy_of(tree)
+    with printed_to(log), contextlib.chdir(copy.folder):
+        try:
+            copy.fetch(order.stage, order.makers)
+            copy.run(order.stage, committing(root))
+        except DvcException as error:
+            print(error, flush=True)
+            raise StageFailed(read_log(log)) from None
+    text = read_log(log)
+    log.unlink()
+    ran = order.stage in stages_run(text)
+    return Done(copy.entry(order.stage), text, ran, f"{os.uname().nodename}:{os.getpid()}", time.monotonic() - begin)
+
+
+def on_cores(cores: tuple[int, ...], function: Callable[..., T], *arguments: Any) -> T:
+    """Call a function, with all that it starts, on these of the processor's cores; without any named, as it comes."""
+    if cores:
+        os.sched_setaffinity(0, cores)  # of this thread, and of the processes that it starts
+    return function(*arguments)
+
+
+@contextlib.contextmanager
+def committing(root: Path) -> Iterator[None]:
+    """Put outputs into the cache one stage at a time.
+
+    Different stages may produce the same file, and DVC writes it in place if the file system cannot clone files.
+    """
+    folder = root / SCRATCH
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "commit.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def printed_to(log: Path) -> Iterator[None]:
+    """Append what this process and its children print to a log, DVC's own messages too."""
+    from dvc.logger import setup
+
+    setup(logging.INFO)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as file:
+        kept = [(stream, os.dup(stream)) for stream in (1, 2)]
+        _flush()
+        for stream, _ in kept:
+            os.dup2(file.fileno(), stream)
+        try:
+            yield
+        finally:
+            _flush()
+            for stream, own in kept:
+                os.dup2(own, stream)
+                os.close(own)
+
+
+def _flush() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
