@@ -65,7 +65,7 @@ def test_the_plan_is_a_command(untouched):
         ["report", changed],
     ]
     assert summary == "4 stages to run, 2 min 2 s by earlier timings, without 2 stages that never ran here" and not blank
-    chain = "no less than 1 min 1 s, for check → judge@base → report"
+    chain = "no less than 1 min 1 s, for judge@base → report"
     assert parallel == f"with several workers: 1 min 1 s with 2, 1 min 1 s with 4; {chain}"
     assert at_most == "at most: if a stage writes the same output as before, the stages after it do not run"
 
