@@ -13,11 +13,10 @@ from tests.support.projects import edit, ok, refused, run, stages_run
 
 @pytest.fixture(scope="module")
 def edited(two_steps, tmp_path_factory) -> tuple[Path, Path]:
-    """The same edits in two copies of a project: of a rule, and of a setting of the last step."""
+    """The same edit of a rule in two copies of a project."""
     folders = [Path(shutil.copytree(two_steps, tmp_path_factory.mktemp("repro") / name, symlinks=True)) for name in "ab"]
     for project in folders:
         edit(project / "prompts/judge/rules.yaml", "markers: 2", "markers: 3")
-        edit(project / "params.yaml", "data: train/deception", "data: train/deception, learning_rate: 1.0e-3")
     return folders[0], folders[1]
 
 
@@ -33,10 +32,10 @@ def test_it_leaves_what_dvc_leaves(edited):
     told = ok(ours, "cantica", "repro", "--jobs", "2")
     assert stages(ours) == stages(dvcs)
     by_dask, by_dvc = set(re.findall(r"^(\S+)  \d+ s$", told, re.M)), set(re.findall(r"^Running stage '(.+?)'", told, re.M))
-    assert by_dvc == {"check", "report"} and by_dask | by_dvc == ran and {"train@deception", "judge@base"} <= by_dask
+    assert by_dvc == {"check", "report"} and by_dask == {"judge@base", "judge@final"} == ran - by_dvc
     listed = [line.split()[0] for line in ok(ours, "dvc", "stage", "list", "--name-only").splitlines()]
     assert list(stages(ours)) == [name for name in listed if name in stages(ours)]
-    for name in ("reports/metrics.json", "reports/report.html", "models/adapters/deception/adapters.safetensors"):
+    for name in ("reports/metrics.json", "reports/report.html", "data/judgements/final.jsonl"):
         assert (ours / name).read_bytes() == (dvcs / name).read_bytes()
     assert stages_run(ours) == set()
     assert not list(ours.glob(".dvc/tmp/worker-*"))
@@ -50,9 +49,9 @@ def test_a_stage_that_fails_stops_what_follows_and_keeps_what_was_built(two_step
     before = stages(project)
     told = refused(project, "cantica", "repro", "--jobs", "2")
     assert "finite" in told and "train@deception  failed, see .cache/stages/train@deception-" in told
-    assert told.endswith("cantica: failed in train@deception\n")
+    assert "cantica: failed in train@deception\n" in told
     changed = {name for name, entry in stages(project).items() if entry != before[name]}
-    assert changed <= {"check", "judge@base", "judge@final"} and "check" in changed
+    assert changed == {"check", "audit", "judge@base"}
 
 
 def test_a_target_is_that_of_dvc(two_steps, tmp_path):
