@@ -163,7 +163,7 @@ def _add_variant(commands: Any) -> None:
     command = _add(variant, "run", dispatch.variant_run, "build variants on HEAD as DVC experiments, but for those that exist")
     command.add_argument("names", metavar="NAME", nargs="+", help=NAME_HELP)
     command.add_argument("--seeds", metavar="SEEDS", type=_seeds, help="build each variant with each of these, such as 1,2,3")
-    jobs = "up to N builds at a time, as memory allows; default: 1"
+    jobs = "up to N stages at a time, as memory allows; default: 1"
     command.add_argument("--jobs", metavar="N", type=_jobs, default=1, help=jobs)
     command.add_argument("--commit", action="store_true", help="make a branch variant/… of each experiment too")
 

@@ -75,12 +75,6 @@ def _prompts(stages: list[str], params: dict) -> dict[str, float]:
     return {stage: of_samples.get(stage, evaluation) for stage in stages}
 
 
-def expected_times(found: Plan) -> dict[str, float | None]:
-    """The seconds of each stage that runs, by earlier timings; None where that is not known."""
-    runs = [name for name, own in found.forecasts.items() if own.action == "runs"]
-    return dict.fromkeys(runs) | times(found, runs)
-
-
 def times(found: Plan, stages: list[str]) -> dict[str, float]:
     """The seconds of each of the stages, by earlier timings, where that is known."""
     return expected(stages, read_timings(), {name: found.works[name] for name in stages})

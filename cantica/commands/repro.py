@@ -8,6 +8,7 @@ from pathlib import Path
 from cantica.commands.builds.build import Build
 from cantica.commands.builds.cluster import at_once, local_cluster
 from cantica.commands.builds.engine import Engine
+from cantica.commands.builds.progress import Progress, Status
 from cantica.commands.builds.snapshot import reproduce, take_snapshot
 from cantica.commands.builds.worker import Done, Order
 from cantica.commands.dvc.mend import mend
@@ -38,18 +39,32 @@ def repro(targets: list[str], jobs: int) -> str:
 
 
 def _run_stages(build: Build, jobs: int) -> None:
-    with contextlib.ExitStack() as stack:
-        engine = Engine(lambda: stack.enter_context(local_cluster(jobs)), jobs, Lines())
+    with Progress([build.name]) as progress, contextlib.ExitStack() as stack:
+        engine = Engine(lambda: stack.enter_context(local_cluster(jobs)), jobs, Stages(progress))
+        progress.begin(build.name)
         engine.build(build, lambda build: None)
         engine.run()
 
 
-class Lines:
+class Stages:
     """Prints a line for each stage that ended, and what a stage that failed printed."""
+
+    def __init__(self, progress: Progress):
+        self._progress = progress
+
+    def began(self, builds: list[Build], order: Order) -> None:
+        """Show a stage that starts."""
+        self._show(builds[0])
 
     def ended(self, builds: list[Build], order: Order, result: Done | Exception) -> None:
         """Print how a stage ended."""
         if isinstance(result, Done):
-            print(f"{order.stage}  {duration(result.seconds)}", flush=True)
+            self._progress.line(f"{order.stage}  {duration(result.seconds)}")
         else:
-            print(f"{result}\n{order.stage}  failed, see {order.log}", flush=True)
+            self._progress.line(f"{result}\n{order.stage}  failed, see {order.log}", failed=True)
+        self._show(builds[0])
+
+    def _show(self, build: Build) -> None:
+        running = {stage: order.log for stage, order in build.running().items()}
+        done = len(build.done)
+        self._progress.at({build.name: Status(running, done, done + len(build.left()), build.seconds_left())})

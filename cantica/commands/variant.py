@@ -3,12 +3,12 @@
 import sys
 
 from cantica.commands.builds.cluster import at_once
+from cantica.commands.builds.progress import Progress
 from cantica.commands.checks.claims import read_measured
 from cantica.commands.variants.family import family, run_family, uncommitted
 from cantica.commands.variants.files import apply_variant, overlaid
 from cantica.commands.variants.fit import Fit
 from cantica.commands.variants.overlays import differences
-from cantica.commands.variants.progress import Progress
 from cantica.commands.yaml_text import to_text
 from cantica.core.documents import raise_any, read_yaml
 from cantica.core.params import FILE
@@ -41,7 +41,7 @@ def run(variants: list[str], seeds: list[int] | None, jobs: int, branches: bool)
     runs = family(variants, seeds)
     fitting = at_once(jobs)
     if fitting < jobs:
-        print(f"{fitting} builds at a time instead of {jobs}: the largest stage that ran here leaves no memory for more")
+        print(f"{fitting} stages at a time instead of {jobs}: the largest stage that ran here leaves no memory for more")
     with Progress([run.name for run in runs]) as progress:
         failed = run_family(runs, progress, branches, fitting)
     if failed:

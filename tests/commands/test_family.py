@@ -138,7 +138,10 @@ def test_killed_at_any_moment_a_family_ends_in_the_same_results(built_family, tw
         log.unlink(missing_ok=True)
         stage = draw.choice(["check", "audit", "train@deception", "measure@deception", "probe@final", "report"])
         family = subprocess.Popen(command, cwd=project, env=ENVIRONMENT, stdout=subprocess.DEVNULL, start_new_session=True)
-        while family.poll() is None and not (log.exists() and f"'{stage}'" in log.read_text()):
+        running = project / ".cache/stages"
+        while family.poll() is None and not (
+            any(running.glob(f"{stage}-*.log")) or (log.exists() and f"'{stage}'" in log.read_text())
+        ):
             time.sleep(0.02)
         time.sleep(draw.uniform(0, 1))
         if family.poll() is None:
@@ -166,7 +169,7 @@ def test_built_at_one_time_two_variants_still_share_their_steps(built_family):
 
 
 @pytest.mark.parametrize(("free", "expected"), [(9, 1), (25, 2), (99, 3)])
-def test_no_more_builds_go_on_than_memory_has_room_for(monkeypatch, tmp_path, free, expected):
+def test_no_more_stages_run_than_memory_has_room_for(monkeypatch, tmp_path, free, expected):
     import psutil
 
     from cantica.commands.builds.cluster import at_once

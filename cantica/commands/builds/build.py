@@ -1,5 +1,7 @@
 """One build: what of it is done, and which stages can run now."""
 
+import time
+
 from cantica.commands.builds.snapshot import Snapshot
 from cantica.commands.builds.worker import Done, Order
 from cantica.commands.dvc.cache import earlier_run, in_cache, part_of, run_key
@@ -18,6 +20,7 @@ class Build:
         self.name, self.snapshot, self._known = name, snapshot, known
         self.failed: dict[str, str] = {}  # what a stage that failed printed
         self.going: dict[str, Order] = {}  # stages that run or wait for a worker
+        self._begins: dict[str, float] = {}  # of those that run
         self.done: list[str] = []  # stages that ran for this build, or for another one that needs them too
         self._tried: set[str] = set()  # the run keys of those that ended
         # A stage that never ran counts as one of a second.
@@ -30,6 +33,7 @@ class Build:
         """Take in what became of a stage."""
         name, key = order.stage, order.key
         self.going.pop(name, None)
+        self._begins.pop(name, None)
         self._tried.add(key)
         if isinstance(result, Done):
             self._known[key] = result.entry
@@ -42,6 +46,22 @@ class Build:
         """Take in what has become known since the last look."""
         own = self.snapshot
         self.forecasts = forecast(own.lock, own.present, self._cached, self._recall, own.predicted, self._part)
+
+    def begin(self, name: str) -> None:
+        """Take in that a stage runs now."""
+        self._begins[name] = time.monotonic()
+
+    def running(self) -> dict[str, Order]:
+        """The stages that run now."""
+        return {name: order for name, order in self.going.items() if name in self._begins}
+
+    def seconds_left(self) -> float | None:
+        """The time until the end by earlier timings, if there are workers enough; None if it is not known of any stage."""
+        now, left = time.monotonic(), self.left()
+        known = {name: self.snapshot.seconds[name] for name in left if name in self.snapshot.seconds}
+        rest = {name: max(0.0, took - (now - self._begins.get(name, now))) for name, took in known.items()}
+        makers = {name: [maker for maker in self.snapshot.makers[name] if maker in left] for name in left}
+        return max(lengths(makers, rest).values()) if known else None
 
     def left(self) -> list[str]:
         """The stages that have to run still, those that run now among them."""

@@ -17,19 +17,21 @@ Then = Callable[[Any], None]  # is called with the result of a task, or with its
 
 
 class Watcher(Protocol):
-    """What is told when a stage has ended. The first of the builds that need it had it run."""
+    """What is told when a stage starts and ends. The first of the builds that need it has it run."""
 
+    def began(self, builds: list[Build], order: Order) -> None: ...
     def ended(self, builds: list[Build], order: Order, result: Done | Exception) -> None: ...
 
 
 @dataclass
 class Task:
-    """A call of a function on a worker. `key` is its name for Dask;"""
+    """A call of a function on a worker. `key` is its name for Dask; `begin` is called when a worker is free for it."""
 
     key: str
     function: Callable
     arguments: Callable[["Client"], tuple]
     then: Then
+    begin: Callable[[], None] = lambda: None
 
 
 @dataclass
@@ -38,6 +40,7 @@ class Running:
 
     order: Order
     builds: list[Build] = field(default_factory=list)
+    began: bool = False
 
 
 class Engine:
@@ -89,6 +92,7 @@ class Engine:
         alone = not self._going and not self._waiting
         job = self._free.pop(0)
         cores = share(0, 1) if alone else share(job, len(self._free) + 1 + len(self._going))
+        task.begin()
         future = client.submit(on_cores, cores, task.function, *task.arguments(client), key=task.key, pure=False)
         self._going[future] = task, job
         return future
@@ -103,6 +107,8 @@ class Engine:
             if build not in running.builds:
                 running.builds.append(build)
                 build.going[stage] = running.order
+                if running.began:
+                    build.begin(stage)
         if not build.going:
             del self._builds[build]
             then(build)
@@ -125,4 +131,10 @@ class Engine:
             for build in builds:
                 self._advance(build)
 
-        return Task(f"{order.stage}-{order.key}", run_stage, arguments, then)
+        def begin() -> None:
+            running.began = True
+            for build in running.builds:
+                build.begin(order.stage)
+            self._watcher.began(running.builds, order)
+
+        return Task(f"{order.stage}-{order.key}", run_stage, arguments, then, begin)

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 from cantica.commands.builds.copy import copy_of
 from cantica.commands.dvc.copies import SCRATCH
+from cantica.commands.dvc.logs import read_log, stages_run
 from cantica.commands.dvc.records import Entry, Lock
-from cantica.commands.dvc.run import read_log, stages_run
 
 LOGS = Path(".cache/stages")  # of stages that run
 T = TypeVar("T")
@@ -78,6 +78,18 @@ def on_cores(cores: tuple[int, ...], function: Callable[..., T], *arguments: Any
     if cores:
         os.sched_setaffinity(0, cores)  # of this thread, and of the processes that it starts
     return function(*arguments)
+
+
+def in_folder(folder: Path, log: Path, function: Callable[..., T], *arguments: Any) -> T:
+    """Call a function of DVC in a folder, what it prints appended to a log. Raises StageFailed."""
+    from dvc.exceptions import DvcException
+
+    with printed_to(log), contextlib.chdir(folder):
+        try:
+            return function(*arguments)
+        except DvcException as error:
+            print(error, flush=True)
+            raise StageFailed(read_log(log)) from None
 
 
 @contextlib.contextmanager

@@ -1,25 +1,28 @@
 """`cantica variant run`: build each variant with each seed as a DVC experiment on HEAD, in a working copy.
 
-The builds share DVC's run cache, so a stage that several of them need runs once. The project's own files stay as they are.
+A stage that several builds need runs once. The project's own files stay as they are.
 """
 
+import contextlib
 import fcntl
 import re
 import shutil
-from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
-from multiprocessing.connection import wait
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from cantica.commands.builds.cluster import local_cluster
+from cantica.commands.builds.engine import Engine
+from cantica.commands.builds.progress import Progress
 from cantica.commands.checks.claims import read_measured
 from cantica.commands.dvc.copies import SCRATCH
 from cantica.commands.dvc.mend import mend
 from cantica.commands.git import git, head, must
 from cantica.commands.text import counted
+from cantica.commands.variants.building import Building
 from cantica.commands.variants.files import overlaid
 from cantica.commands.variants.fit import Fit
-from cantica.commands.variants.progress import Progress
-from cantica.commands.variants.runs import COPIES, Build, Run
+from cantica.commands.variants.runs import COPIES, Run
 from cantica.commands.yaml_text import to_text
 from cantica.core.documents import raise_any
 from cantica.core.errors import InputError, Problem
@@ -47,64 +50,34 @@ def uncommitted() -> list[str]:
 
 
 def run_family(runs: list[Run], progress: Progress, branches: bool = False, jobs: int = 1) -> list[Run]:
-    """Build the runs that are not built yet, `jobs` at a time, print a summary, and return the runs that failed.
+    """Build the runs that are not built yet, `jobs` stages at a time, print a summary, and return the runs that failed.
 
     branches: make a branch of each run too. Raises InputError where another family is being built in the project, or a branch
     exists with another commit.
     """
-    trained, failed = 0, []
     with _alone():
         mend(Path.cwd())
         if branches:
             raise_any([fault for run in runs if (fault := _branch_fault(run))])
+        building = Building(progress, branches)
         missing = [run for run in runs if not run.is_done()]
         for run in runs:
             if run not in missing:
-                _end(run, "built before", progress, branches)
-        with closing(_builds(missing, progress, min(jobs, len(missing)))) as builds:
-            for build in builds:
-                trained += build.trained()
-                if problem := build.keep():
-                    failed.append(build.run)
-                    progress.end(build.run.name, problem)
-                else:
-                    _end(build.run, f"done, {counted(build.trained(), 'step')} trained", progress, branches)
-    built = [run for run in runs if run not in failed]
-    steps = [step for run in built for step in run.steps()]
-    summary = f"{counted(len(steps), 'step')}, {len(set(steps))} of them distinct; {trained} trained now"
-    print(f"{counted(len(built), 'experiment')}: {summary}")
-    return failed
-
-
-def _builds(runs: list[Run], progress: Progress, jobs: int) -> Generator[Build, None, None]:
-    """The build of each run, in the order in which they end. `jobs` run at a time; they are killed when this is closed."""
-    waiting, going = list(runs), list[Build]()
-    shutil.rmtree(COPIES, ignore_errors=True)
-    try:
-        while waiting or going:
-            while waiting and len(going) < jobs:
-                progress.begin(waiting[0].name)
-                going.append(Build(waiting.pop(0), progress.live))
-            wait([build.process.sentinel for build in going], timeout=0.5)
-            progress.at({build.run.name: build.status() for build in going})
-            for build in [build for build in going if not build.process.is_alive()]:
-                going.remove(build)
-                yield build
-                shutil.rmtree(build.folder, ignore_errors=True)
-    finally:
-        # This loses the stages that are running, and of a training step only what its last checkpoint does not have.
-        for build in going:
-            build.process.kill()
-        for build in going:
-            build.process.join()
+                building.end(run, "built before")
         shutil.rmtree(COPIES, ignore_errors=True)
-
-
-def _end(run: Run, how: str, progress: Progress, branches: bool) -> None:
-    """Report a run whose experiment exists, and make its branch if branches are asked for."""
-    if branches:
-        git("branch", "--no-track", run.branch, run.reference)
-    progress.end(run.name, how)
+        try:
+            with contextlib.ExitStack() as stack:
+                engine = Engine(lambda: stack.enter_context(local_cluster(jobs)), jobs, building)
+                for place, run in enumerate(missing):
+                    building.add(run, place, engine)
+                engine.run()
+        finally:
+            shutil.rmtree(COPIES, ignore_errors=True)
+    built = [run for run in runs if run not in building.failed]
+    steps = [step for run in built for step in run.steps()]
+    summary = f"{counted(len(steps), 'step')}, {len(set(steps))} of them distinct; {building.trained} trained now"
+    print(f"{counted(len(built), 'experiment')}: {summary}")
+    return building.failed
 
 
 def _branch_fault(run: Run) -> Problem | None:

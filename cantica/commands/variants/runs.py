@@ -1,27 +1,23 @@
 """One variant with one seed on HEAD: its build in a working copy, which becomes a DVC experiment."""
 
-import contextlib
 import json
-import tempfile
+import shutil
 from dataclasses import dataclass
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from cantica.commands.builds.snapshot import Snapshot, reproduce, take_snapshot
+from cantica.commands.builds.worker import in_folder
 from cantica.commands.dvc.copies import SCRATCH, make_copy
-from cantica.commands.dvc.run import failed_stage, read_log, stages_run, start_dvc
+from cantica.commands.dvc.logs import failed_stage, read_log, stages_run
 from cantica.commands.git import git, must
 from cantica.commands.headline import headline
-from cantica.commands.plan import expected_times, plan
 from cantica.commands.variants.files import load_variant
 from cantica.commands.variants.overlays import differences
-from cantica.commands.variants.progress import Status, status
 from cantica.commands.yaml_text import from_text
-from cantica.core.errors import InputError
 from cantica.core.params import FILE
 
 LOGS = Path(".cache/variants")
 COPIES = SCRATCH / "variants"
-LOCKS = SCRATCH / "variants.locks"
 
 
 @dataclass(frozen=True)
@@ -56,6 +52,11 @@ class Run:
         made_from = git("show", f"{self.reference}:{FILE}")
         return made_from is not None and from_text(made_from) == from_text(self.params)
 
+    def trained(self) -> int:
+        """How many steps the last build of this run trained to their ends; steps that it restored do not count."""
+        log = read_log(self.log)
+        return sum(stage.startswith("train@") and stage != failed_stage(log) for stage in stages_run(log))
+
     def steps(self) -> list[str]:
         """The inputs of each step, once the experiment exists, as text. Equal texts are one step, trained once."""
         lock = from_text(must("show", f"{self.reference}:dvc.lock"))["stages"]
@@ -63,46 +64,25 @@ class Run:
         return [json.dumps([e["cmd"], e["deps"], e["params"]], sort_keys=True) for e in entries]
 
 
-class Build:
-    """The build of a run in a process of its own, `process`, which is started at once."""
-
-    def __init__(self, run: Run, watched: bool = False):
-        """watched: whether anybody sees how far it is, so that it is worth to plan it."""
-        self.run = run
-        run.log.parent.mkdir(parents=True, exist_ok=True)
-        run.log.write_bytes(b"")
-        COPIES.mkdir(parents=True, exist_ok=True)
-        self.folder = Path(tempfile.mkdtemp(dir=COPIES.resolve()))
-        make_copy(self.folder, run.head, run.params)
-        self.expected = _expected(self.folder) if watched else {}
-        self.process: BaseProcess = start_dvc(self.folder, run.log.resolve(), LOCKS.resolve(), "repro")
-
-    def status(self) -> Status:
-        """How far it is."""
-        return status(read_log(self.run.log), self.expected)
-
-    def keep(self) -> str:
-        """Keep the build as an experiment, once its process has ended. Returns what went wrong, or ""."""
-        if self.process.exitcode != 0:
-            return f"failed in {failed_stage(read_log(self.run.log)) or 'DVC'}, see {self.run.log}"
-        # Not `dvc exp save`, which would put its own file .dvc/tmp/repro.dat into the commit.
-        must("add", "--all", folder=self.folder)
-        commit = ("commit", "--quiet", "--no-verify", "--no-gpg-sign", "--allow-empty", "-m", _message(self.run, self.folder))
-        must(*commit, folder=self.folder)
-        _fetch(self.folder, self.run.reference)
-        return ""
-
-    def trained(self) -> int:
-        """How many steps this build trained to their ends; steps that it restored do not count."""
-        log = read_log(self.run.log)
-        return sum(stage.startswith("train@") and stage != failed_stage(log) for stage in stages_run(log))
+def prepare(run: Run, folder: Path) -> Snapshot:
+    """Make a working copy of a run's project in a folder, and let DVC run there what goes before all. Raises StageFailed."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    make_copy(folder, run.head, run.params)
+    return in_folder(folder, run.log.absolute(), take_snapshot)
 
 
-def _expected(folder: Path) -> dict[str, float | None]:
-    """The seconds of each stage that the build in a folder will run; {} where that cannot be planned, and so not built."""
-    with contextlib.chdir(folder), contextlib.suppress(InputError):
-        return expected_times(plan())
-    return {}
+def finish(run: Run, folder: Path) -> None:
+    """Let DVC restore what was built, and run what is left. Raises StageFailed."""
+    in_folder(folder, run.log.absolute(), reproduce)
+
+
+def keep(run: Run, folder: Path) -> None:
+    """Keep the build in a folder as an experiment."""
+    # Not `dvc exp save`, which would put its own file .dvc/tmp/repro.dat into the commit.
+    must("add", "--all", folder=folder)
+    must("commit", "--quiet", "--no-verify", "--no-gpg-sign", "--allow-empty", "-m", _message(run, folder), folder=folder)
+    _fetch(folder, run.reference)
 
 
 def _fetch(folder: Path, reference: str) -> None:

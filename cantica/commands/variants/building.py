@@ -1,0 +1,109 @@
+"""The runs of a family while they are built: working copies, whose stages run when their inputs exist in any of them."""
+
+import shutil
+from pathlib import Path
+
+from cantica.commands.builds.build import Build
+from cantica.commands.builds.engine import Engine, Task
+from cantica.commands.builds.progress import Progress, Status
+from cantica.commands.builds.snapshot import FIRST, Snapshot
+from cantica.commands.builds.worker import Done, Order, StageFailed
+from cantica.commands.dvc.logs import failed_stage, read_log
+from cantica.commands.dvc.records import Entry
+from cantica.commands.git import git
+from cantica.commands.text import counted
+from cantica.commands.variants.runs import COPIES, Run, finish, keep, prepare
+
+
+class Building:
+    """Builds runs. failed: those that failed. trained: how many steps were trained to their ends.
+
+    branches: make a branch of each run too.
+    """
+
+    def __init__(self, progress: Progress, branches: bool):
+        self.failed: list[Run] = []
+        self.trained = 0
+        self._progress, self._branches = progress, branches
+        self._known: dict[str, Entry] = {}
+        self._logs: dict[Build, Path] = {}
+        self._shown: dict[str, Status] = {}  # by the name of the run
+
+    def add(self, run: Run, place: float, engine: Engine) -> None:
+        """Build a run; those with a smaller place go first."""
+        folder = COPIES.absolute() / run.name
+
+        def begin() -> None:
+            run.log.parent.mkdir(parents=True, exist_ok=True)
+            run.log.write_bytes(b"")
+            self._progress.begin(run.name)
+            self._show(run.name, Status({FIRST: run.log}))
+
+        def prepared(result: Snapshot | Exception) -> None:
+            if isinstance(result, Exception):
+                return self._fail(run, result)
+            build = Build(run.name, result, self._known)
+            self._logs[build] = run.log
+            engine.build(build, ended, place)
+
+        def ended(build: Build) -> None:
+            if build.failed:
+                shutil.rmtree(folder, ignore_errors=True)
+                return self._fail(run, *build.failed)
+            last = {name: run.log for name in build.left()}
+            self._show(run.name, Status(last, len(build.done), len(build.done) + len(last), build.seconds_left()))
+            engine.add(Task(f"finish-{run.name}", finish, lambda client: (run, folder), finished), place)
+
+        def finished(result: Exception | None) -> None:
+            if not isinstance(result, Exception):
+                keep(run, folder)
+                self.trained += run.trained()
+                self.end(run, f"done, {counted(run.trained(), 'step')} trained")
+            else:
+                self._fail(run, result)
+            shutil.rmtree(folder, ignore_errors=True)
+
+        engine.add(Task(f"prepare-{run.name}", prepare, lambda client: (run, folder), prepared, begin), place)
+
+    def end(self, run: Run, how: str) -> None:
+        """Report a run whose experiment exists, and make its branch if branches are asked for."""
+        if self._branches:
+            git("branch", "--no-track", run.branch, run.reference)
+        self._shown.pop(run.name, None)
+        self._progress.end(run.name, how)
+
+    def began(self, builds: list[Build], order: Order) -> None:
+        """Show a stage that starts."""
+        for build in builds:
+            self._show_build(build)
+
+    def ended(self, builds: list[Build], order: Order, result: Done | Exception) -> None:
+        """Keep what a stage printed: in the log of the run that had it run, and if it failed, of all runs that need it."""
+        if isinstance(result, Exception):
+            told, text = builds, str(result)
+        else:
+            told, text = builds[: int(result.ran)], result.log
+        for build in told:
+            with self._logs[build].open("a", encoding="utf-8") as log:
+                log.write(text)
+        for build in builds:
+            self._show_build(build)
+
+    def _fail(self, run: Run, *where: str | Exception) -> None:
+        self.failed.append(run)
+        for error in where:
+            if isinstance(error, Exception) and not isinstance(error, StageFailed):  # it is not in the log yet
+                with run.log.open("a", encoding="utf-8") as log:
+                    log.write(f"{error}\n")
+        self.trained += run.trained()
+        stages = [failed_stage(read_log(run.log)) or "DVC" if isinstance(own, Exception) else own for own in where]
+        self._shown.pop(run.name, None)
+        self._progress.end(run.name, f"failed in {', '.join(stages)}, see {run.log}")
+
+    def _show_build(self, build: Build) -> None:
+        running = {stage: order.log for stage, order in build.running().items()}
+        self._show(build.name, Status(running, len(build.done), len(build.done) + len(build.left()), build.seconds_left()))
+
+    def _show(self, name: str, status: Status) -> None:
+        self._shown[name] = status
+        self._progress.at(dict(self._shown))
