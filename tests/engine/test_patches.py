@@ -11,13 +11,12 @@ import sys
 from collections import OrderedDict
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 
 import _cantica_startup
 import dvc.dvcfile  # noqa: F401  its import applies the patches of DVC
 import numpy as np
 import pytest
-from dvc.stage import Stage
 from dvc.utils.serialize import _yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -157,22 +156,6 @@ def test_a_text_is_parsed_once_and_whoever_changes_what_was_read_changes_nothing
 def test_other_yaml_keeps_its_comments():
     text = "stages:\n  check: # first\n    cmd: check\n"
     assert _yaml.dumps_yaml(_yaml.parse_yaml_for_update(text, "project/dvc.yaml")) == text
-
-
-def test_a_claimed_stage_is_run_and_committed_as_without_claims(tmp_path, monkeypatch):
-    calls = []
-    monkeypatch.setattr(Stage, "run", lambda stage, *arguments, **options: calls.append(("run", stage, arguments, options)))
-    monkeypatch.setattr(
-        Stage, "commit", lambda stage, *arguments, **options: calls.append(("commit", stage, arguments, options))
-    )
-    dep = SimpleNamespace(exists=True, def_path="data", get_hash=lambda: SimpleNamespace(value="1"))
-    stage = SimpleNamespace(cmd="python", deps=[dep])
-    for claimed in (False, True):
-        if claimed:
-            of_dvc.claim_stages((tmp_path / "claims").open("w"))
-        Stage.run(stage, 1, force=True)
-        Stage.commit(stage, allow_missing=True)
-    assert calls[:2] == calls[2:] == [("run", stage, (1,), {"force": True}), ("commit", stage, (), {"allow_missing": True})]
 
 
 @pytest.mark.parametrize("place", ["models", "models/__init__.py", "models/auto/__init__.py"])

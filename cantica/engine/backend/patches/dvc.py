@@ -1,20 +1,12 @@
-"""Every patch of DVC. Those in AT_IMPORT are applied in every Python process of the environment, `claim_stages`
-only by `cantica`, in builds that run at the same time.
+"""Every patch of DVC. They are applied in every Python process of the environment.
 
 A patch is a function; its docstring gives the reason. A copy of this module starts without `cantica` (see startup.py).
 """
 
-import fcntl
-import hashlib
 import json
 import os
 import pickle
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any, TextIO
-
-if TYPE_CHECKING:
-    from dvc.stage import Stage
+from typing import Any, TextIO
 
 CHECKED = "3.67.1"  # the version that the patches were checked against
 
@@ -90,40 +82,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(own) for key, own in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def claim_stages(claims: IO) -> None:
-    """DVC runs a stage twice if two builds need it at the same time.
-
-    With this patch a build waits while another one runs the stage on the same inputs, and then restores the outputs.
-    A claim is a lock on one byte of the file `claims`, and ends with the process. The number of the byte is a hash of the
-    command and its inputs. Outputs are put into the cache one stage at a time: different stages may produce the same file, and
-    DVC writes it in place if the file system cannot clone files.
-    """
-    from dvc.stage import Stage
-
-    run, commit = Stage.run, Stage.commit
-
-    @contextmanager
-    def claimed(byte: int) -> Iterator[None]:
-        fcntl.lockf(claims, fcntl.LOCK_EX, 1, byte)
-        try:
-            yield
-        finally:
-            fcntl.lockf(claims, fcntl.LOCK_UN, 1, byte)
-
-    def run_once(stage: "Stage", *arguments: Any, **options: Any) -> None:
-        if not stage.cmd or not all(dep.exists for dep in stage.deps):
-            return run(stage, *arguments, **options)
-        inputs = [stage.cmd, [(dep.def_path, dep.get_hash().value) for dep in stage.deps]]
-        with claimed(1 + int(hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:15], 16)):
-            return run(stage, *arguments, **options)
-
-    def commit_alone(stage: "Stage", *arguments: Any, **options: Any) -> None:
-        with claimed(0):
-            return commit(stage, *arguments, **options)
-
-    Stage.run, Stage.commit = run_once, commit_alone
 
 
 AT_IMPORT = (yaml_parser, lock_parser, lock_writer)
