@@ -23,8 +23,8 @@ from cantica.commands.builds.progress import Progress, Status
 with Progress(["one-s1", "two"]) as progress:
     for name in ("one-s1", "two"):
         progress.begin(name)
-    training = Status({"train@b": Path(sys.argv[1]), "judge@base": Path("none")}, 2, 5, 125.0)
-    progress.at({"one-s1": training, "two": Status(of=5, left=86.0)})
+    training = Status({"train@b": Path(sys.argv[1]), "judge@base": Path("none")}, 2, 5, 7530.0)
+    progress.at({"one-s1": training, "two": Status(of=5, left=5190.0)})
     progress.end("two", "failed in train@a, see [log]")
     progress.end("one-s1", "done, 2 steps trained")
 """
@@ -63,9 +63,9 @@ def test_in_a_terminal_a_table_shows_what_runs_and_lines_stay(log, environment):
     assert bool(colours) == (not environment)
     words = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", said)
     running = (
-        r"one-s1 +\d+ s +train@b \d+ s, judge@base \d+ s +stage 3 of 5 +about 2 min \d s left +iteration 2 of 20, training loss"
+        r"one-s1 +\d+ s +train@b \d+ s, judge@base \d+ s +stage 3 of 5 +about 2 h 5 min left +iteration 2 of 20, training loss"
     )
-    assert re.search(running, words) and re.search(r"two +\d+ s +waits +stage 1 of 5 +about 1 min 26 s left", words)
+    assert re.search(running, words) and re.search(r"two +\d+ s +waits +stage 1 of 5 +about 1 h 26 min left", words)
     assert "failed in train@a, see [log]" in words and words.rstrip().endswith("done, 2 steps trained")
 
 
