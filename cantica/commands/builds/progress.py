@@ -82,6 +82,8 @@ class Progress:
     def end(self, name: str, how: str) -> None:
         """Print how a run ended."""
         self._runs = {other: run for other, run in self._runs.items() if other != name}
+        if self._table:
+            self._table.refresh()  # else the line would be printed above the old table
         self.line(f"{name:{self._width}}  {self._since(name):5.0f} s  {how}", how.startswith("failed"))
 
     def line(self, text: str, failed: bool = False) -> None:
