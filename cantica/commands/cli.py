@@ -2,7 +2,7 @@
 
 cantica check                    check all input files before a build, and the metrics and outputs of the last build
 cantica plan [--variant NAME]    which stages `dvc repro` would run, why, and how long that takes; or for a variant
-cantica repro [TARGET…] [--jobs N]
+cantica repro [TARGET…] [--jobs N] [--scheduler ADDRESS]
                                  build as `dvc repro` does, several stages at a time; the result is the same
 cantica tree [--mermaid]         the steps, samples and arms as a tree: what is built, what is stale, and one number of each
 cantica timings                  how long each kind of stage took in its last run, and how much memory
@@ -22,7 +22,7 @@ cantica variant list             all variants, and what each tests
 cantica variant show NAME        params.yaml with the variant laid over it
 cantica variant diff NAME        the changes that the variant makes in params.yaml
 cantica variant apply NAME       lay the variant over params.yaml (`git restore params.yaml` undoes it)
-cantica variant run NAME… [--seeds 1,2,3] [--jobs N] [--commit]
+cantica variant run NAME… [--seeds 1,2,3] [--jobs N] [--scheduler ADDRESS] [--commit]
                                  build each variant with each seed, from HEAD, as a DVC experiment
 
 NAME is a file variants/NAME.yaml, or several joined by +: shuffled+smoke are laid over params.yaml from left to right.
@@ -95,8 +95,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--variant", metavar="NAME", default="", help="plan the build of a variant on HEAD instead")
     command = _add(commands, "repro", dispatch.run_repro, "build as `dvc repro` does, several stages at a time")
     command.add_argument("targets", metavar="TARGET", nargs="*", help="a stage or an output; default: everything")
-    jobs = "up to N stages at a time, as memory allows; default: %(default)s"
-    command.add_argument("--jobs", metavar="N", type=_jobs, default=2, help=jobs)
+    _add_where(command, 2)
     command = _add(commands, "tree", dispatch.run_tree, "the steps, samples and arms as a tree, with the state of each")
     command.add_argument("--mermaid", action="store_true", help="print a Mermaid flowchart, for a page that draws it")
     _add(commands, "timings", dispatch.run_timings, "how long each kind of stage took in its last run, and how much memory")
@@ -115,6 +114,13 @@ def parser() -> argparse.ArgumentParser:
     _add_comparisons(commands)
     _add_variant(commands)
     return parser
+
+
+def _add_where(command: argparse.ArgumentParser, jobs: int) -> None:
+    text = "up to N stages at a time on this machine, as memory allows; default: %(default)s"
+    command.add_argument("--jobs", metavar="N", type=_jobs, default=jobs, help=text)
+    text = "run the stages on the workers of a Dask scheduler instead, such as tcp://host:8786"
+    command.add_argument("--scheduler", metavar="ADDRESS", default="", help=text)
 
 
 def _add_comparisons(commands: Any) -> None:
@@ -163,8 +169,7 @@ def _add_variant(commands: Any) -> None:
     command = _add(variant, "run", dispatch.variant_run, "build variants on HEAD as DVC experiments, but for those that exist")
     command.add_argument("names", metavar="NAME", nargs="+", help=NAME_HELP)
     command.add_argument("--seeds", metavar="SEEDS", type=_seeds, help="build each variant with each of these, such as 1,2,3")
-    jobs = "up to N stages at a time, as memory allows; default: 1"
-    command.add_argument("--jobs", metavar="N", type=_jobs, default=1, help=jobs)
+    _add_where(command, 1)
     command.add_argument("--commit", action="store_true", help="make a branch variant/… of each experiment too")
 
 

@@ -28,7 +28,7 @@ def run_plan(arguments: argparse.Namespace) -> str:
 def run_repro(arguments: argparse.Namespace) -> str:
     from cantica.commands.repro import repro
 
-    return repro(arguments.targets, arguments.jobs)
+    return repro(arguments.targets, arguments.jobs, arguments.scheduler)
 
 
 def run_tree(arguments: argparse.Namespace) -> str:
@@ -135,4 +135,4 @@ def variant_apply(arguments: argparse.Namespace) -> str:
 def variant_run(arguments: argparse.Namespace) -> None:
     from cantica.commands.variant import run
 
-    run(arguments.names, arguments.seeds, arguments.jobs, arguments.commit)
+    run(arguments.names, arguments.seeds, arguments.jobs, arguments.scheduler, arguments.commit)

@@ -1,24 +1,26 @@
 """`cantica repro`: build as `dvc repro` does, several stages at a time."""
 
-import contextlib
 import logging
 import sys
 from pathlib import Path
 
 from cantica.commands.builds.build import Build
-from cantica.commands.builds.cluster import at_once, local_cluster
+from cantica.commands.builds.cluster import ClusterFault, clusters
 from cantica.commands.builds.engine import Engine
 from cantica.commands.builds.progress import Progress, Status
 from cantica.commands.builds.snapshot import reproduce, take_snapshot
+from cantica.commands.builds.store import Store
 from cantica.commands.builds.worker import Done, Order
 from cantica.commands.dvc.mend import mend
 from cantica.commands.dvc.project import DvcFault, dvc_faults
+from cantica.commands.dvc.remote import Remote, RemoteFault
 from cantica.commands.text import duration
 
 
-def repro(targets: list[str], jobs: int) -> str:
+def repro(targets: list[str], jobs: int, scheduler: str = "") -> str:
     """Build the targets, or everything, and return a summary. Ends the program with a message if a stage failed.
 
+    scheduler: the address of a cluster that runs the stages; without one, `jobs` processes of this machine do.
     Raises InputError.
     """
     from dvc.logger import setup
@@ -28,22 +30,25 @@ def repro(targets: list[str], jobs: int) -> str:
     logging.getLogger("dvc.stage.run").setLevel(logging.INFO)  # it says which stages DVC runs itself
     try:
         with dvc_faults():
-            build = Build("build", take_snapshot(targets), {})
-            _run_stages(build, at_once(jobs))
+            build = _run_stages(targets, jobs, scheduler)
             reproduce(build.possible() if build.failed else targets, one_by_one=bool(build.failed))
-    except DvcFault as error:
+    except (DvcFault, RemoteFault, ClusterFault) as error:
         sys.exit(f"cantica: {error}")
     if build.failed:
         sys.exit(f"cantica: failed in {', '.join(build.failed)}")
     return ""
 
 
-def _run_stages(build: Build, jobs: int) -> None:
-    with Progress([build.name]) as progress, contextlib.ExitStack() as stack:
-        engine = Engine(lambda: stack.enter_context(local_cluster(jobs)), jobs, Stages(progress))
+def _run_stages(targets: list[str], jobs: int, scheduler: str) -> Build:
+    snapshot = take_snapshot(targets)
+    build = Build("build", snapshot, Store(snapshot.cache, Remote(Path.cwd()) if scheduler else None))
+    with Progress([build.name]) as progress, clusters(jobs, scheduler, progress.line) as (cluster, here):
+        engine = Engine(cluster, here, Stages(progress))
         progress.begin(build.name)
         engine.build(build, lambda build: None)
         engine.run()
+    build.store.fetch(build.built())
+    return build
 
 
 class Stages:

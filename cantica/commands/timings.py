@@ -57,9 +57,14 @@ def expected(stages: list[str], timings: list[dict], works: dict[str, Work] | No
     return known
 
 
-def largest(timings: list[dict]) -> int:
-    """MB of memory of the largest stage that ever ran; 0 where none is known."""
-    return max((record.get("peak_mb", 0) for record in timings), default=0)
+def peaks(stages: list[str], timings: list[dict]) -> dict[str, int]:
+    """MB of memory that each stage took at its last run, or else the most that one of its kind took; 0 where none is known."""
+    last = {record["stage"]: record.get("peak_mb", 0) for record in timings}
+
+    def of_kind(stage: str) -> int:
+        return max((peak for name, peak in last.items() if _kind(name) == _kind(stage)), default=0)
+
+    return {stage: last[stage] if stage in last else of_kind(stage) for stage in stages}
 
 
 def timings_text(stages: list[str], timings: list[dict]) -> str:

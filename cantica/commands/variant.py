@@ -2,9 +2,10 @@
 
 import sys
 
-from cantica.commands.builds.cluster import at_once
+from cantica.commands.builds.cluster import ClusterFault
 from cantica.commands.builds.progress import Progress
 from cantica.commands.checks.claims import read_measured
+from cantica.commands.dvc.remote import RemoteFault
 from cantica.commands.variants.family import family, run_family, uncommitted
 from cantica.commands.variants.files import apply_variant, overlaid
 from cantica.commands.variants.fit import Fit
@@ -34,16 +35,16 @@ def apply(name: str) -> str:
     return "\n".join([*changes, "", hint])
 
 
-def run(variants: list[str], seeds: list[int] | None, jobs: int, branches: bool) -> None:
+def run(variants: list[str], seeds: list[int] | None, jobs: int, scheduler: str, branches: bool) -> None:
     """Build each variant with each seed. Ends the program with a message if a build failed."""
     if files := uncommitted():
         print(f"builds use HEAD, without these uncommitted changes: {', '.join(files)}", flush=True)
     runs = family(variants, seeds)
-    fitting = at_once(jobs)
-    if fitting < jobs:
-        print(f"{fitting} stages at a time instead of {jobs}: the largest stage that ran here leaves no memory for more")
-    with Progress([run.name for run in runs]) as progress:
-        failed = run_family(runs, progress, branches, fitting)
+    try:
+        with Progress([run.name for run in runs]) as progress:
+            failed = run_family(runs, progress, branches, jobs, scheduler)
+    except (ClusterFault, RemoteFault) as error:
+        sys.exit(f"cantica: {error}")
     if failed:
         sys.exit(f"cantica: {len(failed)} of {len(runs)} failed: {', '.join(run.name for run in failed)}")
 

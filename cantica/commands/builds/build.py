@@ -2,22 +2,26 @@
 
 import time
 
+from cantica.commands.builds.places import Need
 from cantica.commands.builds.snapshot import Snapshot
+from cantica.commands.builds.store import Store
 from cantica.commands.builds.worker import Done, Order
-from cantica.commands.dvc.cache import earlier_run, in_cache, part_of, run_key
+from cantica.commands.dvc.cache import run_key
 from cantica.commands.dvc.forecast import Forecast, forecast
 from cantica.commands.dvc.graph import lengths
 from cantica.commands.dvc.records import UNKNOWN, Entry, Lock, dependencies
+
+MODEL = "toolchain.model"  # the params of stages that compute with a model
 
 
 class Build:
     """A build in progress. What DVC's run cache does not keep is left to DVC itself, at the end.
 
-    known: the record of every stage that ran or was restored, by its run key; builds that run together share it.
+    store: the runs that are known; builds that run together share it.
     """
 
-    def __init__(self, name: str, snapshot: Snapshot, known: dict[str, Entry]):
-        self.name, self.snapshot, self._known = name, snapshot, known
+    def __init__(self, name: str, snapshot: Snapshot, store: Store):
+        self.name, self.snapshot, self.store = name, snapshot, store
         self.failed: dict[str, str] = {}  # what a stage that failed printed
         self.going: dict[str, Order] = {}  # stages that run or wait for a worker
         self._begins: dict[str, float] = {}  # of those that run
@@ -25,7 +29,6 @@ class Build:
         self._tried: set[str] = set()  # the run keys of those that ended
         # A stage that never ran counts as one of a second.
         self.lengths = lengths(snapshot.makers, {name: snapshot.seconds.get(name, 1.0) for name in snapshot.makers})
-        self._cached, self._part = in_cache(snapshot.cache), part_of(snapshot.cache)
         self.forecasts: dict[str, Forecast] = {}
         self.look()
 
@@ -36,7 +39,7 @@ class Build:
         self._begins.pop(name, None)
         self._tried.add(key)
         if isinstance(result, Done):
-            self._known[key] = result.entry
+            self.store.keep(key, result.entry)
             self.done.append(name)
         else:
             self.failed[name] = str(result)
@@ -44,8 +47,8 @@ class Build:
 
     def look(self) -> None:
         """Take in what has become known since the last look."""
-        own = self.snapshot
-        self.forecasts = forecast(own.lock, own.present, self._cached, self._recall, own.predicted, self._part)
+        own, store = self.snapshot, self.store
+        self.forecasts = forecast(own.lock, own.present, store.has, store.recall, own.predicted, store.part)
 
     def begin(self, name: str) -> None:
         """Take in that a stage runs now."""
@@ -84,6 +87,16 @@ class Build:
         """The records of the stages that made what a stage reads."""
         return {maker: self.forecasts[maker].entry for maker in self.snapshot.makers[name]}
 
+    def need(self, name: str) -> Need:
+        """What a stage takes of a machine."""
+        keys = [key for values in self.snapshot.present[name].get("params", {}).values() for key in values]
+        return Need(any(key == MODEL or key.startswith(f"{MODEL}.") for key in keys), self.snapshot.memory.get(name, 0))
+
+    def built(self) -> list[Entry]:
+        """The records of the stages that are done and do not stand in the workspace yet."""
+        restored = [name for name, own in self.forecasts.items() if own.action == "restored"]
+        return [self.forecasts[name].entry for name in restored if name not in self.snapshot.unkept]
+
     def possible(self) -> list[str]:
         """The stages that DVC can build now, in order: all but those that failed, and what follows them."""
         stopped: set[str] = set()
@@ -92,9 +105,3 @@ class Build:
             if left or stopped.intersection(self.snapshot.makers[name]):
                 stopped.add(name)
         return [name for name in self.forecasts if name not in stopped]
-
-    def _recall(self, entry: Entry) -> Entry | None:
-        key = run_key(entry)
-        if key not in self._known and (found := earlier_run(self.snapshot.cache, entry)):
-            self._known[key] = found
-        return self._known.get(key)

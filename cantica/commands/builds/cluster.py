@@ -1,30 +1,114 @@
-"""The Dask cluster of this machine that stages run on."""
+"""The Dask cluster that stages run on: one on this machine, or one that runs already."""
 
 import contextlib
-import os
-import re
-import shutil
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from cantica.commands.builds.copy import sweep
+from cantica.commands.builds.offers import Offer, differences, own_offer
+from cantica.commands.builds.places import Need, Place, Places
+from cantica.commands.builds.worker import LOGS, TOPIC, on_place
 from cantica.commands.dvc.copies import SCRATCH
-from cantica.commands.timings import largest, read_timings
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Future
 
-# A worker that is killed does not count against the stage that it ran, unless that happens again and again.
-SETTINGS = {"distributed.scheduler.allowed-failures": 5, "distributed.admin.tick.limit": "1h"}
+SETTINGS = {
+    # A worker that is killed does not count against the stage that it ran, unless that happens again and again.
+    "distributed.scheduler.allowed-failures": 5,
+    "distributed.admin.tick.limit": "1h",
+    "distributed.comm.timeouts.connect": "10s",  # of a scheduler that is not there
+}
+
+
+class ClusterFault(Exception):
+    """The cluster cannot be used, or not any longer. The text says why."""
+
+
+class Cluster:
+    """The workers of a Dask cluster that can run stages of this process, each one at a time.
+
+    shared: the workers have folders of their own, and a DVC remote in common. tell: is called with a line about a worker that
+    cannot be used.
+    """
+
+    def __init__(self, client: "Client", shared: bool, tell: Callable[[str], None]):
+        self.client, self.shared = client, shared
+        self._tell, self._own = tell, own_offer()
+        self._offers: dict[str, Offer] = {}
+        self._refused: dict[str, str] = {}
+        self._places = Places()
+        self._going: dict[Future, Place] = {}
+        if shared:
+            client.subscribe_topic(TOPIC, _append)
+
+    def look(self) -> None:
+        """Take in which workers came and went. Raises ClusterFault if the scheduler is gone, or no worker can be used."""
+        if self.client.status != "running":
+            raise ClusterFault("the scheduler is gone. What was finished is kept: give the same command again to continue")
+        workers = self.client.scheduler_info()["workers"]
+        there = {address for address, own in workers.items() if own["status"] == "running"}
+        if new := sorted(there - self._offers.keys() - self._refused.keys()):
+            for address, offer in self.client.run(own_offer, workers=new, on_error="return").items():
+                reasons = differences(self._own, offer) if isinstance(offer, Offer) else [_first_line(offer)]
+                if reasons:
+                    self._refused[address] = f"worker {address} is not used: {'; '.join(reasons)}"
+                    self._tell(self._refused[address])
+                else:
+                    self._offers[address] = offer
+        self._offers = {address: offer for address, offer in self._offers.items() if address in there}
+        self._places.update(self._offers)
+        if there and there <= self._refused.keys():
+            raise ClusterFault("\n".join(["no worker can be used", *(self._refused[address] for address in sorted(there))]))
+
+    def submit(
+        self, key: str, need: Need, alone: bool, function: Callable, arguments: Callable[["Cluster"], tuple]
+    ) -> "Future | None":
+        """Call a function on a worker that is free; None if there is none.
+
+        key: the name of the call. alone: it gets all cores of its machine, if nothing runs there. arguments: gives them.
+        """
+        if not (place := self._places.take(need, alone)):
+            return None
+        # Dask takes another worker if this one dies.
+        where = {"workers": [place.worker], "allow_other_workers": True}
+        future = self.client.submit(on_place, place.cores, place.gpu, function, *arguments(self), key=key, pure=False, **where)
+        self._going[future] = place
+        return future
+
+    def result(self, future: "Future") -> Any:
+        """What a call gave, or its exception. The worker is free from then on. Raises ClusterFault."""
+        self._places.free(self._going.pop(future))
+        if future.cancelled():
+            self.look()
+            raise ClusterFault("the scheduler has dropped a stage: give the same command again to continue")
+        found = future.exception() or future.result()
+        future.release()
+        return found
 
 
 @contextlib.contextmanager
-def local_cluster(jobs: int) -> Iterator["Client"]:
+def clusters(
+    jobs: int, scheduler: str, tell: Callable[[str], None]
+) -> Iterator[tuple[Callable[[], Cluster], Callable[[], Cluster]]]:
+    """Functions that give the cluster of stages, and that of tasks in folders of this machine; each starts when first called.
+
+    scheduler: the address of the first one; without it, both are one cluster of `jobs` processes here.
+    """
+    with contextlib.ExitStack() as stack:
+        here = cache(lambda: stack.enter_context(_local(jobs, tell)))
+        yield cache(lambda: stack.enter_context(_running_at(scheduler, tell))) if scheduler else here, here
+
+
+@contextlib.contextmanager
+def _local(jobs: int, tell: Callable[[str], None]) -> Iterator[Cluster]:
     """A cluster of `jobs` processes, which run in the current folder's project. They end with this process."""
     import dask
     from distributed import Client, LocalCluster
 
-    _sweep()
-    folder = SCRATCH.resolve()
+    sweep()
     try:
         with (
             dask.config.set(SETTINGS),
@@ -33,36 +117,42 @@ def local_cluster(jobs: int) -> Iterator["Client"]:
                 threads_per_worker=1,
                 memory_limit=0,  # of the worker alone, without the stages
                 dashboard_address=None,
-                local_directory=str(folder),
+                local_directory=str(SCRATCH.resolve()),
                 silence_logs="CRITICAL",
             ) as cluster,
             Client(cluster) as client,
         ):
-            yield client
+            yield Cluster(client, False, tell)
     finally:
-        _sweep()
+        sweep()
 
 
-def share(job: int, jobs: int) -> tuple[int, ...]:
-    """The processor's cores of one of several jobs. Where there are more jobs than cores, several have the same one."""
-    if not hasattr(os, "sched_getaffinity"):
-        return ()
-    cores = sorted(os.sched_getaffinity(0))
-    return tuple(cores[job % len(cores) :: jobs]) if jobs < len(cores) else (cores[job % len(cores)],)
+@contextlib.contextmanager
+def _running_at(address: str, tell: Callable[[str], None]) -> Iterator[Cluster]:
+    """The cluster of a scheduler that runs already. Raises ClusterFault where there is none."""
+    import logging
+
+    import dask
+    from distributed import Client
+
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    with dask.config.set(SETTINGS):
+        try:
+            client = Client(address)
+        except (OSError, ValueError) as error:
+            raise ClusterFault(f"no scheduler at {address}: {_first_line(error)}") from None
+        with client:
+            tell(f"Dask's dashboard: {client.dashboard_link}")
+            yield Cluster(client, True, tell)
 
 
-def at_once(jobs: int) -> int:
-    """How many of `jobs` stages fit into the free memory, by the largest stage that ever ran here; at least 1."""
-    import psutil
+def _append(event: tuple[float, dict]) -> None:
+    """Keep what a stage prints on another machine, as if it ran here."""
+    _, told = event
+    LOGS.mkdir(parents=True, exist_ok=True)
+    with (LOGS / Path(told["log"]).name).open("a", encoding="utf-8") as log:
+        log.write(told["text"])
 
-    peak = largest(read_timings())
-    return max(1, min(jobs, psutil.virtual_memory().available // (peak << 20))) if peak else jobs
 
-
-def _sweep() -> None:
-    """Remove the copies of workers that were killed."""
-    import psutil
-
-    for folder in SCRATCH.glob("worker-*"):
-        if (pid := re.match(r"worker-(\d+)-", folder.name)) and not psutil.pid_exists(int(pid[1])):
-            shutil.rmtree(folder, ignore_errors=True)
+def _first_line(error: object) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

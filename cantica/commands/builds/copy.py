@@ -1,9 +1,12 @@
 """The copies of projects that a worker keeps, in which DVC runs stages."""
 
 import atexit
+import contextlib
 import hashlib
 import io
 import os
+import platform
+import re
 import shutil
 import tarfile
 import tempfile
@@ -13,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cantica.commands.dvc.copies import SCRATCH, share_caches
-from cantica.commands.dvc.records import Entry, Lock, overlap
+from cantica.commands.dvc.records import Entry, Lock, outputs, overlap
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -29,16 +32,19 @@ class Copy:
         self.folder, self.repo = folder, repo
         self.stages: dict[str, PipelineStage] = {stage.name: stage for stage in repo.index.stages if hasattr(stage, "name")}
 
+    def hashes(self, name: str, makers: Lock) -> set[str]:
+        """The hashes of those outputs of other stages that a stage reads."""
+        return {md5 for entry in makers.values() for path, md5 in outputs(entry).items() if self._reads(name, path)}
+
     def fetch(self, name: str, makers: Lock) -> None:
-        """Bring those outputs of other stages into the copy that a stage reads."""
+        """Bring those outputs of other stages from the cache into the copy that a stage reads."""
         from dvc.stage.loader import StageLoader
 
-        paths = [dep.def_path for dep in self.stages[name].deps]
         for maker, entry in makers.items():
             stage = self.stages[maker]
             StageLoader.fill_from_lock(stage, entry)
             for out in stage.outs:
-                if any(overlap(path, out.def_path) for path in paths):
+                if self._reads(name, out.def_path):
                     _checkout(out)
 
     def run(self, name: str, committing: AbstractContextManager) -> None:
@@ -49,6 +55,9 @@ class Copy:
             with committing:
                 stage.save(run_cache=True)
                 stage.commit()
+
+    def _reads(self, name: str, path: str) -> bool:
+        return any(overlap(dep.def_path, path) for dep in self.stages[name].deps)
 
     def entry(self, name: str) -> Entry:
         """The record of a stage that ran."""
@@ -83,9 +92,29 @@ _copies: dict[str, Copy] = {}  # by the hash of their archive; the last one that
 def _room() -> Path:
     """The folder of this process's copies."""
     SCRATCH.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"worker-{os.getpid()}-", dir=SCRATCH.resolve()))
+    folder = Path(tempfile.mkdtemp(prefix=f"worker-{platform.node()}-{os.getpid()}-", dir=SCRATCH.resolve()))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+def sweep() -> None:
+    """Remove the copies of workers that were killed on this machine, and end the stages that they left running."""
+    import psutil
+
+    dead = [folder for folder in SCRATCH.resolve().glob(f"worker-{platform.node()}-*") if _is_left(folder.name)]
+    for process in psutil.process_iter() if dead else ():
+        with contextlib.suppress(psutil.Error):
+            if any(Path(process.cwd()).is_relative_to(folder) for folder in dead):
+                process.kill()
+    for folder in dead:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_left(name: str) -> bool:
+    import psutil
+
+    found = re.fullmatch(r".+-(\d+)-\w+", name)
+    return bool(found and not psutil.pid_exists(int(found[1])))
 
 
 def _checkout(out: Any) -> None:

@@ -1,18 +1,22 @@
 """Run the stages of builds on a Dask cluster, each as soon as its inputs are there, and once for all builds that need it."""
 
+import contextlib
 import hashlib
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cantica.commands.builds.build import Build
-from cantica.commands.builds.cluster import share
-from cantica.commands.builds.worker import Done, Order, on_cores, run_stage
+from cantica.commands.builds.cluster import Cluster
+from cantica.commands.builds.places import Need
+from cantica.commands.builds.worker import Done, Order, run_stage
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Future
 
+LOOK = 1  # seconds after which the engine looks which workers came and went
 Then = Callable[[Any], None]  # is called with the result of a task, or with its exception
 
 
@@ -25,13 +29,18 @@ class Watcher(Protocol):
 
 @dataclass
 class Task:
-    """A call of a function on a worker. `key` is its name for Dask; `begin` is called when a worker is free for it."""
+    """A call of a function on a worker. `key` is its name for Dask; `begin` is called when a worker is free for it.
+
+    here: it works in folders of this machine.
+    """
 
     key: str
     function: Callable
-    arguments: Callable[["Client"], tuple]
+    arguments: Callable[[Cluster], tuple]
     then: Then
     begin: Callable[[], None] = lambda: None
+    need: Need = field(default_factory=Need)
+    here: bool = False
 
 
 @dataclass
@@ -44,16 +53,18 @@ class Running:
 
 
 class Engine:
-    """Gives tasks to a cluster: no more at a time than it has workers, the most urgent first.
+    """Gives tasks to workers that are free, the most urgent first.
 
-    client: starts the cluster; called when the first task is there. jobs: the number of its workers.
+    cluster, here: give the cluster of stages, and that of tasks that work in folders of this machine. They are called when
+    there is such a task.
     """
 
-    def __init__(self, client: Callable[[], "Client"], jobs: int, watcher: Watcher):
-        self._client, self._watcher = client, watcher
-        self._free = list(range(jobs))
+    def __init__(self, cluster: Callable[[], Cluster], here: Callable[[], Cluster], watcher: Watcher):
+        self._clusters = {False: cluster, True: here}
+        self._watcher = watcher
         self._waiting: list[tuple[tuple[float, ...], int, Task]] = []
-        self._going: dict[Future, tuple[Task, int]] = {}
+        self._going: dict[Future, tuple[Task, Cluster]] = {}
+        self._ended: SimpleQueue[Future] = SimpleQueue()
         self._stages: dict[str, Running] = {}  # by run key
         self._trees: dict[str, Future] = {}
         self._builds: dict[Build, tuple[float, Callable[[Build], None]]] = {}
@@ -69,40 +80,36 @@ class Engine:
         self._advance(build)
 
     def run(self) -> None:
-        """Work until nothing is left to do."""
-        if not self._waiting:
-            return
-        from distributed import as_completed
-
-        client = self._client()
-        done = as_completed()
+        """Work until nothing is left to do. Raises ClusterFault."""
         while self._waiting or self._going:
-            self._waiting.sort(key=lambda waiting: waiting[:2], reverse=True)
-            while self._waiting and self._free:
-                done.add(self._submit(client, self._waiting.pop()[-1]))
-            for future in done.next_batch():
-                task, job = self._going.pop(future)
-                self._free.append(job)
-                result = future.exception() or future.result()
-                future.release()
-                task.then(result)
+            self._submit()
+            with contextlib.suppress(Empty):
+                future = self._ended.get(timeout=LOOK)
+                task, cluster = self._going.pop(future)
+                task.then(cluster.result(future))
 
-    def _submit(self, client: "Client", task: Task) -> "Future":
-        """Give a task to the cluster. If nothing else can run until it ends, it gets all cores of the processor."""
-        alone = not self._going and not self._waiting
-        job = self._free.pop(0)
-        cores = share(0, 1) if alone else share(job, len(self._free) + 1 + len(self._going))
-        task.begin()
-        future = client.submit(on_cores, cores, task.function, *task.arguments(client), key=task.key, pure=False)
-        self._going[future] = task, job
-        return future
+    def _submit(self) -> None:
+        """Start what can run now. If nothing else runs or waits, a task gets all cores of its machine."""
+        self._waiting.sort(key=lambda waiting: waiting[:2])
+        tasks = [*(task for _, _, task in self._waiting), *(task for task, _ in self._going.values())]
+        for cluster in {self._clusters[task.here]() for task in tasks}:
+            cluster.look()
+        for waiting in list(self._waiting):
+            task, alone = waiting[-1], not self._going and len(self._waiting) == 1
+            cluster = self._clusters[task.here]()
+            future = cluster.submit(task.key, task.need, alone, task.function, task.arguments)
+            if future:
+                self._waiting.remove(waiting)
+                self._going[future] = task, cluster
+                task.begin()
+                future.add_done_callback(self._ended.put)
 
     def _advance(self, build: Build) -> None:
         place, then = self._builds[build]
         for key, stage in build.ready().items():
             if key not in self._stages:
                 running = self._stages[key] = Running(Order(stage, key, build.inputs(stage)))
-                self.add(self._stage(running, build.snapshot.tree), place, -build.lengths[stage])
+                self.add(self._stage(running, build), place, -build.lengths[stage])
             running = self._stages[key]
             if build not in running.builds:
                 running.builds.append(build)
@@ -113,28 +120,30 @@ class Engine:
             del self._builds[build]
             then(build)
 
-    def _stage(self, running: Running, tree: bytes) -> Task:
-        order = running.order
+    def _stage(self, running: Running, build: Build) -> Task:
+        order, tree = running.order, build.snapshot.tree
 
-        def arguments(client: "Client") -> tuple:
+        def arguments(cluster: Cluster) -> tuple:
             name = f"tree-{hashlib.sha256(tree).hexdigest()}"
             if name not in self._trees:
                 # As a task: should all workers that have the archive die, Dask makes it again.
-                self._trees[name] = client.submit(bytes, tree, key=name)
-            return order, self._trees[name]
+                self._trees[name] = cluster.client.submit(bytes, tree, key=name)
+            if cluster.shared:
+                build.store.push(order.makers)
+            return order, self._trees[name], cluster.shared
 
         def then(result: Done | Exception) -> None:
             builds = self._stages.pop(order.key).builds
-            for build in builds:
-                build.take(order, result)
+            for own in builds:
+                own.take(order, result)
             self._watcher.ended(builds, order, result)
-            for build in builds:
-                self._advance(build)
+            for own in builds:
+                self._advance(own)
 
         def begin() -> None:
             running.began = True
-            for build in running.builds:
-                build.begin(order.stage)
+            for own in running.builds:
+                own.begin(order.stage)
             self._watcher.began(running.builds, order)
 
-        return Task(f"{order.stage}-{order.key}", run_stage, arguments, then, begin)
+        return Task(f"{order.stage}-{order.key}", run_stage, arguments, then, begin, build.need(order.stage))

@@ -12,6 +12,7 @@ from cantica.commands.dvc.graph import makers_of
 from cantica.commands.dvc.project import Project, outputs_of_check, read_present, read_project
 from cantica.commands.dvc.records import Entry, Lock, dependencies, outputs, within
 from cantica.commands.plan import plan_of, times
+from cantica.commands.timings import peaks, read_timings
 from cantica.core.params import FILE
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ class Snapshot:
     """The stages of a build in the order of dvc.yaml, with what `forecast` needs of them.
 
     makers: for each stage, those that make what it reads, gates among them. unkept: stages of which DVC's run cache keeps no
-    runs. seconds: of each stage, by earlier timings, where that is known. cache: the folder of DVC's cache. tree: a tar archive
-    of the files that the stages read and no stage makes.
+    runs. seconds, memory: of each stage, the latter in MB, by earlier timings, where that is known. cache: the folder of DVC's
+    cache. tree: a tar archive of the files that the stages read and no stage makes.
     """
 
     lock: Lock
@@ -36,6 +37,7 @@ class Snapshot:
     makers: dict[str, list[str]]
     unkept: frozenset[str]
     seconds: dict[str, float]
+    memory: dict[str, int]
     cache: Path
     tree: bytes
 
@@ -58,8 +60,9 @@ def take_snapshot(targets: Iterable[str] = ()) -> Snapshot:
         present = {name: entry for name, entry in all_present.items() if name in wanted}
         unkept = frozenset(name for name in present if not _is_kept(project, name))
         tree = _archive(repo, present)
-        seconds = times(plan_of(project, all_present), list(present))
-    return Snapshot(project.lock, present, outputs_of_check(), makers_of(present), unkept, seconds, cache_folder(), tree)
+        seconds, memory = times(plan_of(project, all_present), list(present)), peaks(list(present), read_timings())
+        makers = makers_of(present)
+    return Snapshot(project.lock, present, outputs_of_check(), makers, unkept, seconds, memory, cache_folder(), tree)
 
 
 def _stages(repo: "Repo", targets: Iterable[str], project: Project) -> list[str]:

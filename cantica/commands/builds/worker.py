@@ -5,18 +5,24 @@ import fcntl
 import logging
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cantica.commands.builds.copy import copy_of
+from cantica.commands.builds.copy import copy_of, sweep
 from cantica.commands.dvc.copies import SCRATCH
 from cantica.commands.dvc.logs import read_log, stages_run
-from cantica.commands.dvc.records import Entry, Lock
+from cantica.commands.dvc.records import Entry, Lock, outputs
+from cantica.commands.dvc.remote import Remote, RemoteFault
 
 LOGS = Path(".cache/stages")  # of stages that run
+TOPIC = "cantica"  # of what a stage on another machine prints: {"log": its file, "text": …}
+TELL = 1  # seconds after which that is sent
+ONE = threading.Lock()  # stages of one process: the current folder, the streams and the environment are the process's
 T = TypeVar("T")
 
 
@@ -49,35 +55,54 @@ class StageFailed(Exception):
     """A stage failed. The text is what it printed."""
 
 
-def run_stage(order: Order, tree: bytes) -> Done:
+def run_stage(order: Order, tree: bytes, shared: bool) -> Done:
     """Run a stage of a project, whose files are given as a tar archive. Raises StageFailed.
 
-    Inputs that other stages made come from the DVC cache of the project in the worker's folder, and outputs go there.
+    Inputs that other stages made come from the DVC cache of the project in the worker's folder, and outputs go there. shared:
+    that project has a remote in common with others, which inputs come from and outputs go to.
     """
     from dvc.exceptions import DvcException
 
     begin, root = time.monotonic(), Path.cwd()
     log = root / order.log
     log.unlink(missing_ok=True)
+    sweep()
     copy = copy_of(tree)
-    with printed_to(log), contextlib.chdir(copy.folder):
+    with printed_to(log), told(log) if shared else contextlib.nullcontext(), contextlib.chdir(copy.folder):
         try:
+            remote = remote_of(root) if shared else None
+            if remote:
+                remote.pull(copy.hashes(order.stage, order.makers))
+                remote.pull_run(order.key)  # of another client, whose workers ran it
             copy.fetch(order.stage, order.makers)
             copy.run(order.stage, committing(root))
-        except DvcException as error:
+            entry = copy.entry(order.stage)
+            if remote:
+                remote.push(outputs(entry).values())
+                remote.push_run(order.key)
+        except (DvcException, RemoteFault, OSError) as error:
             print(error, flush=True)
             raise StageFailed(read_log(log)) from None
     text = read_log(log)
     log.unlink()
     ran = order.stage in stages_run(text)
-    return Done(copy.entry(order.stage), text, ran, f"{os.uname().nodename}:{os.getpid()}", time.monotonic() - begin)
+    return Done(entry, text, ran, f"{os.uname().nodename}:{os.getpid()}", time.monotonic() - begin)
 
 
-def on_cores(cores: tuple[int, ...], function: Callable[..., T], *arguments: Any) -> T:
-    """Call a function, with all that it starts, on these of the processor's cores; without any named, as it comes."""
-    if cores:
-        os.sched_setaffinity(0, cores)  # of this thread, and of the processes that it starts
-    return function(*arguments)
+@cache
+def remote_of(root: Path) -> Remote:
+    """The remote of the project in a folder, which remembers what it has."""
+    return Remote(root)
+
+
+def on_place(cores: tuple[int, ...], gpu: str, function: Callable[..., T], *arguments: Any) -> T:
+    """Call a function, with all that it starts, on these of the processor's cores and this GPU; without any, as it comes."""
+    with ONE:
+        if cores:
+            os.sched_setaffinity(0, cores)  # of this thread, and of the processes that it starts
+        if gpu:
+            os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+        return function(*arguments)
 
 
 def in_folder(folder: Path, log: Path, function: Callable[..., T], *arguments: Any) -> T:
@@ -108,9 +133,7 @@ def committing(root: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def printed_to(log: Path) -> Iterator[None]:
     """Append what this process and its children print to a log, DVC's own messages too."""
-    from dvc.logger import setup
-
-    setup(logging.INFO)
+    _set_up_logging()
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as file:
         kept = [(stream, os.dup(stream)) for stream in (1, 2)]
@@ -124,6 +147,39 @@ def printed_to(log: Path) -> Iterator[None]:
             for stream, own in kept:
                 os.dup2(own, stream)
                 os.close(own)
+
+
+@contextlib.contextmanager
+def told(log: Path) -> Iterator[None]:
+    """Send what is written to a log to the clients of the scheduler, while it is written."""
+    from distributed import get_worker
+
+    worker, over = get_worker(), threading.Event()
+
+    def follow() -> None:
+        with log.open(encoding="utf-8", errors="replace") as file:
+            while True:
+                last = over.wait(TELL)
+                if text := file.read():
+                    worker.log_event(TOPIC, {"log": log.name, "text": text})
+                if last:
+                    return
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+@cache
+def _set_up_logging() -> None:
+    """Have DVC print its messages. Each call of DVC's own function would have it print them once more."""
+    from dvc.logger import setup
+
+    setup(logging.INFO)
 
 
 def _flush() -> None:

@@ -7,9 +7,9 @@ from cantica.commands.builds.build import Build
 from cantica.commands.builds.engine import Engine, Task
 from cantica.commands.builds.progress import Progress, Status
 from cantica.commands.builds.snapshot import FIRST, Snapshot
+from cantica.commands.builds.store import Store
 from cantica.commands.builds.worker import Done, Order, StageFailed
 from cantica.commands.dvc.logs import failed_stage, read_log
-from cantica.commands.dvc.records import Entry
 from cantica.commands.git import git
 from cantica.commands.text import counted
 from cantica.commands.variants.runs import COPIES, Run, finish, keep, prepare
@@ -18,14 +18,13 @@ from cantica.commands.variants.runs import COPIES, Run, finish, keep, prepare
 class Building:
     """Builds runs. failed: those that failed. trained: how many steps were trained to their ends.
 
-    branches: make a branch of each run too.
+    branches: make a branch of each run too. store: the runs of stages that are known.
     """
 
-    def __init__(self, progress: Progress, branches: bool):
+    def __init__(self, progress: Progress, branches: bool, store: Store):
         self.failed: list[Run] = []
         self.trained = 0
-        self._progress, self._branches = progress, branches
-        self._known: dict[str, Entry] = {}
+        self._progress, self._branches, self._store = progress, branches, store
         self._logs: dict[Build, Path] = {}
         self._shown: dict[str, Status] = {}  # by the name of the run
 
@@ -42,7 +41,7 @@ class Building:
         def prepared(result: Snapshot | Exception) -> None:
             if isinstance(result, Exception):
                 return self._fail(run, result)
-            build = Build(run.name, result, self._known)
+            build = Build(run.name, result, self._store)
             self._logs[build] = run.log
             engine.build(build, ended, place)
 
@@ -52,7 +51,8 @@ class Building:
                 return self._fail(run, *build.failed)
             last = {name: run.log for name in build.left()}
             self._show(run.name, Status(last, len(build.done), len(build.done) + len(last), build.seconds_left()))
-            engine.add(Task(f"finish-{run.name}", finish, lambda client: (run, folder), finished), place)
+            self._store.fetch(build.built())
+            engine.add(Task(f"finish-{run.name}", finish, lambda cluster: (run, folder), finished, here=True), place)
 
         def finished(result: Exception | None) -> None:
             if not isinstance(result, Exception):
@@ -63,7 +63,7 @@ class Building:
                 self._fail(run, result)
             shutil.rmtree(folder, ignore_errors=True)
 
-        engine.add(Task(f"prepare-{run.name}", prepare, lambda client: (run, folder), prepared, begin), place)
+        engine.add(Task(f"prepare-{run.name}", prepare, lambda cluster: (run, folder), prepared, begin, here=True), place)
 
     def end(self, run: Run, how: str) -> None:
         """Report a run whose experiment exists, and make its branch if branches are asked for."""

@@ -3,7 +3,6 @@
 A stage that several builds need runs once. The project's own files stay as they are.
 """
 
-import contextlib
 import fcntl
 import re
 import shutil
@@ -11,12 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cantica.commands.builds.cluster import local_cluster
+from cantica.commands.builds.cluster import clusters
 from cantica.commands.builds.engine import Engine
 from cantica.commands.builds.progress import Progress
+from cantica.commands.builds.store import Store
 from cantica.commands.checks.claims import read_measured
+from cantica.commands.dvc.cache import cache_folder
 from cantica.commands.dvc.copies import SCRATCH
 from cantica.commands.dvc.mend import mend
+from cantica.commands.dvc.remote import Remote
 from cantica.commands.git import git, head, must
 from cantica.commands.text import counted
 from cantica.commands.variants.building import Building
@@ -49,25 +51,27 @@ def uncommitted() -> list[str]:
     return [file for line in changed if not WRITTEN.match(file := line[3:])]
 
 
-def run_family(runs: list[Run], progress: Progress, branches: bool = False, jobs: int = 1) -> list[Run]:
-    """Build the runs that are not built yet, `jobs` stages at a time, print a summary, and return the runs that failed.
+def run_family(runs: list[Run], progress: Progress, branches: bool, jobs: int, scheduler: str = "") -> list[Run]:
+    """Build the runs that are not built yet, print a summary, and return the runs that failed.
 
-    branches: make a branch of each run too. Raises InputError where another family is being built in the project, or a branch
-    exists with another commit.
+    branches: make a branch of each run too. jobs: how many stages run at a time on this machine. scheduler: the address of a
+    cluster that runs them instead. Raises ClusterFault and RemoteFault, and InputError where another family is being built in
+    the project, or a branch exists with another commit.
     """
     with _alone():
         mend(Path.cwd())
         if branches:
             raise_any([fault for run in runs if (fault := _branch_fault(run))])
-        building = Building(progress, branches)
+        store = Store(cache_folder(), Remote(Path.cwd()) if scheduler else None)
+        building = Building(progress, branches, store)
         missing = [run for run in runs if not run.is_done()]
         for run in runs:
             if run not in missing:
                 building.end(run, "built before")
         shutil.rmtree(COPIES, ignore_errors=True)
         try:
-            with contextlib.ExitStack() as stack:
-                engine = Engine(lambda: stack.enter_context(local_cluster(jobs)), jobs, building)
+            with clusters(jobs, scheduler, progress.line) as (cluster, here):
+                engine = Engine(cluster, here, building)
                 for place, run in enumerate(missing):
                     building.add(run, place, engine)
                 engine.run()

@@ -1,0 +1,76 @@
+"""Where a stage can run: each machine of a cluster has cores, memory and GPUs. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cantica.commands.builds.offers import Offer
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a stage takes. memory: MB at its peak by earlier timings, 0 where that is not known."""
+
+    computes: bool = False  # with a model
+    memory: int = 0
+
+
+@dataclass(frozen=True)
+class Place:
+    """A worker that runs one stage, the cores that the stage gets there, and its GPU, "" for none."""
+
+    worker: str
+    cores: tuple[int, ...]
+    gpu: str = ""
+
+
+class Places:
+    """The workers of a cluster, by address, and which of them are taken. Each runs one stage at a time.
+
+    Workers of one machine share its cores, so each has its own part of them. Stages that compute with a model share no GPU, and
+    stages of one machine share its memory; but where nothing else runs, any stage may start.
+    """
+
+    def __init__(self) -> None:
+        self._offers: dict[str, Offer] = {}
+        self._memory: dict[str, int] = {}  # of each machine, before anything ran there
+        self._taken: dict[str, tuple[Place, Need]] = {}
+
+    def update(self, offers: Mapping[str, Offer]) -> None:
+        """Take in which workers there are."""
+        for offer in offers.values():
+            self._memory[offer.host] = max(self._memory.get(offer.host, 0), offer.memory)
+        self._offers = dict(offers)
+        self._taken = {worker: own for worker, own in self._taken.items() if worker in offers}
+
+    def take(self, need: Need, alone: bool = False) -> Place | None:
+        """Take a place, on the machine where least runs; None if there is none. A stage that runs alone gets all cores."""
+        free = [worker for worker in self._offers if worker not in self._taken]
+        for worker in sorted(free, key=lambda worker: len(self._running(self._offers[worker].host))):
+            offer, running = self._offers[worker], self._running(self._offers[worker].host)
+            unused = [gpu for gpu in offer.gpus if gpu not in {place.gpu for place, _ in running}]
+            waits = need.computes and offer.gpus and not unused
+            used = sum(other.memory for _, other in running)
+            if not waits and (not running or used + need.memory <= self._memory[offer.host]):
+                place = Place(worker, self._cores(worker, alone and not running), unused[0] if need.computes and unused else "")
+                self._taken[worker] = place, need
+                return place
+        return None
+
+    def free(self, place: Place) -> None:
+        """Give a place back."""
+        self._taken.pop(place.worker, None)
+
+    def _running(self, host: str) -> list[tuple[Place, Need]]:
+        return [own for worker, own in self._taken.items() if self._offers[worker].host == host]
+
+    def _cores(self, worker: str, alone: bool) -> tuple[int, ...]:
+        own = self._offers[worker]
+        same = [other for other, offer in self._offers.items() if offer.host == own.host]
+        return own.cores if alone else share(own.cores, same.index(worker), len(same))
+
+
+def share(cores: tuple[int, ...], job: int, jobs: int) -> tuple[int, ...]:
+    """The cores of one of several jobs. Where there are more jobs than cores, several have the same one."""
+    if not cores:
+        return ()
+    return cores[job % len(cores) :: jobs] if jobs < len(cores) else (cores[job % len(cores)],)

@@ -1,0 +1,17 @@
+"""The GPUs of this machine, found without loading MLX."""
+
+import os
+import sys
+from importlib import metadata
+from pathlib import Path
+
+
+def gpus() -> list[str]:
+    """Return the GPUs that MLX can compute with, by the names that CUDA_VISIBLE_DEVICES has for them; a Mac has "0"."""
+    if sys.platform == "darwin":
+        return ["0"]
+    if not any((dist.metadata["Name"] or "").startswith("mlx-cuda") for dist in metadata.distributions()):
+        return []
+    if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [name for name in visible.split(",") if name]
+    return [str(index) for index, _ in enumerate(Path("/dev").glob("nvidia[0-9]*"))]
