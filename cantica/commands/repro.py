@@ -23,10 +23,8 @@ def repro(targets: list[str], jobs: int, scheduler: str = "") -> str:
     scheduler: the address of a cluster that runs the stages; without one, `jobs` processes of this machine do.
     Raises InputError.
     """
-    from dvc.logger import setup
-
     mend(Path.cwd())
-    setup(logging.WARNING)
+    logging.getLogger("dvc").setLevel(logging.WARNING)
     logging.getLogger("dvc.stage.run").setLevel(logging.INFO)  # it says which stages DVC runs itself
     try:
         with dvc_faults():

@@ -2,7 +2,6 @@
 
 import contextlib
 import fcntl
-import logging
 import os
 import sys
 import threading
@@ -133,7 +132,6 @@ def committing(root: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def printed_to(log: Path) -> Iterator[None]:
     """Append what this process and its children print to a log, DVC's own messages too."""
-    _set_up_logging()
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as file:
         kept = [(stream, os.dup(stream)) for stream in (1, 2)]
@@ -172,14 +170,6 @@ def told(log: Path) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
-
-
-@cache
-def _set_up_logging() -> None:
-    """Have DVC print its messages. Each call of DVC's own function would have it print them once more."""
-    from dvc.logger import setup
-
-    setup(logging.INFO)
 
 
 def _flush() -> None:
