@@ -1,7 +1,6 @@
 """The copies of projects that a worker keeps, in which DVC runs stages."""
 
 import atexit
-import contextlib
 import hashlib
 import io
 import os
@@ -98,16 +97,10 @@ def _room() -> Path:
 
 
 def sweep() -> None:
-    """Remove the copies of workers that were killed on this machine, and end the stages that they left running."""
-    import psutil
-
-    dead = [folder for folder in SCRATCH.resolve().glob(f"worker-{platform.node()}-*") if _is_left(folder.name)]
-    for process in psutil.process_iter() if dead else ():
-        with contextlib.suppress(psutil.Error):
-            if any(Path(process.cwd()).is_relative_to(folder) for folder in dead):
-                process.kill()
-    for folder in dead:
-        shutil.rmtree(folder, ignore_errors=True)
+    """Remove the copies of workers that were killed on this machine. The stages that they ran have ended with them."""
+    for folder in SCRATCH.resolve().glob(f"worker-{platform.node()}-*"):
+        if _is_left(folder.name):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_left(name: str) -> bool:

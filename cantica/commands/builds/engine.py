@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from cantica.commands.builds.build import Build
 from cantica.commands.builds.cluster import Cluster
 from cantica.commands.builds.places import Need
-from cantica.commands.builds.worker import Done, Order, run_stage
+from cantica.commands.builds.worker import Done, Order, receive, run_stage
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -133,6 +133,8 @@ class Engine:
             return order, self._trees[name], cluster.shared
 
         def then(result: Done | Exception) -> None:
+            if self._clusters[False]().shared:
+                receive(order, result)
             builds = self._stages.pop(order.key).builds
             for own in builds:
                 own.take(order, result)

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import sys
 import threading
@@ -17,6 +18,8 @@ from cantica.commands.dvc.copies import SCRATCH
 from cantica.commands.dvc.logs import read_log, stages_run
 from cantica.commands.dvc.records import Entry, Lock, outputs
 from cantica.commands.dvc.remote import Remote, RemoteFault
+from cantica.commands.timings import read_timings
+from cantica.core.command import TIMINGS
 
 LOGS = Path(".cache/stages")  # of stages that run
 TOPIC = "cantica"  # of what a stage on another machine prints: {"log": its file, "text": …}
@@ -41,13 +44,17 @@ class Order:
 
 @dataclass(frozen=True)
 class Done:
-    """What became of an order: the stage's record, what it printed, whether it ran or was restored, where and how long."""
+    """What became of an order: the stage's record, what it printed, whether it ran or was restored, where and how long.
+
+    timing: its record in the timings of the worker's folder, None if it was restored.
+    """
 
     entry: Entry
     log: str
     ran: bool
     where: str
     seconds: float
+    timing: dict[str, Any] | None
 
 
 class StageFailed(Exception):
@@ -85,7 +92,20 @@ def run_stage(order: Order, tree: bytes, shared: bool) -> Done:
     text = read_log(log)
     log.unlink()
     ran = order.stage in stages_run(text)
-    return Done(entry, text, ran, f"{os.uname().nodename}:{os.getpid()}", time.monotonic() - begin)
+    timing = next((own for own in reversed(read_timings(root / TIMINGS)) if own["stage"] == order.stage), None) if ran else None
+    return Done(entry, text, ran, f"{os.uname().nodename}:{os.getpid()}", time.monotonic() - begin, timing)
+
+
+def receive(order: Order, result: Done | Exception) -> None:
+    """Keep here what a stage left elsewhere: its timing, and, if it failed, its log."""
+    if isinstance(result, Done):
+        order.log.unlink(missing_ok=True)
+        if result.timing:
+            with TIMINGS.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(result.timing) + "\n")
+    else:
+        order.log.parent.mkdir(parents=True, exist_ok=True)
+        order.log.write_text(str(result), encoding="utf-8")
 
 
 @cache
