@@ -3,7 +3,6 @@
 CANTICA_KILL_SEED sets the seed of the kills.
 """
 
-import json
 import os
 import random
 import re
@@ -12,7 +11,6 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -166,21 +164,6 @@ def test_built_at_one_time_two_variants_still_share_their_steps(built_family):
     logs = "".join((project / f".cache/variants/{name}.log").read_text() for name in ("early", "early+late"))
     assert sorted(re.findall(r"Running stage 'train@(\w+)'", logs)) == ["deception", "deception", "self_preservation"]
     assert workspace(project) == before
-
-
-@pytest.mark.parametrize(("free", "expected"), [(9, 1), (25, 2), (99, 3)])
-def test_no_more_stages_run_than_memory_has_room_for(monkeypatch, tmp_path, free, expected):
-    import psutil
-
-    from cantica.commands.builds.cluster import at_once
-
-    monkeypatch.chdir(tmp_path)
-    assert at_once(3) == 3  # nothing is known of what a stage takes
-    (tmp_path / ".cache").mkdir()
-    records = [{"stage": "train@a", "seconds": 1, "peak_mb": peak} for peak in (10, 5)]
-    (tmp_path / ".cache/timings.jsonl").write_text("\n".join(map(json.dumps, records)))
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=free << 20))
-    assert at_once(3) == expected
 
 
 def test_only_one_family_is_built_at_a_time(built_family):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cantica.commands.builds.cluster import share
+from cantica.commands.builds.places import share
 from cantica.commands.dvc.graph import lengths, longest_chain, makers_of, makespan
 from tests.support.projects import edit, ok, refused, run, stages_run
 
@@ -84,8 +84,9 @@ def test_a_gate_has_a_maker():
     assert makers_of(stages) == {"audit": [], "train": ["audit"]}
 
 
-def test_jobs_share_the_cores(monkeypatch):
-    monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 1, 2, 3, 4}, raising=False)
-    assert [share(job, 2) for job in range(2)] == [(0, 2, 4), (1, 3)]
-    assert [share(job, 6) for job in range(6)] == [(0,), (1,), (2,), (3,), (4,), (0,)]
-    assert share(0, 1) == (0, 1, 2, 3, 4)
+def test_jobs_share_the_cores():
+    cores = (0, 1, 2, 3, 4)
+    assert [share(cores, job, 2) for job in range(2)] == [(0, 2, 4), (1, 3)]
+    assert [share(cores, job, 6) for job in range(6)] == [(0,), (1,), (2,), (3,), (4,), (0,)]
+    assert share(cores, 0, 1) == cores
+    assert share((), 1, 2) == ()

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cantica.commands.builds.copy import copy_of, sweep
+from cantica.commands.builds.copy import Copy, copy_of, sweep
 from cantica.commands.dvc.copies import SCRATCH
 from cantica.commands.dvc.logs import read_log, stages_run
 from cantica.commands.dvc.records import Entry, Lock, outputs
@@ -24,7 +24,7 @@ from cantica.core.command import TIMINGS
 LOGS = Path(".cache/stages")  # of stages that run
 TOPIC = "cantica"  # of what a stage on another machine prints: {"log": its file, "text": …}
 TELL = 1  # seconds after which that is sent
-ONE = threading.Lock()  # stages of one process: the current folder, the streams and the environment are the process's
+ONE = threading.Lock()  # the threads of a process share the current folder and the streams: one stage at a time
 T = TypeVar("T")
 
 
@@ -67,16 +67,27 @@ def run_stage(order: Order, tree: bytes, shared: bool) -> Done:
     Inputs that other stages made come from the DVC cache of the project in the worker's folder, and outputs go there. shared:
     that project has a remote in common with others, which inputs come from and outputs go to.
     """
+    with ONE:
+        begin, root = time.monotonic(), Path.cwd()
+        log = root / order.log
+        log.unlink(missing_ok=True)
+        sweep()
+        with printed_to(log), told(log) if shared else contextlib.nullcontext():
+            entry = _run(order, copy_of(tree), root, remote_of(root) if shared else None)
+        text = read_log(log)
+        log.unlink()
+        ran = order.stage in stages_run(text)
+        timings = reversed(read_timings(root / TIMINGS)) if ran else []
+        timing = next((own for own in timings if own["stage"] == order.stage), None)
+        return Done(entry, text, ran, f"{os.uname().nodename}:{os.getpid()}", time.monotonic() - begin, timing)
+
+
+def _run(order: Order, copy: Copy, root: Path, remote: Remote | None) -> Entry:
+    """Run a stage in a copy and return its record. What it prints goes to its log. Raises StageFailed."""
     from dvc.exceptions import DvcException
 
-    begin, root = time.monotonic(), Path.cwd()
-    log = root / order.log
-    log.unlink(missing_ok=True)
-    sweep()
-    copy = copy_of(tree)
-    with printed_to(log), told(log) if shared else contextlib.nullcontext(), contextlib.chdir(copy.folder):
-        try:
-            remote = remote_of(root) if shared else None
+    try:
+        with contextlib.chdir(copy.folder):
             if remote:
                 remote.pull(copy.hashes(order.stage, order.makers))
                 remote.pull_run(order.key)  # of another client, whose workers ran it
@@ -86,14 +97,10 @@ def run_stage(order: Order, tree: bytes, shared: bool) -> Done:
             if remote:
                 remote.push(outputs(entry).values())
                 remote.push_run(order.key)
-        except (DvcException, RemoteFault, OSError) as error:
-            print(error, flush=True)
-            raise StageFailed(read_log(log)) from None
-    text = read_log(log)
-    log.unlink()
-    ran = order.stage in stages_run(text)
-    timing = next((own for own in reversed(read_timings(root / TIMINGS)) if own["stage"] == order.stage), None) if ran else None
-    return Done(entry, text, ran, f"{os.uname().nodename}:{os.getpid()}", time.monotonic() - begin, timing)
+            return entry
+    except (DvcException, RemoteFault, OSError) as error:
+        print(error, flush=True)
+        raise StageFailed(read_log(root / order.log)) from None
 
 
 def receive(order: Order, result: Done | Exception) -> None:
@@ -116,19 +123,18 @@ def remote_of(root: Path) -> Remote:
 
 def on_place(cores: tuple[int, ...], gpu: str, function: Callable[..., T], *arguments: Any) -> T:
     """Call a function, with all that it starts, on these of the processor's cores and this GPU; without any, as it comes."""
-    with ONE:
-        if cores:
-            os.sched_setaffinity(0, cores)  # of this thread, and of the processes that it starts
-        if gpu:
-            os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-        return function(*arguments)
+    if cores:
+        os.sched_setaffinity(0, cores)  # of this thread, and of the processes that it starts
+    if gpu:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    return function(*arguments)
 
 
 def in_folder(folder: Path, log: Path, function: Callable[..., T], *arguments: Any) -> T:
     """Call a function of DVC in a folder, what it prints appended to a log. Raises StageFailed."""
     from dvc.exceptions import DvcException
 
-    with printed_to(log), contextlib.chdir(folder):
+    with ONE, printed_to(log), contextlib.chdir(folder):
         try:
             return function(*arguments)
         except DvcException as error:

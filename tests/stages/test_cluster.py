@@ -1,0 +1,228 @@
+"""Builds on a cluster: a scheduler, and workers in folders of their own that share a DVC remote. What fails loses nothing.
+
+CANTICA_KILL_SEED sets the seed of the kills.
+"""
+
+import os
+import random
+import re
+import resource
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.machines import Machines, command, wait_for
+from tests.support.projects import commit, edit, ok, refused, run, stages_run
+
+SEED = int(os.environ.get("CANTICA_KILL_SEED", 20261130))
+KILLS = 5
+FAMILY = {
+    "early": "curriculum: {self_preservation: {learning_rate: 1.0e-5}}",
+    "late": "curriculum: {deception: {learning_rate: 1.0e-5}}",
+}
+RUNS = ["sequential", "early", "sequential+late", "early+late"]
+HERE = {"check", "export", "report"}  # DVC's run cache keeps no run of them
+AFTER = {"train@deception", "measure@deception", "respond@final", "probe@final", "capability@final", "judge@final", "fuse"}
+
+
+def stages(project: Path) -> dict:
+    from dvc.utils.serialize import load_yaml
+
+    return load_yaml(str(project / "dvc.lock"))["stages"]
+
+
+def copied(project: Path, folder: Path) -> Path:
+    return Path(shutil.copytree(project, folder, symlinks=True))
+
+
+def files(project: Path, name: str) -> str:
+    """The hash of each file of an experiment on HEAD; dvc.lock among them, and so all that was built."""
+    head = ok(project, "git", "rev-parse", "HEAD").strip()
+    return ok(project, "git", "ls-tree", "-r", f"refs/exps/{head[:2]}/{head[2:]}/{name}")
+
+
+@pytest.fixture
+def edited(two_steps, tmp_path) -> Path:
+    """A built project whose last step has another learning rate."""
+    project = copied(two_steps, tmp_path / "project")
+    edit(project / "params.yaml", "data: train/deception", "data: train/deception, learning_rate: 1.0e-3")
+    commit(project, "Train deception faster")
+    return project
+
+
+@pytest.fixture(scope="module")
+def expected(two_steps, tmp_path_factory) -> dict:
+    """What dvc.lock holds once DVC has built the same edit."""
+    project = copied(two_steps, tmp_path_factory.mktemp("expected") / "project")
+    edit(project / "params.yaml", "data: train/deception", "data: train/deception, learning_rate: 1.0e-3")
+    ok(project, "dvc", "repro")
+    return stages(project)
+
+
+@pytest.fixture
+def machines(edited, tmp_path):
+    """A cluster for the edited project, without workers."""
+    with Machines(edited, tmp_path / "machines", str(tmp_path / "remote")) as found:
+        yield found
+
+
+def repro(machines: Machines) -> str:
+    return ok(machines.project, "cantica", "repro", "--scheduler", machines.address)
+
+
+def ends_alike(machines: Machines, expected: dict) -> bool:
+    """Whether the build is the expected one, DVC has nothing left to do, and no stage ran to its end twice."""
+    completed = machines.completed()
+    assert {stage for stage, _ in completed} == AFTER and set(completed.values()) == {1}, completed
+    return stages(machines.project) == expected and stages_run(machines.project) == set()
+
+
+def test_dvc_two_jobs_and_three_machines_leave_an_equal_lock(smoke, tmp_path):
+    locks = {}
+    for name in ("jobs", "machines"):
+        ok(tmp_path, "git", "clone", "--quiet", str(smoke), name)
+        (tmp_path / name / "dvc.lock").unlink()
+    told = ok(tmp_path / "jobs", "cantica", "repro", "--jobs", "2")
+    assert set(re.findall(r"^Running stage '(.+?)'", told, re.M)) == HERE, "DVC itself runs no other"
+    with Machines(tmp_path / "machines", tmp_path / "folders", str(tmp_path / "remote")) as machines:
+        machines.start("one", "two", "three")
+        repro(machines)
+        counts = machines.completed()
+        assert set(counts.values()) == {1} and {stage for stage, _ in counts} == stages(smoke).keys() - HERE
+        assert all((machines.folder / name / ".cache/timings.jsonl").exists() for name in ("one", "two", "three"))
+    for name in ("jobs", "machines"):
+        project = tmp_path / name
+        locks[name] = stages(project)
+        assert stages_run(project) == set(), name
+        assert (project / "reports/report.html").read_bytes() == (smoke / "reports/report.html").read_bytes()
+    assert locks["jobs"] == locks["machines"] == stages(smoke)
+
+
+def test_while_workers_are_killed_a_family_runs_each_stage_once(two_steps, tmp_path):
+    quiet, project = (copied(two_steps, tmp_path / name / "project") for name in ("quiet", "killed"))
+    for folder in (quiet, project):
+        for name, params in FAMILY.items():
+            (folder / f"variants/{name}.yaml").write_text(f"tests: another step\nparams: {{{params}}}\n")
+        commit(folder, "Add variants")
+    ok(quiet, "cantica", "variant", "run", *RUNS, "--jobs", "2")
+    draw, struck, names = random.Random(SEED), [], ["one", "two", "three"]
+    with Machines(project, tmp_path / "folders", str(tmp_path / "remote")) as machines:
+        machines.start(*names)
+        family = command(project, "cantica", "variant", "run", *RUNS, "--scheduler", machines.address)
+        for _ in range(KILLS):
+            worker = draw.choice(names)
+            wait_for(lambda name=worker: family.poll() is not None or machines.running()[name])
+            time.sleep(draw.uniform(0, 1))
+            struck += machines.running()[worker]
+            machines.kill(worker)
+            machines.start(worker)
+        family.wait()
+        assert family.returncode == 0, (tmp_path / "killed/told").read_text()
+        completed = machines.completed()
+    assert [files(project, name) for name in RUNS] == [files(quiet, name) for name in RUNS]
+    logs = "".join(file.read_text() for file in project.glob(".cache/variants/*.log"))
+    told = [stage for stage in re.findall(r"^Running stage '(.+?)'", logs, re.M) if stage not in HERE]
+    assert len(told) == len(completed), "a run that ended is told of once"
+    # A worker that dies between the end of a stage and the push of what it made leaves it to another one.
+    again = [stage for (stage, _), count in completed.items() for _ in range(count - 1)]
+    assert not [stage for stage in again if stage not in struck]
+    trained = [stage for stage, _ in completed if stage.startswith("train@")]
+    assert sorted(trained) == ["train@deception"] * 3 + ["train@self_preservation"]
+
+
+def test_a_worker_that_goes_silent_is_replaced(machines, expected):
+    machines.start("silent", "other")
+    building = command(machines.project, "cantica", "repro", "--scheduler", machines.address)
+    wait_for(lambda: machines.runs("train@deception"))
+    silent = next(name for name, running in machines.running().items() if "train@deception" in running)
+    os.killpg(machines.workers[silent].pid, signal.SIGSTOP)
+    building.wait()
+    assert building.returncode == 0
+    machines.kill(silent)
+    assert ends_alike(machines, expected)
+
+
+def test_without_its_scheduler_a_build_stops_and_goes_on_with_another(machines, expected):
+    machines.start("one", "two")
+    building = command(machines.project, "cantica", "repro", "--scheduler", machines.address)
+    wait_for(lambda: machines.runs("respond@final"))
+    machines.scheduler.kill()
+    assert building.wait() == 1
+    told = (machines.project.parent / "told").read_text()
+    assert "cantica: the scheduler is gone" in told and "Traceback" not in told
+    for name in list(machines.workers):
+        machines.kill(name)
+    machines.start_scheduler()
+    machines.start("one", "two")
+    assert "train@deception" not in repro(machines), "it had been pushed"
+    assert stages(machines.project) == expected and stages_run(machines.project) == set()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_without_their_client_workers_finish_what_they_run(machines, expected, how):
+    machines.start("one", "two")
+    building = command(machines.project, "cantica", "repro", "--scheduler", machines.address)
+    wait_for(lambda: machines.runs("train@deception"))
+    os.kill(building.pid, how)
+    building.wait()
+    wait_for(lambda: not any(machines.running().values()))
+    repro(machines)
+    assert ends_alike(machines, expected)
+
+
+def test_a_remote_that_refuses_stops_the_build_and_loses_nothing(machines, expected, tmp_path):
+    machines.start("one")
+    building = command(machines.project, "cantica", "repro", "--scheduler", machines.address)
+    wait_for(lambda: machines.runs("measure@deception"))
+    remote = tmp_path / "remote"
+    remote.rename(tmp_path / "away")
+    remote.touch()  # a file is no folder to write into
+    assert building.wait() == 1
+    told = (machines.project.parent / "told").read_text()
+    assert "DVC remote shared" in told and "Traceback" not in told
+    remote.unlink()
+    (tmp_path / "away").rename(remote)
+    repro(machines)
+    assert ends_alike(machines, expected)
+
+
+def test_a_full_disk_fails_a_stage_and_loses_nothing(machines, expected):
+    def no_large_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+
+    machines.start("full")
+    machines.kill("full", signal.SIGTERM)
+    machines.start("full", preexec_fn=no_large_files)
+    told = refused(machines.project, "cantica", "repro", "--scheduler", machines.address)
+    assert "File too large" in told and re.search(r"train@deception +failed, see \.cache/stages/train@deception-", told)
+    machines.kill("full")
+    machines.start("other")
+    repro(machines)
+    assert ends_alike(machines, expected)
+
+
+def test_workers_of_other_versions_are_refused(machines, tmp_path):
+    old = tmp_path / "old/psutil-0.0.1.dist-info"
+    old.mkdir(parents=True)
+    (old / "METADATA").write_text("Metadata-Version: 2.1\nName: psutil\nVersion: 0.0.1\n")
+    machines.start("old", environment={"PYTHONPATH": str(old.parent)})
+    (tmp_path / "nowhere").mkdir()
+    machines.start_in(tmp_path / "nowhere")
+    wait_for(lambda: "Registered to" in (machines.folder / "old.log").read_text())
+    wait_for(lambda: "Registered to" in (machines.folder / "nowhere.log").read_text())
+    told = refused(machines.project, "cantica", "repro", "--scheduler", machines.address)
+    assert "no worker can be used" in told and "psutil 0.0.1 there" in told and "a folder that is no project" in told
+    machines.start("good")
+    assert "judge@final" in repro(machines)
+
+
+def test_without_a_scheduler_or_a_remote_nothing_starts(edited):
+    told = refused(edited, "cantica", "repro", "--scheduler", "tcp://127.0.0.1:1")
+    assert "no remote" in told
+    ok(edited, "dvc", "remote", "add", "--local", "--default", "shared", str(edited.parent / "remote"))
+    told = refused(edited, "cantica", "repro", "--scheduler", "tcp://127.0.0.1:1")
+    assert "cantica: no scheduler at tcp://127.0.0.1:1" in told
+    assert run(edited, "cantica", "repro", "--scheduler", "nonsense").returncode == 1
