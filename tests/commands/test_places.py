@@ -6,7 +6,7 @@ from cantica.commands.builds.offers import Offer, differences, own_offer
 from cantica.commands.builds.places import Need, Place, Places
 from cantica.commands.timings import peaks
 
-OFFER = Offer("one", (0, 1, 2, 3), 1000, (), True, "3.11", {"mlx": "1", "dvc": "3"}, "code")
+OFFER = Offer("one", (0, 1, 2, 3), 1000, (), "a CPU", True, "3.11", {"mlx": "1", "dvc": "3"}, "code")
 TRAINS = Need(computes=True, memory=400)
 
 

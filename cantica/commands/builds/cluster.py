@@ -52,7 +52,7 @@ class Cluster:
         there = {address for address, own in workers.items() if own["status"] == "running"}
         if new := sorted(there - self._offers.keys() - self._refused.keys()):
             for address, offer in self.client.run(own_offer, workers=new, on_error="return").items():
-                reasons = differences(self._own, offer) if isinstance(offer, Offer) else [_first_line(offer)]
+                reasons = self._reasons(offer) if isinstance(offer, Offer) else [_first_line(offer)]
                 if reasons:
                     self._refused[address] = f"worker {address} is not used: {'; '.join(reasons)}"
                     self._tell(self._refused[address])
@@ -62,6 +62,12 @@ class Cluster:
         self._places.update(self._offers)
         if there and there <= self._refused.keys():
             raise ClusterFault("\n".join(["no worker can be used", *(self._refused[address] for address in sorted(there))]))
+
+    def _reasons(self, offer: Offer) -> list[str]:
+        """Why a worker cannot be used; empty if it can. The bytes of a build may not depend on which worker ran what."""
+        others = {own.device for own in self._offers.values()} - {offer.device}
+        mixed = [f"it computes with {offer.device}, other workers with {other}" for other in others]
+        return differences(self._own, offer) + mixed
 
     def submit(
         self, key: str, need: Need, alone: bool, function: Callable, arguments: Callable[["Cluster"], tuple]

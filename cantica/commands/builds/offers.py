@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 from cantica.commands.text import few
-from cantica.engine.backend.gpus import gpus
+from cantica.engine.backend.gpus import gpus, kind
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,16 @@ class Offer:
     """A worker.
 
     host: its machine. cores: the processor's cores that it may use, by number. memory: MB that are free. gpus: by name; a stage
-    that computes with a model takes one where there are any. project: whether it was started in a project. python, packages:
-    versions. code: a hash of the code that runs stages; that of the stages comes with each build.
+    that computes with a model takes one where there are any. device: what models are computed with. project: whether it was
+    started in a project. python, packages: versions. code: a hash of the code that runs stages; that of the stages comes with
+    each build.
     """
 
     host: str
     cores: tuple[int, ...]
     memory: int
     gpus: tuple[str, ...]
+    device: str
     project: bool
     python: str
     packages: Mapping[str, str]
@@ -43,6 +45,7 @@ def own_offer() -> Offer:
         cores=tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else (),
         memory=psutil.virtual_memory().available >> 20,
         gpus=tuple(gpus()),
+        device=kind(),
         project=Path("dvc.yaml").exists() and Path(".dvc").is_dir(),
         python=".".join(platform.python_version_tuple()[:2]),
         packages=_packages(),

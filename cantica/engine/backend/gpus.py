@@ -6,6 +6,11 @@ from importlib import metadata
 from pathlib import Path
 
 
+def kind() -> str:
+    """Return what MLX computes with on this machine: "Metal", "CUDA" or "a CPU". Results of each have other last digits."""
+    return ("Metal" if sys.platform == "darwin" else "CUDA") if gpus() else "a CPU"
+
+
 def gpus() -> list[str]:
     """Return the GPUs that MLX can compute with, by the names that CUDA_VISIBLE_DEVICES has for them; a Mac has "0"."""
     if sys.platform == "darwin":
