@@ -1,7 +1,8 @@
 """The `cantica` command, run in a project or in any folder of it. DVC builds; these commands check, explain and compare.
 
 cantica check                    check all input files before a build, and the metrics and outputs of the last build
-cantica plan [--variant NAME]    which stages `dvc repro` would run, why, and how long that takes; or for a variant
+cantica plan [--variant NAME… [--seeds 1,2,3]]
+                                 which stages `dvc repro` would run, why, and how long that takes; or those of variants on HEAD
 cantica repro [TARGET…] [--jobs N] [--scheduler ADDRESS]
                                  build as `dvc repro` does, several stages at a time; the result is the same
 cantica tree [--mermaid]         the steps, samples and arms as a tree: what is built, what is stale, and one number of each
@@ -92,7 +93,8 @@ def parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND", prog="cantica", help=argparse.SUPPRESS)
     command = _add(commands, "check", dispatch.run_check, "check all input files before a build, and the last build")
     command = _add(commands, "plan", dispatch.run_plan, "which stages `dvc repro` would run, why, and how long that takes")
-    command.add_argument("--variant", metavar="NAME", default="", help="plan the build of a variant on HEAD instead")
+    command.add_argument("--variant", metavar="NAME", nargs="+", help=f"plan builds of variants on HEAD instead: {NAME_HELP}")
+    _add_seeds(command)
     command = _add(commands, "repro", dispatch.run_repro, "build as `dvc repro` does, several stages at a time")
     command.add_argument("targets", metavar="TARGET", nargs="*", help="a stage or an output; default: everything")
     _add_where(command, 2)
@@ -114,6 +116,10 @@ def parser() -> argparse.ArgumentParser:
     _add_comparisons(commands)
     _add_variant(commands)
     return parser
+
+
+def _add_seeds(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--seeds", metavar="SEEDS", type=_seeds, help="each variant with each of these, such as 1,2,3")
 
 
 def _add_where(command: argparse.ArgumentParser, jobs: int) -> None:
@@ -168,7 +174,7 @@ def _add_variant(commands: Any) -> None:
         _add(variant, name, run, text).add_argument("name", metavar="NAME", help=NAME_HELP)
     command = _add(variant, "run", dispatch.variant_run, "build variants on HEAD as DVC experiments, but for those that exist")
     command.add_argument("names", metavar="NAME", nargs="+", help=NAME_HELP)
-    command.add_argument("--seeds", metavar="SEEDS", type=_seeds, help="build each variant with each of these, such as 1,2,3")
+    _add_seeds(command)
     _add_where(command, 1)
     command.add_argument("--commit", action="store_true", help="make a branch variant/… of each experiment too")
 

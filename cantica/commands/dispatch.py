@@ -20,9 +20,14 @@ def run_check(arguments: argparse.Namespace) -> str:
 
 
 def run_plan(arguments: argparse.Namespace) -> str:
+    from cantica.commands.family_plan import family_plan
     from cantica.commands.plan import plan, plan_text
+    from cantica.commands.variants.family import family
 
-    return plan_text(plan(arguments.variant))
+    if arguments.seeds and not arguments.variant:
+        sys.exit("cantica plan: --seeds needs --variant")
+    runs = {run.name: run.params for run in family(arguments.variant, arguments.seeds)} if arguments.variant else {"": ""}
+    return family_plan(runs) if len(runs) > 1 else plan_text(plan(*runs.values()))
 
 
 def run_repro(arguments: argparse.Namespace) -> str:

@@ -14,9 +14,7 @@ from cantica.commands.git import head
 from cantica.commands.table import aligned
 from cantica.commands.text import counted, duration, few
 from cantica.commands.timings import estimate, expected, read_timings
-from cantica.commands.variants.files import overlaid
 from cantica.commands.work import Work, examples_in
-from cantica.commands.yaml_text import to_text
 from cantica.core.documents import read_yaml
 from cantica.core.params import FILE
 from cantica.judging.held_out import asked_of, load_prompts
@@ -36,16 +34,15 @@ class Plan:
     makers: dict[str, list[str]]
 
 
-def plan(variant: str = "") -> Plan:
-    """The plan for the current folder's project, or for a variant on HEAD. Raises InputError."""
-    if not variant:
+def plan(params: str = "") -> Plan:
+    """The plan for the current folder's project, or for HEAD with another text of params.yaml. Raises InputError."""
+    if not params:
         return _plan()
-    revision, params = head()
-    text = to_text(overlaid(variant, params))
+    revision, _ = head()
     SCRATCH.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(dir=SCRATCH.resolve(), prefix="plan-") as folder,
-        contextlib.chdir(make_copy(Path(folder), revision, text)),
+        contextlib.chdir(make_copy(Path(folder), revision, params)),
     ):
         return _plan()
 
@@ -88,18 +85,26 @@ def plan_text(found: Plan) -> str:
     if not runs:
         return f"nothing to run: {kept}" if restored else "everything is up to date"
     took = _time(list(runs), found.works)
-    summary = [f"{counted(len(runs), 'stage')} to run, {took}", *_parallel(found, list(runs)), *([kept] if restored else [])]
+    summary = [f"{counted(len(runs), 'stage')} to run, {took}", *_several(found, list(runs)), *([kept] if restored else [])]
     return "\n".join([*aligned(list(runs.items()), left=2), "", *summary, AT_MOST])
 
 
-def _parallel(found: Plan, runs: list[str]) -> list[str]:
-    """A line with the longest chain of stages and the time with several workers, if the time of a stage is known."""
-    seconds = times(found, runs)
+def _several(found: Plan, runs: list[str]) -> list[str]:
     makers = {name: [maker for maker in found.makers[name] if maker in runs] for name in runs}
+    return parallel(makers, times(found, runs), {name: name for name in runs})
+
+
+def parallel(makers: dict[str, list[str]], seconds: dict[str, float], names: dict[str, str]) -> list[str]:
+    """A line with the time with several workers and the longest chain of stages, if one waits for another and has a known time.
+
+    names: of the stages, as they are shown.
+    """
     if not seconds or not any(makers.values()):
         return []
     chain = longest_chain(makers, seconds)
-    shown = chain if len(chain) <= 5 else [*chain[:2], "…", *chain[-2:]]
+    shown = [names[stage] for stage in (chain if len(chain) <= 5 else [*chain[:2], *chain[-2:]])]
+    if len(chain) > 5:
+        shown.insert(2, "…")
     of = ", ".join(f"{duration(makespan(makers, seconds, jobs))} with {jobs}" for jobs in WORKERS)
     return [f"with several workers: {of}; no less than {duration(_sum(chain, seconds))}, for {' → '.join(shown)}"]
 

@@ -9,7 +9,9 @@ from ruamel.yaml import YAML
 
 from cantica.commands.dvc.cache import part_of, run_key
 from cantica.commands.dvc.forecast import forecast
+from cantica.commands.dvc.graph import makers_of
 from cantica.commands.dvc.records import MISSING, UNKNOWN, folder_hash
+from cantica.commands.family_plan import family_text, joined
 from cantica.commands.plan import Plan, plan_text
 from cantica.commands.text import duration
 from cantica.commands.timings import estimate, read_timings, timings_text
@@ -111,6 +113,29 @@ def test_a_checkpoint_is_known_by_the_folder_of_its_step(present, remembered, ru
 
     found = forecast(build("a1", "k1"), build(*present), {"a1", "p1"}.__contains__, lambda now: None, {}, part)
     assert {name: own.why for name, own in found.items() if own.action == "runs"} == runs
+
+
+def test_stages_that_several_builds_need_count_once():
+    def planned(*changes: str) -> Plan:
+        present = chain("s2", "x1", *changes)
+        found = forecast(BUILT, present, lambda md5: False, lambda now: None, {}, lambda md5, folder: UNKNOWN)
+        return Plan(found, {}, makers_of(present))
+
+    plans = {"short": planned(), "again": planned(), "long": planned(" longer")}
+    known = {"write": 1.0, "train@a": 10.0, "train@b": 5.0}
+    found = joined(plans, dict.fromkeys(plans, known))
+    assert found.per_run == {"short": (4, 0), "again": (4, 4), "long": (4, 2)}, "write and audit are those of all"
+    assert sorted(found.names.values()) == ["audit", "train@a", "train@a", "train@b", "train@b", "write"]
+    assert family_text(found).splitlines() == [
+        "run    stages  shared",
+        "short       4       0",
+        "again       4       4",
+        "long        4       2",
+        "",
+        "12 stages to run, 6 of them distinct; 31 s by earlier timings, without 1 stage of unknown time",
+        "with several workers: 16 s with 2, 16 s with 4; no less than 16 s, for write → audit → train@a → train@b",
+    ]
+    assert family_text(joined({"built": Plan({}, {}, {})}, {"built": {}})) == "nothing to run for 1 run"
 
 
 def test_the_cache_knows_the_folders_inside_a_folder(tmp_path):
