@@ -1,6 +1,7 @@
 """The Dask cluster that stages run on: one on this machine, or one that runs already."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,7 @@ SETTINGS = {
     "distributed.admin.tick.limit": "1h",
     "distributed.comm.timeouts.connect": "10s",  # of a scheduler that is not there
 }
+LOOK = 1.0  # seconds after which it is asked again which workers there are
 
 
 class ClusterFault(Exception):
@@ -41,11 +43,17 @@ class Cluster:
         self._refused: dict[str, str] = {}
         self._places = Places()
         self._going: dict[Future, Place] = {}
+        self._looked = -LOOK
         if shared:
             client.subscribe_topic(TOPIC, _append)
 
     def look(self) -> None:
-        """Take in which workers came and went. Raises ClusterFault if the scheduler is gone, or no worker can be used."""
+        """Take in which workers came and went, once a second. Raises ClusterFault if the scheduler is gone, or no worker can be
+        used.
+        """
+        if time.monotonic() - self._looked < LOOK:
+            return
+        self._looked = time.monotonic()
         if self.client.status != "running":
             raise ClusterFault("the scheduler is gone. What was finished is kept: give the same command again to continue")
         workers = self.client.scheduler_info()["workers"]
@@ -76,7 +84,7 @@ class Cluster:
 
         key: the name of the call. alone: it gets all cores of its machine, if nothing runs there. arguments: gives them.
         """
-        if not (place := self._places.take(need, alone)):
+        if self._places.are_taken() or not (place := self._places.take(need, alone)):
             return None
         # Dask takes another worker if this one dies.
         where = {"workers": [place.worker], "allow_other_workers": True}
@@ -88,11 +96,15 @@ class Cluster:
         """What a call gave, or its exception. The worker is free from then on. Raises ClusterFault."""
         self._places.free(self._going.pop(future))
         if future.cancelled():
+            self._looked = -LOOK
             self.look()
             raise ClusterFault("the scheduler has dropped a stage: give the same command again to continue")
-        found = future.exception() or future.result()
-        future.release()
-        return found
+        try:
+            return future.result()
+        except Exception as error:
+            return error
+        finally:
+            future.release()
 
 
 @contextlib.contextmanager

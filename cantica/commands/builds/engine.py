@@ -9,14 +9,13 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cantica.commands.builds.build import Build
-from cantica.commands.builds.cluster import Cluster
+from cantica.commands.builds.cluster import LOOK, Cluster
 from cantica.commands.builds.places import Need
 from cantica.commands.builds.worker import Done, Order, receive, run_stage
 
 if TYPE_CHECKING:
     from distributed import Future
 
-LOOK = 1  # seconds after which the engine looks which workers came and went
 Then = Callable[[Any], None]  # is called with the result of a task, or with its exception
 
 

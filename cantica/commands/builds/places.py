@@ -42,6 +42,10 @@ class Places:
         self._offers = dict(offers)
         self._taken = {worker: own for worker, own in self._taken.items() if worker in offers}
 
+    def are_taken(self) -> bool:
+        """Whether each worker runs a stage."""
+        return len(self._taken) == len(self._offers)
+
     def take(self, need: Need, alone: bool = False) -> Place | None:
         """Take a place, on the machine where least runs; None if there is none. A stage that runs alone gets all cores."""
         free = [worker for worker in self._offers if worker not in self._taken]
