@@ -1,6 +1,7 @@
 """The runs of a family while they are built: working copies, whose stages run when their inputs exist in any of them."""
 
 import shutil
+from collections import Counter
 from pathlib import Path
 
 from cantica.commands.builds.build import Build
@@ -16,14 +17,14 @@ from cantica.commands.variants.runs import COPIES, Run, finish, keep, prepare
 
 
 class Building:
-    """Builds runs. failed: those that failed. trained: how many steps were trained to their ends.
+    """Builds runs. failed: those that failed. trained: how many steps were trained to their ends, by the run that had it done.
 
     branches: make a branch of each run too. store: the runs of stages that are known.
     """
 
     def __init__(self, progress: Progress, branches: bool, store: Store):
         self.failed: list[Run] = []
-        self.trained = 0
+        self.trained: Counter[str] = Counter()
         self._progress, self._branches, self._store = progress, branches, store
         self._logs: dict[Build, Path] = {}
         self._shown: dict[str, Status] = {}  # by the name of the run
@@ -57,8 +58,7 @@ class Building:
         def finished(result: Exception | None) -> None:
             if not isinstance(result, Exception):
                 keep(run, folder)
-                self.trained += run.trained()
-                self.end(run, f"done, {counted(run.trained(), 'step')} trained")
+                self.end(run, f"done, {counted(self.trained[run.name], 'step')} trained")
             else:
                 self._fail(run, result)
             shutil.rmtree(folder, ignore_errors=True)
@@ -79,6 +79,8 @@ class Building:
 
     def ended(self, builds: list[Build], order: Order, result: Done | Exception) -> None:
         """Keep what a stage printed: in the log of the run that had it run, and if it failed, of all runs that need it."""
+        if isinstance(result, Done) and result.ran and order.stage.startswith("train@"):
+            self.trained[builds[0].name] += 1
         if isinstance(result, Exception):
             told, text = builds, str(result)
         else:
@@ -95,7 +97,6 @@ class Building:
             if isinstance(error, Exception) and not isinstance(error, StageFailed):  # it is not in the log yet
                 with run.log.open("a", encoding="utf-8") as log:
                     log.write(f"{error}\n")
-        self.trained += run.trained()
         stages = [failed_stage(read_log(run.log)) or "DVC" if isinstance(own, Exception) else own for own in where]
         self._shown.pop(run.name, None)
         self._progress.end(run.name, f"failed in {', '.join(stages)}, see {run.log}")

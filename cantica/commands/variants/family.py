@@ -79,7 +79,7 @@ def run_family(runs: list[Run], progress: Progress, branches: bool, jobs: int, s
             shutil.rmtree(COPIES, ignore_errors=True)
     built = [run for run in runs if run not in building.failed]
     steps = [step for run in built for step in run.steps()]
-    summary = f"{counted(len(steps), 'step')}, {len(set(steps))} of them distinct; {building.trained} trained now"
+    summary = f"{counted(len(steps), 'step')}, {len(set(steps))} of them distinct; {building.trained.total()} trained now"
     print(f"{counted(len(built), 'experiment')}: {summary}")
     return building.failed
 

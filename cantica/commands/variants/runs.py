@@ -8,7 +8,6 @@ from pathlib import Path
 from cantica.commands.builds.snapshot import Snapshot, reproduce, take_snapshot
 from cantica.commands.builds.worker import in_folder
 from cantica.commands.dvc.copies import SCRATCH, make_copy
-from cantica.commands.dvc.logs import failed_stage, read_log, stages_run
 from cantica.commands.git import git, must
 from cantica.commands.headline import headline
 from cantica.commands.variants.files import load_variant
@@ -51,11 +50,6 @@ class Run:
         """Whether the experiment exists and was made from exactly these params."""
         made_from = git("show", f"{self.reference}:{FILE}")
         return made_from is not None and from_text(made_from) == from_text(self.params)
-
-    def trained(self) -> int:
-        """How many steps the last build of this run trained to their ends; steps that it restored do not count."""
-        log = read_log(self.log)
-        return sum(stage.startswith("train@") and stage != failed_stage(log) for stage in stages_run(log))
 
     def steps(self) -> list[str]:
         """The inputs of each step, once the experiment exists, as text. Equal texts are one step, trained once."""
