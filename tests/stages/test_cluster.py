@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import hosts
 from tests.support.machines import Machines, command, wait_for
 from tests.support.projects import commit, edit, ok, refused, run, stages_run
+from tests.support.servers import s3_server
 
 SEED = int(os.environ.get("CANTICA_KILL_SEED", 20261130))
 KILLS = 5
@@ -226,3 +228,22 @@ def test_without_a_scheduler_or_a_remote_nothing_starts(edited):
     told = refused(edited, "cantica", "repro", "--scheduler", "tcp://127.0.0.1:1")
     assert "cantica: no scheduler at tcp://127.0.0.1:1" in told
     assert run(edited, "cantica", "repro", "--scheduler", "nonsense").returncode == 1
+
+
+@pytest.mark.skipif(not hosts.can_be_made(), reason="only root may make network namespaces")
+def test_a_host_that_is_cut_off_does_not_stop_a_family(two_steps, tmp_path):
+    project = copied(two_steps, tmp_path / "project")
+    (project / "variants/late.yaml").write_text(f"tests: another step\nparams: {{{FAMILY['late']}}}\n")
+    commit(project, "Add a variant")
+    with hosts.hosts("near", "far"), s3_server("cantica", tmp_path / "s3", host=hosts.HOST) as url:
+        settings = {"endpointurl": url, "access_key_id": "key", "secret_access_key": "secret"}
+        with Machines(project, tmp_path / "folders", "s3://cantica/builds", settings, hosts.HOST) as machines:
+            for name in ("near", "far"):
+                machines.start(name, within=hosts.on(name))
+            words = ("cantica", "variant", "run", "sequential", "late", "--seeds", "5", "--scheduler", machines.address)
+            family = command(project, *words)
+            wait_for(lambda: machines.running()["far"] and machines.running()["near"])
+            hosts.cut_off("far")
+            assert family.wait() == 0, (tmp_path / "told").read_text()
+    told = (tmp_path / "told").read_text()
+    assert "2 experiments: 4 steps, 3 of them distinct; 3 trained now" in told

@@ -18,15 +18,16 @@ QUICK = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "8s"}  # a worker that says 
 class Machines:
     """A scheduler on this machine, and workers by name, each in a clone of the project.
 
-    folder: of the clones and logs. remote: the URL of their DVC remote. The project itself gets it too.
+    folder: of the clones and logs. remote: the URL of their DVC remote, and its settings. The project itself gets them too.
+    host: the scheduler's address.
     """
 
-    def __init__(self, project: Path, folder: Path, remote: str):
-        self.project, self.folder, self.remote = project, folder, remote
+    def __init__(self, project: Path, folder: Path, remote: str, settings: dict | None = None, host: str = "127.0.0.1"):
+        self.project, self.folder, self.remote, self.settings = project, folder, remote, settings or {}
         self.folder.mkdir(parents=True, exist_ok=True)
         self.workers: dict[str, subprocess.Popen] = {}
         self.share(project)
-        self.start_scheduler()
+        self.start_scheduler(host)
 
     def __enter__(self) -> "Machines":
         return self
@@ -37,9 +38,9 @@ class Machines:
         self.scheduler.kill()
         self.scheduler.wait()
 
-    def start_scheduler(self, address: str = "tcp://127.0.0.1:0") -> None:
+    def start_scheduler(self, host: str = "127.0.0.1") -> None:
         log = self.folder / "scheduler.log"
-        command = [str(BIN / "dask"), "scheduler", "--host", address, "--no-dashboard"]
+        command = [str(BIN / "dask"), "scheduler", "--host", f"tcp://{host}:0", "--no-dashboard"]
         with log.open("w") as out:
             self.scheduler = subprocess.Popen(command, cwd=self.folder, env=ENVIRONMENT | QUICK, stdout=out, stderr=out)
         wait_until(lambda: self.scheduler.poll() is not None or "Scheduler at:" in log.read_text())
@@ -47,6 +48,8 @@ class Machines:
 
     def share(self, project: Path) -> None:
         ok(project, "dvc", "remote", "add", "--local", "--default", "--force", "shared", self.remote)
+        for key, value in self.settings.items():
+            ok(project, "dvc", "remote", "modify", "--local", "shared", key, value)
 
     def start(self, *names: str, environment: dict | None = None, **options) -> None:
         """Start workers, each in its clone, which is made when it is first started."""
@@ -56,20 +59,11 @@ class Machines:
                 self.share(clone)
             self.start_in(clone, environment, **options)
 
-    def start_in(self, folder: Path, environment: dict | None = None, **options) -> None:
-        """Start a worker in a folder; its name is that of the folder."""
+    def start_in(self, folder: Path, environment: dict | None = None, within: tuple[str, ...] = (), **options) -> None:
+        """Start a worker in a folder; its name is that of the folder. within: words before the command."""
         own = {"PATH": f"{stage_server()}:{ENVIRONMENT['PATH']}"} | QUICK | (environment or {})
-        command = [
-            str(BIN / "dask"),
-            "worker",
-            self.address,
-            "--nthreads",
-            "1",
-            "--no-nanny",
-            "--no-dashboard",
-            "--name",
-            folder.name,
-        ]
+        choices = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--name", folder.name)
+        command = [*within, str(BIN / "dask"), "worker", self.address, *choices]
         with (self.folder / f"{folder.name}.log").open("a") as out:
             self.workers[folder.name] = subprocess.Popen(
                 command, cwd=folder, env=ENVIRONMENT | own, stdout=out, stderr=out, start_new_session=True, **options

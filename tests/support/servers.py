@@ -78,26 +78,26 @@ def mlx_server(model: Path, log: Path, *options: str):
 
 
 @contextmanager
-def s3_server(bucket: str, log: Path):
+def s3_server(bucket: str, log: Path, host: str = "127.0.0.1"):
     """The address of a server that speaks S3's protocol and has one empty bucket."""
-    with started(log, "moto.server", "--host", "127.0.0.1", "--port") as url:
+    with started(log, "moto.server", "--host", host, "--port", host=host) as url:
         urlopen(Request(f"{url}/{bucket}", method="PUT")).close()
         yield url
 
 
 @contextmanager
-def started(log: Path, *module: str):
+def started(log: Path, *module: str, host: str = "127.0.0.1"):
     """The address on this machine of a server: a module that is run, with a free port as the last of its words."""
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
+        free.bind((host, 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", *module, str(port)]
     with log.open("w") as out, subprocess.Popen(command, stdout=out, stderr=out, env=ENVIRONMENT) as server:
         try:
             end = time.monotonic() + 300  # a busy machine takes its time to import the libraries of a model
-            while socket.socket().connect_ex(("127.0.0.1", port)):
+            while socket.socket().connect_ex((host, port)):
                 assert time.monotonic() < end and server.poll() is None, log.read_text()
                 time.sleep(0.1)
-            yield f"http://127.0.0.1:{port}"
+            yield f"http://{host}:{port}"
         finally:
             server.kill()
