@@ -134,7 +134,7 @@ def _local(jobs: int, tell: Callable[[str], None]) -> Iterator[Cluster]:
                 n_workers=jobs,
                 threads_per_worker=1,
                 memory_limit=0,  # of the worker alone, without the stages
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",  # a port that is free
                 local_directory=str(SCRATCH.resolve()),
                 silence_logs="CRITICAL",
             ) as cluster,
@@ -160,7 +160,8 @@ def _running_at(address: str, tell: Callable[[str], None]) -> Iterator[Cluster]:
         except (OSError, ValueError) as error:
             raise ClusterFault(f"no scheduler at {address}: {_first_line(error)}") from None
         with client:
-            tell(f"Dask's dashboard: {client.dashboard_link}")
+            if "dashboard" in client.scheduler_info()["services"]:
+                tell(f"Dask's dashboard: {client.dashboard_link}")
             yield Cluster(client, True, tell)
 
 
