@@ -10,10 +10,13 @@ import resource
 import shutil
 import signal
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from dvc.utils.serialize import load_yaml, parse_yaml
 
+from cantica.commands.dvc.cache import run_key
 from tests.support import hosts
 from tests.support.machines import Machines, command, wait_for
 from tests.support.projects import commit, edit, ok, refused, run, stages_run
@@ -31,8 +34,6 @@ AFTER = {"train@deception", "measure@deception", "respond@final", "probe@final",
 
 
 def stages(project: Path) -> dict:
-    from dvc.utils.serialize import load_yaml
-
     return load_yaml(str(project / "dvc.lock"))["stages"]
 
 
@@ -40,10 +41,19 @@ def copied(project: Path, folder: Path) -> Path:
     return Path(shutil.copytree(project, folder, symlinks=True))
 
 
-def files(project: Path, name: str) -> str:
-    """The hash of each file of an experiment on HEAD; dvc.lock among them, and so all that was built."""
+def reference(project: Path, name: str) -> str:
+    """Where DVC keeps an experiment on HEAD."""
     head = ok(project, "git", "rev-parse", "HEAD").strip()
-    return ok(project, "git", "ls-tree", "-r", f"refs/exps/{head[:2]}/{head[2:]}/{name}")
+    return f"refs/exps/{head[:2]}/{head[2:]}/{name}"
+
+
+def lock_of(project: Path, name: str) -> dict:
+    return parse_yaml(ok(project, "git", "show", f"{reference(project, name)}:dvc.lock"), "dvc.lock")["stages"]
+
+
+def files(project: Path, name: str) -> str:
+    """The hash of each file of an experiment; dvc.lock among them, and so all that was built."""
+    return ok(project, "git", "ls-tree", "-r", reference(project, name))
 
 
 @pytest.fixture
@@ -78,7 +88,7 @@ def repro(machines: Machines) -> str:
 def ends_alike(machines: Machines, expected: dict) -> bool:
     """Whether the build is the expected one, DVC has nothing left to do, and no stage ran to its end twice."""
     completed = machines.completed()
-    assert {stage for stage, _ in completed} == AFTER and set(completed.values()) == {1}, completed
+    assert completed == Counter(AFTER), completed
     return stages(machines.project) == expected and stages_run(machines.project) == set()
 
 
@@ -93,7 +103,7 @@ def test_dvc_two_jobs_and_three_machines_leave_an_equal_lock(smoke, tmp_path):
         machines.start("one", "two", "three")
         repro(machines)
         counts = machines.completed()
-        assert set(counts.values()) == {1} and {stage for stage, _ in counts} == stages(smoke).keys() - HERE
+        assert counts == Counter(stages(smoke).keys() - HERE)
         assert all((machines.folder / name / ".cache/timings.jsonl").exists() for name in ("one", "two", "three"))
     for name in ("jobs", "machines"):
         project = tmp_path / name
@@ -125,14 +135,15 @@ def test_while_workers_are_killed_a_family_runs_each_stage_once(two_steps, tmp_p
         assert family.returncode == 0, (tmp_path / "killed/told").read_text()
         completed = machines.completed()
     assert [files(project, name) for name in RUNS] == [files(quiet, name) for name in RUNS]
+    locks = [lock_of(project, name) for name in RUNS]
+    built = {run_key(entry) for entry in stages(two_steps).values()}
+    distinct = {run_key(own[stage]): stage for own in locks for stage in own.keys() - HERE if run_key(own[stage]) not in built}
     logs = "".join(file.read_text() for file in project.glob(".cache/variants/*.log"))
-    told = [stage for stage in re.findall(r"^Running stage '(.+?)'", logs, re.M) if stage not in HERE]
-    assert len(told) == len(completed), "a run that ended is told of once"
+    told = Counter(stage for stage in re.findall(r"^Running stage '(.+?)'", logs, re.M) if stage not in HERE)
+    assert told == Counter(distinct.values()), "each ended once"
+    assert told["train@deception"] == 3 and told["train@self_preservation"] == 1
     # A worker that dies between the end of a stage and the push of what it made leaves it to another one.
-    again = [stage for (stage, _), count in completed.items() for _ in range(count - 1)]
-    assert not [stage for stage in again if stage not in struck]
-    trained = [stage for stage, _ in completed if stage.startswith("train@")]
-    assert sorted(trained) == ["train@deception"] * 3 + ["train@self_preservation"]
+    assert set((completed - told).elements()) <= set(struck) and not told - completed
 
 
 def test_a_worker_that_goes_silent_is_replaced(machines, expected):

@@ -70,9 +70,12 @@ class Machines:
             )
 
     def kill(self, name: str, how: int = signal.SIGKILL) -> None:
+        """Kill a worker, and remove the logs that it leaves."""
         worker = self.workers.pop(name)
         os.killpg(worker.pid, how)
         worker.wait()
+        for log in (self.folder / name).glob(".cache/stages/*.log"):
+            log.unlink()
 
     def running(self) -> dict[str, list[str]]:
         """The stages that run on each worker."""
@@ -84,9 +87,9 @@ class Machines:
         return any(stage in stages for stages in self.running().values())
 
     def completed(self) -> Counter:
-        """How often each stage ran to its end, over all workers: (stage, the params that it read)."""
+        """How often stages of each name ran to their ends, over all workers."""
         records = [line for file in self.folder.glob("*/.cache/timings.jsonl") for line in file.read_text().splitlines()]
-        return Counter((own["stage"], json.dumps(own["params"], sort_keys=True)) for own in map(json.loads, records))
+        return Counter(json.loads(line)["stage"] for line in records)
 
 
 def command(project: Path, *words: str) -> subprocess.Popen:
