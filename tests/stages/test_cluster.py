@@ -30,7 +30,6 @@ FAMILY = {
 }
 RUNS = ["sequential", "early", "sequential+late", "early+late"]
 HERE = {"check", "export", "report"}  # DVC's run cache keeps no run of them
-AFTER = {"train@deception", "measure@deception", "respond@final", "probe@final", "capability@final", "judge@final", "fuse"}
 
 
 def stages(project: Path) -> dict:
@@ -66,12 +65,12 @@ def edited(two_steps, tmp_path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def expected(two_steps, tmp_path_factory) -> dict:
-    """What dvc.lock holds once DVC has built the same edit."""
+def expected(two_steps, tmp_path_factory) -> tuple[dict, Counter]:
+    """What dvc.lock holds once DVC has built the same edit, and the stages that workers run for it."""
     project = copied(two_steps, tmp_path_factory.mktemp("expected") / "project")
     edit(project / "params.yaml", "data: train/deception", "data: train/deception, learning_rate: 1.0e-3")
-    ok(project, "dvc", "repro")
-    return stages(project)
+    ran = stages_run(project)
+    return stages(project), Counter(ran - HERE)
 
 
 @pytest.fixture
@@ -85,11 +84,11 @@ def repro(machines: Machines) -> str:
     return ok(machines.project, "cantica", "repro", "--scheduler", machines.address)
 
 
-def ends_alike(machines: Machines, expected: dict) -> bool:
+def ends_alike(machines: Machines, expected: tuple[dict, Counter]) -> bool:
     """Whether the build is the expected one, DVC has nothing left to do, and no stage ran to its end twice."""
-    completed = machines.completed()
-    assert completed == Counter(AFTER), completed
-    return stages(machines.project) == expected and stages_run(machines.project) == set()
+    lock, ran = expected
+    assert machines.completed() == ran
+    return stages(machines.project) == lock and stages_run(machines.project) == set()
 
 
 def test_dvc_two_jobs_and_three_machines_leave_an_equal_lock(smoke, tmp_path):
@@ -171,7 +170,7 @@ def test_without_its_scheduler_a_build_stops_and_goes_on_with_another(machines, 
     machines.start_scheduler()
     machines.start("one", "two")
     assert "train@deception" not in repro(machines), "it had been pushed"
-    assert stages(machines.project) == expected and stages_run(machines.project) == set()
+    assert stages(machines.project) == expected[0] and stages_run(machines.project) == set()
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])

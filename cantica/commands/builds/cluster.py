@@ -153,7 +153,8 @@ def _running_at(address: str, tell: Callable[[str], None]) -> Iterator[Cluster]:
     import dask
     from distributed import Client
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in ("distributed", "distributed.client"):  # what becomes of the scheduler is told in our own words
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with dask.config.set(SETTINGS):
         try:
             client = Client(address)
