@@ -55,20 +55,23 @@ def files(project: Path, name: str) -> str:
     return ok(project, "git", "ls-tree", "-r", reference(project, name))
 
 
+def edited_copy(project: Path, folder: Path) -> Path:
+    """A copy of a built project whose arms answer with another seed."""
+    copy = copied(project, folder)
+    edit(copy / "params.yaml", "  seed: 1\n  samples: 1", "  seed: 2\n  samples: 1")
+    commit(copy, "Sample other responses")
+    return copy
+
+
 @pytest.fixture
 def edited(two_steps, tmp_path) -> Path:
-    """A built project whose last step has another learning rate."""
-    project = copied(two_steps, tmp_path / "project")
-    edit(project / "params.yaml", "data: train/deception", "data: train/deception, learning_rate: 1.0e-3")
-    commit(project, "Train deception faster")
-    return project
+    return edited_copy(two_steps, tmp_path / "project")
 
 
 @pytest.fixture(scope="module")
 def expected(two_steps, tmp_path_factory) -> tuple[dict, Counter]:
     """What dvc.lock holds once DVC has built the same edit, and the stages that workers run for it."""
-    project = copied(two_steps, tmp_path_factory.mktemp("expected") / "project")
-    edit(project / "params.yaml", "data: train/deception", "data: train/deception, learning_rate: 1.0e-3")
+    project = edited_copy(two_steps, tmp_path_factory.mktemp("expected") / "project")
     ran = stages_run(project)
     return stages(project), Counter(ran - HERE)
 
@@ -148,8 +151,8 @@ def test_while_workers_are_killed_a_family_runs_each_stage_once(two_steps, tmp_p
 def test_a_worker_that_goes_silent_is_replaced(machines, expected):
     machines.start("silent", "other")
     building = command(machines.project, "cantica", "repro", "--scheduler", machines.address)
-    wait_for(lambda: machines.runs("train@deception"))
-    silent = next(name for name, running in machines.running().items() if "train@deception" in running)
+    wait_for(lambda: machines.runs("respond@base"))
+    silent = next(name for name, running in machines.running().items() if "respond@base" in running)
     os.killpg(machines.workers[silent].pid, signal.SIGSTOP)
     building.wait()
     assert building.returncode == 0
@@ -160,7 +163,7 @@ def test_a_worker_that_goes_silent_is_replaced(machines, expected):
 def test_without_its_scheduler_a_build_stops_and_goes_on_with_another(machines, expected):
     machines.start("one", "two")
     building = command(machines.project, "cantica", "repro", "--scheduler", machines.address)
-    wait_for(lambda: machines.runs("respond@final"))
+    wait_for(lambda: machines.completed()["respond@base"] and machines.runs("judge@base"))
     machines.scheduler.kill()
     assert building.wait() == 1
     told = (machines.project.parent / "told").read_text()
@@ -169,7 +172,7 @@ def test_without_its_scheduler_a_build_stops_and_goes_on_with_another(machines, 
         machines.kill(name)
     machines.start_scheduler()
     machines.start("one", "two")
-    assert "train@deception" not in repro(machines), "it had been pushed"
+    assert "respond@base" not in repro(machines), "it had been pushed"
     assert stages(machines.project) == expected[0] and stages_run(machines.project) == set()
 
 
@@ -177,7 +180,7 @@ def test_without_its_scheduler_a_build_stops_and_goes_on_with_another(machines, 
 def test_without_their_client_workers_finish_what_they_run(machines, expected, how):
     machines.start("one", "two")
     building = command(machines.project, "cantica", "repro", "--scheduler", machines.address)
-    wait_for(lambda: machines.runs("train@deception"))
+    wait_for(lambda: machines.runs("respond@base") or machines.runs("respond@final"))
     os.kill(building.pid, how)
     building.wait()
     wait_for(lambda: not any(machines.running().values()))
@@ -188,7 +191,7 @@ def test_without_their_client_workers_finish_what_they_run(machines, expected, h
 def test_a_remote_that_refuses_stops_the_build_and_loses_nothing(machines, expected, tmp_path):
     machines.start("one")
     building = command(machines.project, "cantica", "repro", "--scheduler", machines.address)
-    wait_for(lambda: machines.runs("measure@deception"))
+    wait_for(lambda: machines.runs("respond@final"))
     remote = tmp_path / "remote"
     remote.rename(tmp_path / "away")
     remote.touch()  # a file is no folder to write into
@@ -203,13 +206,13 @@ def test_a_remote_that_refuses_stops_the_build_and_loses_nothing(machines, expec
 
 def test_a_full_disk_fails_a_stage_and_loses_nothing(machines, expected):
     def no_large_files() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
 
     machines.start("full")
     machines.kill("full", signal.SIGTERM)
     machines.start("full", preexec_fn=no_large_files)
     told = refused(machines.project, "cantica", "repro", "--scheduler", machines.address)
-    assert "File too large" in told and re.search(r"train@deception +failed, see \.cache/stages/train@deception-", told)
+    assert "File too large" in told and re.search(r"respond@\w+ +failed, see \.cache/stages/respond@", told)
     machines.kill("full")
     machines.start("other")
     repro(machines)

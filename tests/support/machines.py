@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 from tests.support.processes import wait_until
@@ -96,7 +97,9 @@ def command(project: Path, *words: str) -> subprocess.Popen:
     """A command that goes on while the test does other things; what it prints goes to a file `told` beside the project."""
     with (project.parent / "told").open("w") as out:
         own = {"PATH": f"{stage_server()}:{ENVIRONMENT['PATH']}"}
-        return subprocess.Popen(words, cwd=project, env=ENVIRONMENT | own, stdout=out, stderr=out, start_new_session=True)
+        # SIGINT is ignored in what a shell starts in the background, these tests for example.
+        heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        return subprocess.Popen(words, cwd=project, env=ENVIRONMENT | own, stdout=out, stderr=out, preexec_fn=heeds)
 
 
 def wait_for(what, seconds: float = 300) -> None:
