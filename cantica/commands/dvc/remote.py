@@ -29,7 +29,7 @@ class Remote:
     def push(self, hashes: Iterable[str]) -> None:
         """Copy files and folders of the cache to the remote."""
         if new := self._with_files(hashes) - self._there:
-            self._transfer(self._cache, self._objects, new)
+            self._transfer(new, push=True)
             self._there |= new
 
     def pull(self, hashes: Iterable[str]) -> None:
@@ -37,32 +37,32 @@ class Remote:
         wanted = set(hashes)
         self.pull_lists(wanted)
         if missing := {md5 for md5 in self._with_files(wanted) if not self._cache.exists(md5)}:
-            self._transfer(self._objects, self._cache, missing)
+            self._transfer(missing, push=False)
         self._there |= wanted
 
     def pull_lists(self, hashes: Iterable[str]) -> None:
         """Copy the lists of files of folders from the remote to the cache, without the files."""
         if missing := {md5 for md5 in hashes if md5.endswith(".dir") and not self._cache.exists(md5)}:
-            self._transfer(self._objects, self._cache, missing)
+            self._transfer(missing, push=False)
 
     def runs(self) -> set[str]:
         """The keys of the runs that the remote has."""
-        fs, folder = self._runs.fs, self._runs.fs.join(self._runs.path, "runs")
         with self._faults():
+            fs, folder = self._runs.fs, self._runs.fs.join(self._runs.path, "runs")
             return {fs.parts(file)[-2] for file in fs.find(folder)} if fs.exists(folder) else set()
 
     def push_run(self, key: str) -> None:
         """Copy the runs with a key to the remote. What they made has to be there already."""
-        fs = self._runs.fs
         folder = Path(self._repo.cache.local_cache_dir, "runs", key[:2], key)
         with self._faults():
+            fs = self._runs.fs
             for file in folder.iterdir():
                 fs.put_file(str(file), fs.join(self._runs.path, "runs", key[:2], key, file.name))
 
     def pull_run(self, key: str) -> bool:
         """Copy the runs with a key to the cache, and return whether the remote has any."""
-        fs, folder = self._runs.fs, self._runs.fs.join(self._runs.path, "runs", key[:2], key)
         with self._faults():
+            fs, folder = self._runs.fs, self._runs.fs.join(self._runs.path, "runs", key[:2], key)
             found = list(fs.find(folder)) if fs.exists(folder) else []
             for file in found:
                 target = Path(self._repo.cache.local_cache_dir, "runs", key[:2], key, fs.name(file))
@@ -84,14 +84,12 @@ class Remote:
 
     @cached_property
     def _objects(self) -> "HashFileDB":
-        with self._faults():
-            return self._repo.cloud.get_remote_odb(None, "push")
+        return self._repo.cloud.get_remote_odb(None, "push")
 
     @cached_property
     def _runs(self) -> "HashFileDB":
         """Where the remote has runs: beside the folder of objects."""
-        with self._faults():
-            return self._repo.cloud.get_remote_odb(None, "push --run-cache", hash_name="md5-dos2unix")
+        return self._repo.cloud.get_remote_odb(None, "push --run-cache", hash_name="md5-dos2unix")
 
     def _with_files(self, hashes: Iterable[str]) -> set[str]:
         """The hashes, and those of the files of each folder among them, whose list the cache has."""
@@ -100,11 +98,12 @@ class Remote:
             found |= {item["md5"] for item in json.loads(Path(self._cache.oid_to_path(md5)).read_text(encoding="utf-8"))}
         return found
 
-    def _transfer(self, source: "HashFileDB", target: "HashFileDB", hashes: set[str]) -> None:
+    def _transfer(self, hashes: set[str], push: bool) -> None:
         from dvc_data.hashfile.hash_info import HashInfo
         from dvc_data.hashfile.transfer import transfer
 
         with self._faults():
+            source, target = (self._cache, self._objects) if push else (self._objects, self._cache)
             failed = transfer(source, target, [HashInfo("md5", md5) for md5 in hashes], cache_odb=self._cache).failed
             missing = [str(own.value) for own in failed] or [md5 for md5 in sorted(hashes) if not target.exists(md5)]
         if missing:
@@ -116,8 +115,10 @@ class Remote:
 
     @contextmanager
     def _faults(self) -> Iterator[None]:
-        """Turn every error of the remote's library into RemoteFault: each kind of remote has its own."""
+        """Ask the remote itself, and turn every error of its library into RemoteFault: each kind of remote has its own."""
         try:
+            for store in (self._objects, self._runs):
+                store.fs.fs.invalidate_cache()  # others write there too
             yield
         except RemoteFault:
             raise
