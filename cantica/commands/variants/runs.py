@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cantica.commands.builds.snapshot import Snapshot, reproduce, take_snapshot
-from cantica.commands.builds.worker import in_folder
+from cantica.commands.builds.worker import committing, in_folder
 from cantica.commands.dvc.copies import SCRATCH, make_copy
 from cantica.commands.git import git, must
 from cantica.commands.headline import headline
@@ -68,6 +68,9 @@ def prepare(run: Run, folder: Path) -> Snapshot:
 
 def finish(run: Run, folder: Path) -> None:
     """Let DVC restore what was built, and run what is left. Raises StageFailed."""
+    # The only stage that DVC runs there and whose outputs it caches; those of several runs are often the same files.
+    with committing(Path.cwd()):
+        in_folder(folder, run.log.absolute(), reproduce, ["export"])
     in_folder(folder, run.log.absolute(), reproduce)
 
 
