@@ -48,7 +48,7 @@ def test_the_commands_of_the_tutorial(tmp_path):
     first, *others = blocks("docs/tutorial.md")
     assert activate in first
     # Its stages are forks of a process that has imported their libraries; those of the README start as a user's do.
-    first = first.replace(activate, f"{activate}\nexport PATH={stage_server()}:$PATH")
+    first = first.replace(activate, f"{activate}\nexport SHELL={stage_server()}")
     printed = shell(project, "".join([first, *others]))
     assert "flattery: 8 scenarios" in printed
     page = (project / "reports/compare.html").read_text()

@@ -479,9 +479,9 @@ def names_are_the_same(project: Path) -> bool:
 
 def state(project: Path) -> tuple[set[str], dict[str, set[str]]]:
     """(stages that DVC itself finds changed; every stage with those that make what it reads, gates left out)."""
-    from dvc.repo import Repo
+    from dvc.repo import Repo, lock_repo
 
-    with Repo(str(project)) as repo:
+    with Repo(str(project)) as repo, lock_repo(repo):  # for one lock, DVC reads its files once
         # A key is a stage name, with the path of dvc.yaml before it if that is not in the current folder.
         changed = {key.split(":")[-1] for key in repo.status()}
         graph = repo.index.graph

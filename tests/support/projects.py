@@ -23,11 +23,9 @@ ENVIRONMENT = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "GIT_CONFIG_G
 IDENTITY = ("-c", "user.name=test", "-c", "user.email=test@example.org")
 
 
-# Starts commands from a process that has already imported DVC and Cantica's checks.
+# Starts commands from a process that has already imported what they import, which is half of the time of a short one.
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(
-    ["dvc.commands.checkout", "dvc.commands.repro", "dvc.repo.reproduce", "dvc.stage.run", "cantica.commands.check"]
-)
+SERVER.set_forkserver_preload(["tests.support.preload"])
 MAINS = {"dvc": "dvc.cli", "cantica": "cantica.commands.cli"}
 
 
@@ -47,24 +45,30 @@ def run(project: Path, *command: str) -> subprocess.CompletedProcess:
 
 @cache
 def stage_server() -> str:
-    """The folder with a `python` that runs stages in forks of a process that has imported the libraries of a model."""
-    folder = Path(tempfile.mkdtemp(prefix="stages-"))
-    python = folder / "python"
-    python.write_text(CLIENT)
-    python.chmod(0o755)
-    command = [sys.executable, "-m", "tests.support.stage_server", f"{python}.socket"]
-    server = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, env=ENVIRONMENT)
+    """A shell for DVC that runs stages in forks of a process that has imported the libraries of a model."""
+    folder = tempfile.mkdtemp(prefix="stages-")
     atexit.register(shutil.rmtree, folder)
-    while not Path(f"{python}.socket").exists():
+    start_stage_server(Path(folder), ENVIRONMENT)
+    return f"{folder}/sh"
+
+
+def start_stage_server(folder: Path, environment: dict[str, str], umask: int = -1) -> subprocess.Popen:
+    """Write such a shell into a folder, as `sh`. What a process takes from its environment when it starts, its stages have."""
+    shell = folder / "sh"
+    shell.write_text(CLIENT)
+    shell.chmod(0o755)
+    command = [sys.executable, "-m", "tests.support.stage_server", f"{shell}.socket"]
+    server = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, env=environment, umask=umask)
+    while not Path(f"{shell}.socket").exists():
         assert server.poll() is None, "the server of stages did not start"
         time.sleep(0.05)
-    return str(folder)
+    return server
 
 
-def _main(project: Path, command: tuple[str, ...], stages: str, out, err) -> None:
+def _main(project: Path, command: tuple[str, ...], shell: str, out, err) -> None:
     os.dup2(out.detach(), 1)
     os.dup2(err.detach(), 2)
-    os.environ.update(ENVIRONMENT | {"PATH": f"{stages}:{ENVIRONMENT['PATH']}"})
+    os.environ.update(ENVIRONMENT | {"SHELL": shell})
     os.chdir(project)
     sys.exit(import_module(MAINS[command[0]]).main(list(command[1:])))
 
@@ -137,7 +141,7 @@ def build_elsewhere(folder: Path, *variants: str) -> Path:
 
 def _repro_by_somebody(project: Path) -> subprocess.CompletedProcess:
     home = Path(tempfile.mkdtemp())
-    somebody = {
+    somebody = ENVIRONMENT | {
         "USER": "somebody",
         "LOGNAME": "somebody",
         "HOME": str(home),
@@ -147,12 +151,12 @@ def _repro_by_somebody(project: Path) -> subprocess.CompletedProcess:
         "PYTHONHASHSEED": "4321",
         "TMPDIR": str(home),
         "COLUMNS": "40",
+        "SHELL": f"{home}/sh",
     }
     load = subprocess.Popen(["nice", sys.executable, "-c", "while True: pass"])
     try:
-        return subprocess.run(
-            ["dvc", "repro"], cwd=project, env=ENVIRONMENT | somebody, umask=0o077, capture_output=True, text=True
-        )
+        with start_stage_server(home, somebody, umask=0o077):
+            return subprocess.run(["dvc", "repro"], cwd=project, env=somebody, umask=0o077, capture_output=True, text=True)
     finally:
         load.kill()
         load.wait()

@@ -2,7 +2,8 @@
 
     python -m tests.support.stage_server SOCKET
 
-`CLIENT` stands for `python` on the path of a build. A stage of a project with other modules than this one's imports its own.
+`CLIENT` stands for the shell of a build, in which DVC runs the command of a stage: the variable SHELL names it. (A `python` on
+the path would not do: every process of the environment puts the environment's programs first.) A stage of a project with other modules than this one's imports its own.
 The server ends when its standard input does.
 """
 
@@ -16,6 +17,7 @@ import selectors
 import signal
 import socket
 import sys
+import threading
 import time
 import traceback
 from importlib import import_module
@@ -30,17 +32,23 @@ from cantica.engine.backend.blas import fix_blas
 
 PACKAGE = Path(cantica.__file__).parent
 CORE = "Haswell"
-# It sends its arguments, folder, environment and standard streams, and exits as the stage does. What is no stage, or computes
-# with another kernel of the BLAS, is run by a Python of its own.
+# What functions import, beside what modules do.
+LIBRARIES = (
+    *("altair", "jsonschema", "mlx_lm.models.llama", "mlx_lm.models.olmo3", "mlx_lm.tuner.lora", "mlx_lm.utils", "ruamel.yaml"),
+    *("transformers", "transformers.image_utils", "transformers.models.llama.configuration_llama", "vl_convert"),
+)
+# It sends the arguments of a stage, its folder, environment and standard streams, and exits as the stage does. What is no stage,
+# or computes with another kernel of the BLAS, is run by a shell.
 CLIENT = f"""#!{sys.executable} -IS
-import os, pickle, socket, sys
-stage = len(sys.argv) > 2 and sys.argv[1] == "-m" and sys.argv[2].startswith("stages.")
+import os, pickle, shlex, socket, sys
+words = shlex.split(sys.argv[2]) if sys.argv[1] == "-c" else []
+stage = words[:3] == ["exec", "python", "-m"] and words[3].startswith("stages.")
 if not stage or "blas-core: {CORE}\\n" not in open("params.yaml", encoding="utf-8").read():
-    os.execv({sys.executable!r}, ["python", *sys.argv[1:]])
+    os.execv("/bin/sh", ["sh", *sys.argv[1:]])
 with socket.socket(socket.AF_UNIX) as server:
     server.connect(__file__ + ".socket")
     socket.send_fds(server, [b"."], [0, 1, 2])
-    server.sendall(pickle.dumps((sys.argv[2:], os.getcwd(), dict(os.environ))))
+    server.sendall(pickle.dumps((words[3:], os.getcwd(), dict(os.environ))))
     server.shutdown(socket.SHUT_WR)
     code = server.recv(4)
 sys.exit(int.from_bytes(code, "big") if code else 1)
@@ -51,6 +59,7 @@ def serve(path: str) -> None:
     before = dict(os.environ)
     fix_blas(CORE)
     import_all()
+    assert threading.active_count() == 1
     own = {name: value for name, value in os.environ.items() if before.get(name) != value}
     code, imported = code_in(PACKAGE), Imported()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -67,10 +76,9 @@ def serve(path: str) -> None:
 
 
 def import_all() -> None:
-    """Import the modules of all packages but the commands, and load what numba compiled. No thread may start here."""
+    """Import the modules of all packages but the commands, and load what numba compiled. Threads would be lost in a fork."""
     own = [module.name for module in pkgutil.walk_packages([str(PACKAGE)], "cantica.")]
-    libraries = ("mlx_lm.models.llama", "mlx_lm.tuner.lora", "mlx_lm.utils", "transformers")
-    for name in (*libraries, *(name for name in own if not name.startswith("cantica.commands"))):
+    for name in (*LIBRARIES, *(name for name in own if not name.startswith("cantica.commands"))):
         import_module(name)
     load_compiled()
 
