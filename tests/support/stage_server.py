@@ -2,8 +2,9 @@
 
     python -m tests.support.stage_server SOCKET
 
-`CLIENT` stands for the shell of a build, in which DVC runs the command of a stage: the variable SHELL names it. (A `python` on
-the path would not do: every process of the environment puts the environment's programs first.) A stage of a project with other modules than this one's imports its own.
+`CLIENT` stands for the shell in which DVC runs the command of a stage: the variable SHELL names it. (A `python` on the path
+would not do: every process of the environment puts the environment's programs first.) A stage of a project with other modules
+than this one's imports its own.
 The server ends when its standard input does.
 """
 
@@ -37,8 +38,8 @@ LIBRARIES = (
     *("altair", "jsonschema", "mlx_lm.models.llama", "mlx_lm.models.olmo3", "mlx_lm.tuner.lora", "mlx_lm.utils", "ruamel.yaml"),
     *("transformers", "transformers.image_utils", "transformers.models.llama.configuration_llama", "vl_convert"),
 )
-# It sends the arguments of a stage, its folder, environment and standard streams, and exits as the stage does. What is no stage,
-# or computes with another kernel of the BLAS, is run by a shell.
+# It sends the arguments of a stage, its folder, environment and standard streams, and exits as the stage does. Another command,
+# or a stage that computes with another kernel of the BLAS, is run by a shell.
 CLIENT = f"""#!{sys.executable} -IS
 import os, pickle, shlex, socket, sys
 words = shlex.split(sys.argv[2]) if sys.argv[1] == "-c" else []
