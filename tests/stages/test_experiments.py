@@ -42,6 +42,7 @@ def lay_in_less_time(project: Path, **sections) -> None:
         "audit": {"categories": {name: {"cut_off": "off", "same_answer": "off"} for name in samples}},
         "probe": {"max_tokens": 4},
         "capability": {"max_tokens": 4, "items": min(2, params["capability"]["items"])},
+        "report": {"resamples": 1000},
     }
     quick = {"tests": "an experiment in less time", "params": sections} | ({"remove": choices} if choices else {})
     (project / "variants/quick.yaml").write_text(json.dumps(quick))
