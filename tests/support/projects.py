@@ -25,7 +25,7 @@ IDENTITY = ("-c", "user.name=test", "-c", "user.email=test@example.org")
 
 # Starts commands from a process that has already imported what they import, which is half of the time of a short one.
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["tests.support.preload"])
+SERVER.set_forkserver_preload(["tests.support.preload", __name__])
 MAINS = {"dvc": "dvc.cli", "cantica": "cantica.commands.cli"}
 
 
