@@ -62,7 +62,7 @@ class Machines:
 
     def start_in(self, folder: Path, environment: dict | None = None, within: tuple[str, ...] = (), **options) -> None:
         """Start a worker in a folder; its name is that of the folder. within: words before the command."""
-        own = {"PATH": f"{stage_server()}:{ENVIRONMENT['PATH']}"} | QUICK | (environment or {})
+        own = {"SHELL": stage_server()} | QUICK | (environment or {})
         choices = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--name", folder.name)
         command = [*within, str(BIN / "dask"), "worker", self.address, *choices]
         with (self.folder / f"{folder.name}.log").open("a") as out:
@@ -96,7 +96,7 @@ class Machines:
 def command(project: Path, *words: str) -> subprocess.Popen:
     """A command that goes on while the test does other things; what it prints goes to a file `told` beside the project."""
     with (project.parent / "told").open("w") as out:
-        own = {"PATH": f"{stage_server()}:{ENVIRONMENT['PATH']}"}
+        own = {"SHELL": stage_server()}
         # SIGINT is ignored in what a shell starts in the background, these tests for example.
         heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
         return subprocess.Popen(words, cwd=project, env=ENVIRONMENT | own, stdout=out, stderr=out, preexec_fn=heeds)
