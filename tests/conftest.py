@@ -23,19 +23,10 @@ CONFIG = {
 
 
 LONG = (
-    *(
-        "test_walkthrough",
-        "test_kills",
-        "test_cluster",
-        "test_edits",
-        "test_branch_edits",
-        "test_leftovers",
-        "test_hermetic",
-        "test_family",
-    ),
-    *("test_interruption", "test_samples", "test_same_bytes", "test_sharing", "test_imports", "test_check", "test_build"),
-    *("test_patches", "test_repository", "test_experiments", "test_experiment", "test_start", "test_sabotaged_builds"),
-    "test_sabotaged_families",
+    *("test_walkthrough", "test_kills", "test_cluster", "test_edits", "test_branch_edits", "test_leftovers", "test_hermetic"),
+    *("test_family", "test_interruption", "test_samples", "test_same_bytes", "test_sharing", "test_imports", "test_check"),
+    *("test_build", "test_patches", "test_repository", "test_experiments", "test_experiment", "test_start"),
+    *("test_sabotaged_builds", "test_sabotaged_families"),
 )
 
 

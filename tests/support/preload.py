@@ -11,7 +11,7 @@ OF_DVC = """
     stage.run utils.strictyaml
 """
 OTHERS = """
-    configobj dulwich.repo dulwich.worktree dvc_data.hashfile.db.local dvc_data.index.checkout dvc_render flatten_dict
+    configobj distributed dulwich.repo dulwich.worktree dvc_data.hashfile.db.local dvc_data.index.checkout dvc_render flatten_dict
     flufl.lock fsspec.implementations.memory jsonschema networkx psutil pyparsing ruamel.yaml zc.lockfile
 """
 

@@ -60,6 +60,8 @@ class Cluster:
         there = {address for address, own in workers.items() if own["status"] == "running"}
         if new := sorted(there - self._offers.keys() - self._refused.keys()):
             for address, offer in self.client.run(own_offer, workers=new, on_error="return").items():
+                if isinstance(offer, OSError):  # it went while it was asked
+                    continue
                 reasons = self._reasons(offer) if isinstance(offer, Offer) else [_first_line(offer)]
                 if reasons:
                     self._refused[address] = f"worker {address} is not used: {'; '.join(reasons)}"
