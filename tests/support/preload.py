@@ -11,8 +11,8 @@ OF_DVC = """
     stage.run utils.strictyaml
 """
 OTHERS = """
-    configobj distributed dulwich.repo dulwich.worktree dvc_data.hashfile.db.local dvc_data.index.checkout dvc_render flatten_dict
-    flufl.lock fsspec.implementations.memory jsonschema networkx psutil pyparsing ruamel.yaml zc.lockfile
+    configobj distributed dulwich.repo dulwich.worktree dvc_data.hashfile.db.local dvc_data.index.checkout dvc_render
+    flatten_dict flufl.lock fsspec.implementations.memory jsonschema networkx psutil pyparsing ruamel.yaml zc.lockfile
 """
 
 for name in (*(f"dvc.{name}" for name in OF_DVC.split()), *OTHERS.split()):
