@@ -90,7 +90,8 @@ class Cluster:
             return None
         # Dask takes another worker if this one dies.
         where = {"workers": [place.worker], "allow_other_workers": True}
-        future = self.client.submit(on_place, place.cores, place.gpu, function, *arguments(self), key=key, pure=False, **where)
+        chosen = (place, self._offers[place.worker])
+        future = self.client.submit(on_place, *chosen, function, *arguments(self), key=key, pure=False, **where)
         self._going[future] = place
         return future
 

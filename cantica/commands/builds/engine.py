@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from cantica.commands.builds.build import Build
 from cantica.commands.builds.cluster import LOOK, Cluster
 from cantica.commands.builds.places import Need
-from cantica.commands.builds.worker import Done, Order, receive, run_stage
+from cantica.commands.builds.worker import Done, Order, WrongWorker, receive, run_stage
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -62,7 +62,7 @@ class Engine:
         self._clusters = {False: cluster, True: here}
         self._watcher = watcher
         self._waiting: list[tuple[tuple[float, ...], int, Task]] = []
-        self._going: dict[Future, tuple[Task, Cluster]] = {}
+        self._going: dict[Future, tuple[tuple[float, ...], int, Task, Cluster]] = {}
         self._ended: SimpleQueue[Future] = SimpleQueue()
         self._stages: dict[str, Running] = {}  # by run key
         self._trees: dict[str, Future] = {}
@@ -84,13 +84,17 @@ class Engine:
             self._submit()
             with contextlib.suppress(Empty):
                 future = self._ended.get(timeout=LOOK)
-                task, cluster = self._going.pop(future)
-                task.then(cluster.result(future))
+                urgency, count, task, cluster = self._going.pop(future)
+                result = cluster.result(future)
+                if isinstance(result, WrongWorker):
+                    self._waiting.append((urgency, count, task))
+                else:
+                    task.then(result)
 
     def _submit(self) -> None:
         """Start what can run now. If nothing else runs or waits, a task gets all cores of its machine."""
         self._waiting.sort(key=lambda waiting: waiting[:2])
-        tasks = [*(task for _, _, task in self._waiting), *(task for task, _ in self._going.values())]
+        tasks = [*(task for _, _, task in self._waiting), *(own[2] for own in self._going.values())]
         for cluster in {self._clusters[task.here]() for task in tasks}:
             cluster.look()
         for waiting in list(self._waiting):
@@ -99,7 +103,7 @@ class Engine:
             future = cluster.submit(task.key, task.need, alone, task.function, task.arguments)
             if future:
                 self._waiting.remove(waiting)
-                self._going[future] = task, cluster
+                self._going[future] = *waiting, cluster
                 task.begin()
                 future.add_done_callback(self._ended.put)
 

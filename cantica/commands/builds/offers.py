@@ -54,7 +54,7 @@ def own_offer() -> Offer:
 
 
 def differences(ours: Offer, theirs: Offer) -> list[str]:
-    """Why a worker cannot run stages of this process, one text a reason; empty if it can.
+    """Why a worker cannot run stages of another process, one text a reason; empty if it can.
 
     Packages that one of them lacks are no reason: machines of different kinds have different ones.
     """

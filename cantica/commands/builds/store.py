@@ -33,13 +33,14 @@ class Store:
         """The last run of a stage with exactly these inputs, or None."""
         key = run_key(entry)
         if key not in self._known:
-            found = earlier_run(self._cache, entry)
-            if not found and self._remote and key in self._runs and self._remote.pull_run(key):
-                found = earlier_run(self._cache, entry)
-                self.keep(key, found or entry)
-            elif found:
+            if found := earlier_run(self._cache, entry):
                 self._known[key] = found
+            elif self._pull(key) and (found := earlier_run(self._cache, entry)):
+                self.keep(key, found)
         return self._known.get(key)
+
+    def _pull(self, key: str) -> bool:
+        return bool(self._remote and key in self._runs and self._remote.pull_run(key))
 
     def has(self, md5: str) -> bool:
         """Whether a file or folder is here, or can be fetched."""

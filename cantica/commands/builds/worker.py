@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cantica.commands.builds.copy import Copy, copy_of, sweep
+from cantica.commands.builds.offers import Offer, differences, own_offer
+from cantica.commands.builds.places import Place
 from cantica.commands.dvc.copies import SCRATCH
 from cantica.commands.dvc.logs import read_log, stages_run
 from cantica.commands.dvc.records import Entry, Lock, outputs
@@ -121,12 +123,24 @@ def remote_of(root: Path) -> Remote:
     return Remote(root)
 
 
-def on_place(cores: tuple[int, ...], gpu: str, function: Callable[..., T], *arguments: Any) -> T:
-    """Call a function, with all that it starts, on these of the processor's cores and this GPU; without any, as it comes."""
-    if cores:
-        os.sched_setaffinity(0, cores)  # of this thread, and of the processes that it starts
-    if gpu:
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+class WrongWorker(Exception):
+    """Dask chose a worker that cannot be used, as it may when the one that was chosen has died."""
+
+
+def on_place(place: Place, like: Offer, function: Callable[..., T], *arguments: Any) -> T:
+    """Call a function, with all that it starts, on the cores and the GPU of a place; without any named, as it comes.
+
+    like: the offer of the worker that was chosen. Raises WrongWorker if this one differs in what results depend on.
+    """
+    own = own_offer()
+    if own.device != like.device or differences(like, own):
+        raise WrongWorker
+    if place.cores:
+        # Of this thread, and of the processes that it starts. This machine may have others than the one that was chosen.
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, place.cores)
+    if place.gpu:
+        os.environ["CUDA_VISIBLE_DEVICES"] = place.gpu
     return function(*arguments)
 
 
