@@ -8,7 +8,7 @@ from cantica.commands.builds.build import Build
 from cantica.commands.builds.cluster import ClusterFault, clusters
 from cantica.commands.builds.engine import Engine
 from cantica.commands.builds.progress import Progress, Status
-from cantica.commands.builds.snapshot import reproduce, take_snapshot
+from cantica.commands.builds.snapshot import is_edited, reproduce, take_snapshot
 from cantica.commands.builds.store import Store
 from cantica.commands.builds.worker import Done, Order
 from cantica.commands.dvc.mend import mend
@@ -29,7 +29,12 @@ def repro(targets: list[str], jobs: int, scheduler: str = "") -> str:
     try:
         with dvc_faults():
             build = _run_stages(targets, jobs, scheduler)
-            reproduce(build.possible() if build.failed else targets, one_by_one=bool(build.failed))
+            if build.done and is_edited(build.snapshot):
+                sys.exit("cantica: files were edited meanwhile. What was built is kept: give the same command again to go on")
+            if not build.failed:
+                reproduce(targets)
+            elif possible := build.possible():
+                reproduce(possible, one_by_one=True)
     except (DvcFault, RemoteFault, ClusterFault) as error:
         sys.exit(f"cantica: {error}")
     if build.failed:

@@ -75,12 +75,12 @@ class Machines:
         worker = self.workers.pop(name)
         os.killpg(worker.pid, how)
         worker.wait()
-        for log in (self.folder / name).glob(".cache/stages/*.log"):
+        for log in (self.folder / name).glob(".dvc/tmp/worker-*/*.log"):
             log.unlink()
 
     def running(self) -> dict[str, list[str]]:
         """The stages that run on each worker."""
-        logs = {name: (self.folder / name).glob(".cache/stages/*.log") for name in self.workers}
+        logs = {name: (self.folder / name).glob(".dvc/tmp/worker-*/*.log") for name in self.workers}
         return {name: [log.name.rsplit("-", 1)[0] for log in found] for name, found in logs.items()}
 
     def runs(self, stage: str) -> bool:

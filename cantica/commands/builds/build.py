@@ -9,7 +9,7 @@ from cantica.commands.builds.worker import Done, Order
 from cantica.commands.dvc.cache import run_key
 from cantica.commands.dvc.forecast import Forecast, forecast
 from cantica.commands.dvc.graph import lengths
-from cantica.commands.dvc.records import UNKNOWN, Entry, Lock, dependencies
+from cantica.commands.dvc.records import UNKNOWN, Entry, Lock, dependencies, overlap
 
 MODEL = "toolchain.model"  # the params of stages that compute with a model
 
@@ -84,8 +84,14 @@ class Build:
         return found
 
     def inputs(self, name: str) -> Lock:
-        """The records of the stages that made what a stage reads."""
-        return {maker: self.forecasts[maker].entry for maker in self.snapshot.makers[name]}
+        """The records of the stages that made what a stage reads, with no other outputs than those."""
+        paths = dependencies(self.forecasts[name].entry)
+        entries = {maker: self.forecasts[maker].entry for maker in self.snapshot.makers[name]}
+
+        def read(entry: Entry) -> Entry:
+            return entry | {"outs": [out for out in entry["outs"] if any(overlap(path, out["path"]) for path in paths)]}
+
+        return {maker: read(entry) for maker, entry in entries.items()}
 
     def need(self, name: str) -> Need:
         """What a stage takes of a machine."""

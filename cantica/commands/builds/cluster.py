@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Any
 from cantica.commands.builds.copy import sweep
 from cantica.commands.builds.offers import Offer, differences, own_offer
 from cantica.commands.builds.places import Need, Place, Places
-from cantica.commands.builds.worker import LOGS, TOPIC, on_place
+from cantica.commands.builds.worker import LOGS, WrongWorker, on_place
 from cantica.commands.dvc.copies import SCRATCH
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
 SETTINGS = {
-    # A worker that is killed does not count against the stage that it ran, unless that happens again and again.
+    # A worker that is killed does not count against the stage that it ran, unless that happens again and again. (A scheduler
+    # that runs already has its own setting.)
     "distributed.scheduler.allowed-failures": 5,
     "distributed.admin.tick.limit": "1h",
     "distributed.comm.timeouts.connect": "10s",  # of a scheduler that is not there
 }
+ANSWER = "10s"  # in which a worker says what it has
 LOOK = 1.0  # seconds after which it is asked again which workers there are
 
 
@@ -38,14 +40,16 @@ class Cluster:
 
     def __init__(self, client: "Client", shared: bool, tell: Callable[[str], None]):
         self.client, self.shared = client, shared
+        self.topic = f"cantica-{client.id}" if shared else ""  # of what stages print
         self._tell, self._own = tell, own_offer()
         self._offers: dict[str, Offer] = {}
         self._refused: dict[str, str] = {}
         self._places = Places()
         self._going: dict[Future, Place] = {}
         self._looked = -LOOK
+        self._waits = False
         if shared:
-            client.subscribe_topic(TOPIC, _append)
+            client.subscribe_topic(self.topic, _append)
 
     def look(self) -> None:
         """Take in which workers came and went, once a second. Raises ClusterFault if the scheduler is gone, or no worker can be
@@ -54,29 +58,48 @@ class Cluster:
         if time.monotonic() - self._looked < LOOK:
             return
         self._looked = time.monotonic()
-        if self.client.status != "running":
-            raise ClusterFault("the scheduler is gone. What was finished is kept: give the same command again to continue")
-        workers = self.client.scheduler_info()["workers"]
-        there = {address for address, own in workers.items() if own["status"] == "running"}
-        if new := sorted(there - self._offers.keys() - self._refused.keys()):
-            for address, offer in self.client.run(own_offer, workers=new, on_error="return").items():
-                if isinstance(offer, OSError):  # it went while it was asked
-                    continue
-                reasons = self._reasons(offer) if isinstance(offer, Offer) else [_first_line(offer)]
-                if reasons:
-                    self._refused[address] = f"worker {address} is not used: {'; '.join(reasons)}"
-                    self._tell(self._refused[address])
-                else:
-                    self._offers[address] = offer
+        there = self._workers()
+        for address, offer in self._asked(sorted(there - self._offers.keys() - self._refused.keys())).items():
+            if reasons := self._reasons(offer):
+                self._refused[address] = f"worker {address} is not used: {'; '.join(reasons)}"
+                self._tell(self._refused[address])
+            else:
+                self._offers[address] = offer
         self._offers = {address: offer for address, offer in self._offers.items() if address in there}
         self._places.update(self._offers)
         if there and there <= self._refused.keys():
             raise ClusterFault("\n".join(["no worker can be used", *(self._refused[address] for address in sorted(there))]))
+        if not self._offers and not self._waits:
+            self._tell("waits for a worker")
+        self._waits = not self._offers
 
-    def _reasons(self, offer: Offer) -> list[str]:
+    def _workers(self) -> set[str]:
+        """The addresses of all workers. Raises ClusterFault."""
+        try:
+            if self.client.status == "running":
+                # Not `scheduler_info`, whose result another thread replaces by one without workers.
+                return set(self.client.sync(self.client.scheduler.identity, n_workers=-1)["workers"])
+        except OSError:
+            pass
+        raise ClusterFault("the scheduler is gone. What was finished is kept: give the same command again to continue")
+
+    def _asked(self, workers: list[str]) -> dict[str, Any]:
+        """What each of the workers offers, or an exception, without those that do not answer now."""
+        if not workers:
+            return {}
+        ask = {"workers": workers, "on_error": "return", "callback_timeout": ANSWER}
+        try:
+            found = self.client.sync(self.client._run, own_offer, **ask)
+        except OSError:  # a TimeoutError is one, too
+            return {}
+        return {address: offer for address, offer in found.items() if not isinstance(offer, OSError)}
+
+    def _reasons(self, offer: Offer | Exception) -> list[str]:
         """Why a worker cannot be used; empty if it can. The bytes of a build may not depend on which worker ran what."""
+        if isinstance(offer, Exception):
+            return [_first_line(offer)]
         others = {own.device for own in self._offers.values()} - {offer.device}
-        mixed = [f"it computes with {offer.device}, other workers with {other}" for other in others]
+        mixed = [f"it computes with {offer.device}, the first worker with {other}" for other in others]
         return differences(self._own, offer) + mixed
 
     def submit(
@@ -88,10 +111,9 @@ class Cluster:
         """
         if self._places.are_taken() or not (place := self._places.take(need, alone)):
             return None
-        # Dask takes another worker if this one dies.
+        # If the worker dies, Dask takes another one, where `on_place` raises WrongWorker.
         where = {"workers": [place.worker], "allow_other_workers": True}
-        chosen = (place, self._offers[place.worker])
-        future = self.client.submit(on_place, *chosen, function, *arguments(self), key=key, pure=False, **where)
+        future = self.client.submit(on_place, place, function, *arguments(self), key=key, pure=False, **where)
         self._going[future] = place
         return future
 
@@ -99,15 +121,21 @@ class Cluster:
         """What a call gave, or its exception. The worker is free from then on. Raises ClusterFault."""
         self._places.free(self._going.pop(future))
         if future.cancelled():
-            self._looked = -LOOK
-            self.look()
+            self._look_now()
             raise ClusterFault("the scheduler has dropped a stage: give the same command again to continue")
         try:
             return future.result()
+        except WrongWorker as error:
+            self._look_now()
+            return error
         except Exception as error:
             return error
         finally:
             future.release()
+
+    def _look_now(self) -> None:
+        self._looked = -LOOK
+        self.look()
 
 
 @contextlib.contextmanager

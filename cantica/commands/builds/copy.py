@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cantica.commands.dvc.copies import SCRATCH, share_caches
-from cantica.commands.dvc.records import Entry, Lock, outputs, overlap
+from cantica.commands.dvc.records import Entry, Lock, outputs
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -31,19 +31,15 @@ class Copy:
         self.folder, self.repo = folder, repo
         self.stages: dict[str, PipelineStage] = {stage.name: stage for stage in repo.index.stages if hasattr(stage, "name")}
 
-    def hashes(self, name: str, makers: Lock) -> set[str]:
-        """The hashes of those outputs of other stages that a stage reads."""
-        return {md5 for entry in makers.values() for path, md5 in outputs(entry).items() if self._reads(name, path)}
-
-    def fetch(self, name: str, makers: Lock) -> None:
-        """Bring those outputs of other stages from the cache into the copy that a stage reads."""
+    def fetch(self, makers: Lock) -> None:
+        """Bring those outputs from the cache into the copy that the records of their stages name."""
         from dvc.stage.loader import StageLoader
 
         for maker, entry in makers.items():
-            stage = self.stages[maker]
+            stage, named = self.stages[maker], outputs(entry)
             StageLoader.fill_from_lock(stage, entry)
             for out in stage.outs:
-                if self._reads(name, out.def_path):
+                if out.def_path in named:
                     _checkout(out)
 
     def run(self, name: str, committing: AbstractContextManager) -> None:
@@ -54,9 +50,6 @@ class Copy:
             with committing:
                 stage.save(run_cache=True)
                 stage.commit()
-
-    def _reads(self, name: str, path: str) -> bool:
-        return any(overlap(dep.def_path, path) for dep in self.stages[name].deps)
 
     def entry(self, name: str) -> Entry:
         """The record of a stage that ran."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from cantica.commands.builds.build import Build
 from cantica.commands.builds.cluster import LOOK, Cluster
 from cantica.commands.builds.places import Need
-from cantica.commands.builds.worker import Done, Order, WrongWorker, receive, run_stage
+from cantica.commands.builds.worker import Done, Order, StageFailed, WrongWorker, receive, run_stage
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -65,6 +65,7 @@ class Engine:
         self._going: dict[Future, tuple[tuple[float, ...], int, Task, Cluster]] = {}
         self._ended: SimpleQueue[Future] = SimpleQueue()
         self._stages: dict[str, Running] = {}  # by run key
+        self._failed: dict[str, StageFailed] = {}  # by run key
         self._trees: dict[str, Future] = {}
         self._builds: dict[Build, tuple[float, Callable[[Build], None]]] = {}
         self._count = itertools.count()
@@ -107,9 +108,27 @@ class Engine:
                 task.begin()
                 future.add_done_callback(self._ended.put)
 
+    def _give_up(self) -> list[Build]:
+        """Drop the stages that wait only for builds in which another stage has failed. Returns these builds."""
+        dropped = [own for own in self._stages.values() if not own.began and all(build.failed for build in own.builds)]
+        for own in dropped:
+            del self._stages[own.order.key]
+            for build in own.builds:
+                build.going.pop(own.order.stage)
+        names = {own.order.name for own in dropped}
+        self._waiting = [waiting for waiting in self._waiting if waiting[-1].key not in names]
+        return [build for own in dropped for build in own.builds]
+
     def _advance(self, build: Build) -> None:
+        if build not in self._builds:
+            return
         place, then = self._builds[build]
         for key, stage in build.ready().items():
+            if error := self._failed.get(key):  # for a build that needed it before
+                order = Order(stage, key, {})
+                build.take(order, error)
+                self._watcher.ended([build], order, error)
+                break
             if key not in self._stages:
                 running = self._stages[key] = Running(Order(stage, key, build.inputs(stage)))
                 self.add(self._stage(running, build), place, -build.lengths[stage])
@@ -133,16 +152,18 @@ class Engine:
                 self._trees[name] = cluster.client.submit(bytes, tree, key=name)
             if cluster.shared:
                 build.store.push(order.makers)
-            return order, self._trees[name], cluster.shared
+            return order, self._trees[name], cluster.topic
 
         def then(result: Done | Exception) -> None:
-            if self._clusters[False]().shared:
+            if self._clusters[False]().shared or isinstance(result, Exception):
                 receive(order, result)
+            if isinstance(result, StageFailed):
+                self._failed[order.key] = result
             builds = self._stages.pop(order.key).builds
             for own in builds:
                 own.take(order, result)
             self._watcher.ended(builds, order, result)
-            for own in builds:
+            for own in [*builds, *self._give_up()]:
                 self._advance(own)
 
         def begin() -> None:
@@ -151,4 +172,4 @@ class Engine:
                 own.begin(order.stage)
             self._watcher.began(running.builds, order)
 
-        return Task(f"{order.stage}-{order.key}", run_stage, arguments, then, begin, build.need(order.stage))
+        return Task(order.name, run_stage, arguments, then, begin, build.need(order.stage))

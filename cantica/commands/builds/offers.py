@@ -44,7 +44,7 @@ def own_offer() -> Offer:
         host=platform.node(),
         cores=tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else (),
         memory=psutil.virtual_memory().available >> 20,
-        gpus=tuple(gpus()),
+        gpus=gpus(),
         device=kind(),
         project=Path("dvc.yaml").exists() and Path(".dvc").is_dir(),
         python=".".join(platform.python_version_tuple()[:2]),

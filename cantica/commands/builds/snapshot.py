@@ -1,5 +1,6 @@
 """A project as a build begins: what DVC knows of its stages, and the files that they read."""
 
+import gzip
 import io
 import tarfile
 from collections.abc import Iterable
@@ -65,6 +66,14 @@ def take_snapshot(targets: Iterable[str] = ()) -> Snapshot:
     return Snapshot(project.lock, present, outputs_of_check(), makers, unkept, seconds, memory, cache_folder(), tree)
 
 
+def is_edited(snapshot: Snapshot) -> bool:
+    """Whether a file that the stages read has changed since."""
+    from dvc.repo import Repo
+
+    with Repo(".") as repo:
+        return _archive(repo, snapshot.present) != snapshot.tree
+
+
 def _stages(repo: "Repo", targets: Iterable[str], project: Project) -> list[str]:
     from cantica.commands.dvc.project import dvc_faults
 
@@ -103,10 +112,10 @@ def _archive(repo: "Repo", present: Lock) -> bytes:
         info.mtime, info.uid, info.gid, info.uname, info.gname = 0, 0, 0, "", ""
         return info
 
-    with tarfile.open(fileobj=archive, mode="w:gz", compresslevel=1) as tar:
+    with tarfile.open(fileobj=archive, mode="w") as tar:
         for file in files:
             tar.add(file, recursive=False, filter=bare)
-    return archive.getvalue()
+    return gzip.compress(archive.getvalue(), compresslevel=1, mtime=0)
 
 
 def _inside(path: str, folders: set[str]) -> bool:

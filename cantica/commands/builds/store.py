@@ -33,14 +33,15 @@ class Store:
         """The last run of a stage with exactly these inputs, or None."""
         key = run_key(entry)
         if key not in self._known:
-            if found := earlier_run(self._cache, entry):
+            found = earlier_run(self._cache, entry)
+            if self._remote and key in self._runs:
+                if not found and self._remote.pull_run(key):
+                    found = earlier_run(self._cache, entry)
+                missing = {md5 for md5 in outputs(found or {}).values() if not self._has(md5)}
+                self._elsewhere |= missing if self._remote.has(missing) else set()
+            if found:
                 self._known[key] = found
-            elif self._pull(key) and (found := earlier_run(self._cache, entry)):
-                self.keep(key, found)
         return self._known.get(key)
-
-    def _pull(self, key: str) -> bool:
-        return bool(self._remote and key in self._runs and self._remote.pull_run(key))
 
     def has(self, md5: str) -> bool:
         """Whether a file or folder is here, or can be fetched."""

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cantica.commands.builds.copy import Copy, copy_of, sweep
-from cantica.commands.builds.offers import Offer, differences, own_offer
 from cantica.commands.builds.places import Place
+from cantica.commands.dvc.cache import cache_folder, run_of
 from cantica.commands.dvc.copies import SCRATCH
 from cantica.commands.dvc.logs import read_log, stages_run
 from cantica.commands.dvc.records import Entry, Lock, outputs
@@ -24,7 +24,6 @@ from cantica.commands.timings import read_timings
 from cantica.core.command import TIMINGS
 
 LOGS = Path(".cache/stages")  # of stages that run
-TOPIC = "cantica"  # of what a stage on another machine prints: {"log": its file, "text": …}
 TELL = 1  # seconds after which that is sent
 ONE = threading.Lock()  # the threads of a process share the current folder and the streams: one stage at a time
 T = TypeVar("T")
@@ -39,14 +38,19 @@ class Order:
     makers: Lock
 
     @property
+    def name(self) -> str:
+        """Its name for Dask."""
+        return f"{self.stage}-{self.key}"
+
+    @property
     def log(self) -> Path:
-        """Where a worker of this machine writes what the stage prints, while it runs; afterwards too if it failed."""
+        """Where what the stage prints stands while it runs; afterwards too if it failed."""
         return LOGS / f"{self.stage}-{self.key[:8]}.log"
 
 
 @dataclass(frozen=True)
 class Done:
-    """What became of an order: the stage's record, what it printed, whether it ran or was restored, where and how long.
+    """What became of an order: the stage's record, what it printed, whether it ran or was restored, and for how long.
 
     timing: its record in the timings of the worker's folder, None if it was restored.
     """
@@ -54,7 +58,6 @@ class Done:
     entry: Entry
     log: str
     ran: bool
-    where: str
     seconds: float
     timing: dict[str, Any] | None
 
@@ -63,37 +66,41 @@ class StageFailed(Exception):
     """A stage failed. The text is what it printed."""
 
 
-def run_stage(order: Order, tree: bytes, shared: bool) -> Done:
+def run_stage(order: Order, tree: bytes, topic: str) -> Done:
     """Run a stage of a project, whose files are given as a tar archive. Raises StageFailed.
 
-    Inputs that other stages made come from the DVC cache of the project in the worker's folder, and outputs go there. shared:
-    that project has a remote in common with others, which inputs come from and outputs go to.
+    Inputs that other stages made come from the DVC cache of the project in the worker's folder, and outputs go there. topic:
+    under which the client listens to what the stage prints, if workers have folders of their own; then inputs come from a
+    remote that they have in common, and outputs go there. Else it is "", and the client reads the log.
     """
     with ONE:
         begin, root = time.monotonic(), Path.cwd()
-        log = root / order.log
-        log.unlink(missing_ok=True)
         sweep()
-        with printed_to(log), told(log) if shared else contextlib.nullcontext():
-            entry = _run(order, copy_of(tree), root, remote_of(root) if shared else None)
+        copy = copy_of(tree)
+        log = copy.folder.parent / order.log.name if topic else root / order.log
+        log.unlink(missing_ok=True)
+        with printed_to(log), told(log, topic) if topic else contextlib.nullcontext():
+            entry = _run(order, copy, log, root, remote_of(root) if topic else None)
         text = read_log(log)
         log.unlink()
         ran = order.stage in stages_run(text)
         timings = reversed(read_timings(root / TIMINGS)) if ran else []
         timing = next((own for own in timings if own["stage"] == order.stage), None)
-        return Done(entry, text, ran, f"{os.uname().nodename}:{os.getpid()}", time.monotonic() - begin, timing)
+        return Done(entry, text, ran, time.monotonic() - begin, timing)
 
 
-def _run(order: Order, copy: Copy, root: Path, remote: Remote | None) -> Entry:
+def _run(order: Order, copy: Copy, log: Path, root: Path, remote: Remote | None) -> Entry:
     """Run a stage in a copy and return its record. What it prints goes to its log. Raises StageFailed."""
     from dvc.exceptions import DvcException
 
     try:
         with contextlib.chdir(copy.folder):
             if remote:
-                remote.pull(copy.hashes(order.stage, order.makers))
-                remote.pull_run(order.key)  # of another client, whose workers ran it
-            copy.fetch(order.stage, order.makers)
+                remote.pull({md5 for entry in order.makers.values() for md5 in outputs(entry).values()})
+                if remote.pull_run(order.key):  # another client's worker ran it
+                    with contextlib.suppress(RemoteFault):  # what it made is not there any more
+                        remote.pull(outputs(run_of(cache_folder(), order.key) or {}).values())
+            copy.fetch(order.makers)
             copy.run(order.stage, committing(root))
             entry = copy.entry(order.stage)
             if remote:
@@ -102,14 +109,15 @@ def _run(order: Order, copy: Copy, root: Path, remote: Remote | None) -> Entry:
             return entry
     except (DvcException, RemoteFault, OSError) as error:
         print(error, flush=True)
-        raise StageFailed(read_log(root / order.log)) from None
+        raise StageFailed(read_log(log)) from None
 
 
 def receive(order: Order, result: Done | Exception) -> None:
     """Keep here what a stage left elsewhere: its timing, and, if it failed, its log."""
     if isinstance(result, Done):
         order.log.unlink(missing_ok=True)
-        if result.timing:
+        if result.timing and result.timing not in read_timings():  # else the worker shares this folder
+            TIMINGS.parent.mkdir(exist_ok=True)
             with TIMINGS.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(result.timing) + "\n")
     else:
@@ -124,21 +132,20 @@ def remote_of(root: Path) -> Remote:
 
 
 class WrongWorker(Exception):
-    """Dask chose a worker that cannot be used, as it may when the one that was chosen has died."""
+    """The worker that was chosen has died, and Dask has taken another one."""
 
 
-def on_place(place: Place, like: Offer, function: Callable[..., T], *arguments: Any) -> T:
+def on_place(place: Place, function: Callable[..., T], *arguments: Any) -> T:
     """Call a function, with all that it starts, on the cores and the GPU of a place; without any named, as it comes.
 
-    like: the offer of the worker that was chosen. Raises WrongWorker if this one differs in what results depend on.
+    Raises WrongWorker on another worker than that of the place.
     """
-    own = own_offer()
-    if own.device != like.device or differences(like, own):
+    from distributed import get_worker
+
+    if get_worker().address != place.worker:
         raise WrongWorker
     if place.cores:
-        # Of this thread, and of the processes that it starts. This machine may have others than the one that was chosen.
-        with contextlib.suppress(OSError):
-            os.sched_setaffinity(0, place.cores)
+        os.sched_setaffinity(0, place.cores)  # of this thread, and of the processes that it starts
     if place.gpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = place.gpu
     return function(*arguments)
@@ -188,8 +195,8 @@ def printed_to(log: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def told(log: Path) -> Iterator[None]:
-    """Send what is written to a log to the clients of the scheduler, while it is written."""
+def told(log: Path, topic: str) -> Iterator[None]:
+    """Send what is written to a log to a client, while it is written: {"log": its name, "text": …}."""
     from distributed import get_worker
 
     worker, over = get_worker(), threading.Event()
@@ -199,7 +206,7 @@ def told(log: Path) -> Iterator[None]:
             while True:
                 last = over.wait(TELL)
                 if text := file.read():
-                    worker.log_event(TOPIC, {"log": log.name, "text": text})
+                    worker.log_event(topic, {"log": log.name, "text": text})
                 if last:
                     return
 

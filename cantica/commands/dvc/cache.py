@@ -66,8 +66,12 @@ def run_key(entry: Entry) -> str:
 
 def earlier_run(cache: Path, entry: Entry) -> Entry | None:
     """The last run of a stage with exactly these inputs, or None."""
+    return run_of(cache, run_key(entry))
+
+
+def run_of(cache: Path, key: str) -> Entry | None:
+    """The last run under a name of the run cache, or None."""
     from dvc.utils.serialize import load_yaml
 
-    key = run_key(entry)
     runs = sorted((cache / "runs" / key[:2] / key).glob("*"), key=lambda run: run.stat().st_mtime)
     return load_yaml(str(runs[-1])) if runs else None

@@ -13,6 +13,8 @@ def mend(root: Path) -> list[str]:
     it is killed in between, the folder stays empty, and every later build of that stage fails.
     """
     runs = run_cache(root)
+    for file in runs.parent.glob(".*.partial"):
+        file.unlink(missing_ok=True)
     written = (root / "dvc.lock", root / ".dvc/tmp/rwlock", *runs.glob("*/*/*"))
     broken = [file for file in written if file.exists() and _is_truncated(file)]
     for file in broken:

@@ -1,6 +1,7 @@
 """What a project shares through its DVC remote: outputs of stages, and the runs that made them."""
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -28,7 +29,9 @@ class Remote:
 
     def push(self, hashes: Iterable[str]) -> None:
         """Copy files and folders of the cache to the remote."""
-        if new := self._with_files(hashes) - self._there:
+        with self._faults():
+            new = self._with_files(hashes) - self._there
+        if new:
             self._transfer(new, push=True)
             self._there |= new
 
@@ -44,6 +47,17 @@ class Remote:
         """Copy the lists of files of folders from the remote to the cache, without the files."""
         if missing := {md5 for md5 in hashes if md5.endswith(".dir") and not self._cache.exists(md5)}:
             self._transfer(missing, push=False)
+
+    def has(self, hashes: Iterable[str]) -> bool:
+        """Whether the remote has all these files and folders. Lists of folders are copied to the cache."""
+        lists = [md5 for md5 in hashes if md5.endswith(".dir")]
+        with self._faults():
+            if lists and len(set(self._objects.oids_exist(lists))) < len(lists):
+                return False
+        self.pull_lists(lists)
+        with self._faults():
+            files = sorted(self._with_files(hashes))
+            return not files or set(self._objects.oids_exist(files)) == set(files)
 
     def runs(self) -> set[str]:
         """The keys of the runs that the remote has."""
@@ -67,7 +81,8 @@ class Remote:
             for file in found:
                 target = Path(self._repo.cache.local_cache_dir, "runs", key[:2], key, fs.name(file))
                 target.parent.mkdir(parents=True, exist_ok=True)
-                partial = target.parent.parent / f".{key}.partial"  # DVC takes every file beside the run for a run
+                # DVC takes every file beside a run for a run, and every file in a folder of runs for a folder.
+                partial = Path(self._repo.cache.local_cache_dir, f".{key}-{os.getpid()}.partial")
                 fs.get_file(file, str(partial))
                 partial.replace(target)
         return bool(found)

@@ -56,11 +56,14 @@ class Building:
             engine.add(Task(f"finish-{run.name}", finish, lambda cluster: (run, folder), finished, here=True), place)
 
         def finished(result: Exception | None) -> None:
-            if not isinstance(result, Exception):
+            try:
+                if isinstance(result, Exception):
+                    raise result
                 keep(run, folder)
-                self.end(run, f"done, {counted(self.trained[run.name], 'step')} trained")
+            except Exception as error:
+                self._fail(run, error)
             else:
-                self._fail(run, result)
+                self.end(run, f"done, {counted(self.trained[run.name], 'step')} trained")
             shutil.rmtree(folder, ignore_errors=True)
 
         engine.add(Task(f"prepare-{run.name}", prepare, lambda cluster: (run, folder), prepared, begin, here=True), place)

@@ -68,7 +68,7 @@ def prepare(run: Run, folder: Path) -> Snapshot:
 
 def finish(run: Run, folder: Path) -> None:
     """Let DVC restore what was built, and run what is left. Raises StageFailed."""
-    # The only stage that DVC runs there and whose outputs it caches; those of several runs are often the same files.
+    # DVC runs it there and caches what it makes, which several runs often have in common.
     with committing(Path.cwd()):
         in_folder(folder, run.log.absolute(), reproduce, ["export"])
     in_folder(folder, run.log.absolute(), reproduce)
