@@ -44,7 +44,7 @@ def own_offer() -> Offer:
         host=platform.node(),
         cores=tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else (),
         memory=psutil.virtual_memory().available >> 20,
-        gpus=gpus(),
+        gpus=_gpus(),
         device=kind(),
         project=Path("dvc.yaml").exists() and Path(".dvc").is_dir(),
         python=".".join(platform.python_version_tuple()[:2]),
@@ -68,6 +68,12 @@ def differences(ours: Offer, theirs: Offer) -> list[str]:
     if ours.code != theirs.code:
         found.append("another version of Cantica: check out the same commit there and start the worker again")
     return found
+
+
+@cache
+def _gpus() -> tuple[str, ...]:
+    """As they were when this process was first asked: a stage that ran on one of them has hidden the others since."""
+    return tuple(gpus())
 
 
 @cache

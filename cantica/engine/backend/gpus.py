@@ -2,7 +2,6 @@
 
 import os
 import sys
-from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -12,13 +11,12 @@ def kind() -> str:
     return ("Metal" if sys.platform == "darwin" else "CUDA") if gpus() else "a CPU"
 
 
-@cache
-def gpus() -> tuple[str, ...]:
+def gpus() -> list[str]:
     """Return the GPUs that MLX can compute with, by the names that CUDA_VISIBLE_DEVICES has for them; a Mac has "0"."""
     if sys.platform == "darwin":
-        return ("0",)
+        return ["0"]
     if not any((dist.metadata["Name"] or "").startswith("mlx-cuda") for dist in metadata.distributions()):
-        return ()
+        return []
     if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
-        return tuple(name for name in visible.split(",") if name)
-    return tuple(str(index) for index, _ in enumerate(Path("/dev").glob("nvidia[0-9]*")))
+        return [name for name in visible.split(",") if name]
+    return [str(index) for index, _ in enumerate(Path("/dev").glob("nvidia[0-9]*"))]
