@@ -18,7 +18,8 @@ from dvc.utils.serialize import load_yaml, parse_yaml
 
 from cantica.commands.dvc.cache import run_key
 from tests.support import hosts
-from tests.support.machines import Machines, command, wait_for
+from tests.support.machines import Machines, command
+from tests.support.processes import wait_until
 from tests.support.projects import commit, edit, ok, refused, run, stages_run
 from tests.support.servers import s3_server
 
@@ -128,7 +129,7 @@ def test_while_workers_are_killed_a_family_runs_each_stage_once(two_steps, tmp_p
         family = command(project, "cantica", "variant", "run", *RUNS, "--scheduler", machines.address)
         for _ in range(KILLS):
             worker = draw.choice(names)
-            wait_for(lambda name=worker: family.poll() is not None or machines.running()[name])
+            wait_until(lambda name=worker: family.poll() is not None or machines.running()[name])
             time.sleep(draw.uniform(0, 1))
             struck += machines.running()[worker]
             machines.kill(worker)
@@ -151,7 +152,7 @@ def test_while_workers_are_killed_a_family_runs_each_stage_once(two_steps, tmp_p
 def test_a_worker_that_goes_silent_is_replaced(machines, expected):
     machines.start("silent", "other")
     building = command(machines.project, "cantica", "repro", "--scheduler", machines.address)
-    wait_for(lambda: machines.runs("respond@base"))
+    wait_until(lambda: machines.runs("respond@base"))
     silent = next(name for name, running in machines.running().items() if "respond@base" in running)
     os.killpg(machines.workers[silent].pid, signal.SIGSTOP)
     building.wait()
@@ -163,7 +164,7 @@ def test_a_worker_that_goes_silent_is_replaced(machines, expected):
 def test_without_its_scheduler_a_build_stops_and_goes_on_with_another(machines, expected):
     machines.start("one", "two")
     building = command(machines.project, "cantica", "repro", "--scheduler", machines.address)
-    wait_for(lambda: machines.completed()["respond@base"] and machines.runs("judge@base"))
+    wait_until(lambda: machines.completed()["respond@base"] and machines.runs("judge@base"))
     machines.scheduler.kill()
     assert building.wait() == 1
     told = (machines.project.parent / "told").read_text()
@@ -180,10 +181,10 @@ def test_without_its_scheduler_a_build_stops_and_goes_on_with_another(machines, 
 def test_without_their_client_workers_finish_what_they_run(machines, expected, how):
     machines.start("one", "two")
     building = command(machines.project, "cantica", "repro", "--scheduler", machines.address)
-    wait_for(lambda: machines.runs("respond@base") or machines.runs("respond@final"))
+    wait_until(lambda: machines.runs("respond@base") or machines.runs("respond@final"))
     os.kill(building.pid, how)
     building.wait()
-    wait_for(lambda: not any(machines.running().values()))
+    wait_until(lambda: not any(machines.running().values()))
     repro(machines)
     assert ends_alike(machines, expected)
 
@@ -191,7 +192,7 @@ def test_without_their_client_workers_finish_what_they_run(machines, expected, h
 def test_a_remote_that_refuses_stops_the_build_and_loses_nothing(machines, expected, tmp_path):
     machines.start("one")
     building = command(machines.project, "cantica", "repro", "--scheduler", machines.address)
-    wait_for(lambda: machines.runs("respond@final"))
+    wait_until(lambda: machines.runs("respond@final"))
     remote = tmp_path / "remote"
     remote.rename(tmp_path / "away")
     remote.touch()  # a file is no folder to write into
@@ -227,12 +228,12 @@ def test_workers_of_other_versions_are_refused(machines, tmp_path):
     machines.start("old", environment={"PYTHONPATH": str(old.parent)})
     (tmp_path / "nowhere").mkdir()
     machines.start_in(tmp_path / "nowhere")
-    wait_for(lambda: "Registered to" in (machines.folder / "old.log").read_text())
-    wait_for(lambda: "Registered to" in (machines.folder / "nowhere.log").read_text())
+    wait_until(lambda: "Registered to" in (machines.folder / "old.log").read_text())
+    wait_until(lambda: "Registered to" in (machines.folder / "nowhere.log").read_text())
     told = refused(machines.project, "cantica", "repro", "--scheduler", machines.address)
     assert "no worker can be used" in told and "psutil 0.0.1 there" in told and "a folder that is no project" in told
     machines.start("good")
-    wait_for(lambda: "Registered to" in (machines.folder / "good.log").read_text())
+    wait_until(lambda: "Registered to" in (machines.folder / "good.log").read_text())
     assert "judge@final" in repro(machines)
 
 
@@ -257,7 +258,7 @@ def test_a_host_that_is_cut_off_does_not_stop_a_family(two_steps, tmp_path):
                 machines.start(name, within=hosts.on(name))
             words = ("cantica", "variant", "run", "sequential", "late", "--seeds", "5", "--scheduler", machines.address)
             family = command(project, *words)
-            wait_for(lambda: machines.running()["far"] and machines.running()["near"])
+            wait_until(lambda: machines.running()["far"] and machines.running()["near"])
             hosts.cut_off("far")
             assert family.wait() == 0, (tmp_path / "told").read_text()
     told = (tmp_path / "told").read_text()

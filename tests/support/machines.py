@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -100,10 +99,3 @@ def command(project: Path, *words: str) -> subprocess.Popen:
         # SIGINT is ignored in what a shell starts in the background, these tests for example.
         heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
         return subprocess.Popen(words, cwd=project, env=ENVIRONMENT | own, stdout=out, stderr=out, preexec_fn=heeds)
-
-
-def wait_for(what, seconds: float = 300) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.05)
