@@ -36,7 +36,7 @@ class Places:
         self._taken: dict[str, tuple[Place, Need]] = {}
 
     def update(self, offers: Mapping[str, Offer]) -> None:
-        """Take in which workers there are."""
+        """Take in which workers there are. One that came while stages ran found less memory free, so the most counts."""
         for offer in offers.values():
             self._memory[offer.host] = max(self._memory.get(offer.host, 0), offer.memory)
         self._offers = dict(offers)

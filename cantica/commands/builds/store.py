@@ -9,7 +9,7 @@ from cantica.commands.dvc.remote import Remote
 
 
 class Store:
-    """What builds that run together know of earlier runs. Raises RemoteFault where a remote fails.
+    """What builds that run together know of earlier runs. Its methods raise RemoteFault where a remote fails.
 
     cache: the folder of DVC's cache.
     """
