@@ -131,18 +131,25 @@ def _files(repo: "Repo", path: str) -> list[str]:
 
 
 def reproduce(targets: Iterable[str] = (), one_by_one: bool = False) -> None:
-    """Let DVC build targets in the current folder, then put dvc.lock into the order of dvc.yaml.
+    """Let DVC build targets in the current folder. If that changes dvc.lock, put it into the order of dvc.yaml.
 
     one_by_one: each of the stages `targets` alone, without those before it. Raises DvcException where a stage fails.
     """
     from dvc.repo import Repo
 
+    before = _lock_text()
     with Repo(".") as repo:
         order = [stage.name for stage in repo.index.stages if hasattr(stage, "name")]
         try:
             repo.reproduce(list(targets) or None, single_item=one_by_one)
         finally:
-            _order_lock(order)
+            if _lock_text() != before:
+                _order_lock(order)
+
+
+def _lock_text() -> bytes:
+    file = Path("dvc.lock")
+    return file.read_bytes() if file.exists() else b""
 
 
 def _order_lock(order: list[str]) -> None:
