@@ -24,6 +24,11 @@ PATCHES = {  # the module before whose import a patch is applied, and what is ti
         f"{READ}; lock = _yaml.parse_yaml(text, ''); _yaml.dumps_yaml(lock)",
         "_yaml.dumps_yaml(lock)",
     ),
+    "dvc.params_finder": (
+        "dvc.dvcfile",
+        f"{READ}; import dpath; content = _yaml.parse_yaml(open('params.yaml').read(), 'params.yaml')",
+        "for _ in range(50): [dpath.get(content, name, separator='.') for name in ('base', 'train.iters', 'report.seed')]",
+    ),
 }
 
 

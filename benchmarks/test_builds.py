@@ -4,7 +4,6 @@ Each prints what it measured beside what bounds it.
 """
 
 import contextlib
-import json
 import random
 import subprocess
 import sys
@@ -99,17 +98,31 @@ def test_a_build_with_nothing_to_do(benchmark, project):
     print(f"\nnothing to do: dvc repro {median(dvc):.2f} s, cantica repro {median(ours):.2f} s")
 
 
-def test_the_time_around_a_stage(benchmark, project, tmp_path):
-    """Everything is built in two fresh clones, one stage after another; what the stages do not say they took is around them."""
+TIMED = """#!/bin/bash
+start=$EPOCHREALTIME
+/bin/bash "$@"
+status=$?
+echo "$start $EPOCHREALTIME" >> "{file}"
+exit $status
+"""
+
+
+def test_the_time_around_a_stage(benchmark, project, tmp_path, monkeypatch):
+    """Everything is built in two fresh clones, one stage after another; what the processes of the stages did not take is around
+    them.
+    """
     around = {}
 
     def built(*words: str) -> None:
-        clone = tmp_path / words[0]
+        clone, shell, file = (tmp_path / f"{words[0]}{end}" for end in ("", "-shell", "-times"))
         ok(tmp_path, "git", "clone", "--quiet", str(project), str(clone))
         (clone / "dvc.lock").unlink()
+        shell.write_text(TIMED.format(file=file))
+        shell.chmod(0o755)
+        monkeypatch.setitem(ENVIRONMENT, "SHELL", str(shell))  # in which DVC runs the command of a stage
         took = timed(clone, *words)
-        records = [json.loads(line) for line in (clone / ".cache/timings.jsonl").read_text().splitlines()]
-        around[words[0]] = (took - sum(own["seconds"] for own in records)) / len(records)
+        spans = [[float(own) for own in line.split()] for line in file.read_text().splitlines()]
+        around[words[0]] = (took - sum(end - start for start, end in spans)) / len(spans)
 
     def both() -> None:
         built("dvc", "repro")

@@ -8,9 +8,10 @@ from cantica.commands.builds.build import Build
 from cantica.commands.builds.cluster import ClusterFault, clusters
 from cantica.commands.builds.engine import Engine
 from cantica.commands.builds.progress import Progress, Status
-from cantica.commands.builds.snapshot import is_edited, reproduce, take_snapshot
+from cantica.commands.builds.snapshot import is_edited, take_snapshot
 from cantica.commands.builds.store import Store
 from cantica.commands.builds.worker import Done, Order
+from cantica.commands.builds.workspace import reproduce, restore
 from cantica.commands.dvc.mend import mend
 from cantica.commands.dvc.project import DvcFault, dvc_faults
 from cantica.commands.dvc.remote import Remote, RemoteFault
@@ -31,6 +32,7 @@ def repro(targets: list[str], jobs: int, scheduler: str = "") -> str:
             build = _run_stages(targets, jobs, scheduler)
             if build.done and is_edited(build.snapshot):
                 sys.exit("cantica: files were edited meanwhile. What was built is kept: give the same command again to go on")
+            restore(build.built())
             if not build.failed:
                 reproduce(targets)
             elif possible := build.possible():

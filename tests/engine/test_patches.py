@@ -9,11 +9,13 @@ import shutil
 import subprocess
 import sys
 from collections import OrderedDict
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
 import _cantica_startup
+import dpath
 import dvc.dvcfile  # noqa: F401  its import applies the patches of DVC
 import numpy as np
 import pytest
@@ -157,6 +159,28 @@ def test_a_text_is_parsed_once_and_whoever_changes_what_was_read_changes_nothing
 def test_other_yaml_keeps_its_comments():
     text = "stages:\n  check: # first\n    cmd: check\n"
     assert _yaml.dumps_yaml(_yaml.parse_yaml_for_update(text, "project/dvc.yaml")) == text
+
+
+NAMES = st.text("ab*1", min_size=1, max_size=2)
+NESTED = st.recursive(
+    st.integers() | TEXT, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(NAMES, inner, max_size=3)
+)
+
+
+@settings(deadline=None)
+@given(st.dictionaries(NAMES, NESTED, max_size=3), st.lists(NAMES, min_size=1, max_size=3).map(".".join))
+def test_a_parameter_is_what_dvc_itself_finds(content, name):
+    stock = inspect.getclosurevars(dpath.get).nonlocals["stock"]
+    assert stock.__module__ == "dpath"
+
+    def found(get: Callable) -> object:
+        try:
+            return get(content, name, separator=".")
+        except (KeyError, ValueError) as error:
+            return type(error)
+
+    if found(stock) is not ValueError:  # several match a name with *, which is a literal one for the patch
+        assert found(dpath.get) == found(stock)
 
 
 @pytest.mark.parametrize("place", ["models", "models/__init__.py", "models/auto/__init__.py"])

@@ -98,10 +98,10 @@ class Build:
         keys = [key for values in self.snapshot.present[name].get("params", {}).values() for key in values]
         return Need(any(key == MODEL or key.startswith(f"{MODEL}.") for key in keys), self.snapshot.memory.get(name, 0))
 
-    def built(self) -> list[Entry]:
+    def built(self) -> Lock:
         """The records of the stages that are done and do not stand in the workspace yet."""
         restored = [name for name, own in self.forecasts.items() if own.action == "restored"]
-        return [self.forecasts[name].entry for name in restored if name not in self.snapshot.unkept]
+        return {name: self.forecasts[name].entry for name in restored if name not in self.snapshot.unkept}
 
     def possible(self) -> list[str]:
         """The stages that DVC can build now, in order: all but those that failed, and what follows them."""

@@ -33,14 +33,8 @@ class Copy:
 
     def fetch(self, makers: Lock) -> None:
         """Bring those outputs from the cache into the copy that the records of their stages name."""
-        from dvc.stage.loader import StageLoader
-
         for maker, entry in makers.items():
-            stage, named = self.stages[maker], outputs(entry)
-            StageLoader.fill_from_lock(stage, entry)
-            for out in stage.outs:
-                if out.def_path in named:
-                    _checkout(out)
+            fill(self.stages[maker], entry)
 
     def run(self, name: str, committing: AbstractContextManager) -> None:
         """Run a stage, or restore an earlier run of it; then keep its outputs in the cache, inside of `committing`."""
@@ -48,7 +42,7 @@ class Copy:
         with self.repo.lock:
             stage.run(no_commit=True)
             with committing:
-                stage.save(run_cache=True)
+                self.repo.stage_cache.save(stage)
                 stage.commit()
 
     def entry(self, name: str) -> Entry:
@@ -101,6 +95,17 @@ def _is_left(name: str) -> bool:
 
     found = re.fullmatch(r".+-(\d+)-\w+", name)
     return bool(found and not psutil.pid_exists(int(found[1])))
+
+
+def fill(stage: Any, entry: Entry) -> None:
+    """Give a stage of DVC its record, and write those outputs from the cache that the record names."""
+    from dvc.stage.loader import StageLoader
+
+    named = outputs(entry)
+    StageLoader.fill_from_lock(stage, entry)
+    for out in stage.outs:
+        if out.def_path in named:
+            _checkout(out)
 
 
 def _checkout(out: Any) -> None:

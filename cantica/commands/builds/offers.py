@@ -45,7 +45,7 @@ def own_offer() -> Offer:
         cores=tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else (),
         memory=psutil.virtual_memory().available >> 20,
         gpus=_gpus(),
-        device=kind(),
+        device=_device(),
         project=Path("dvc.yaml").exists() and Path(".dvc").is_dir(),
         python=".".join(platform.python_version_tuple()[:2]),
         packages=_packages(),
@@ -74,6 +74,9 @@ def differences(ours: Offer, theirs: Offer) -> list[str]:
 def _gpus() -> tuple[str, ...]:
     """As they were when this process was first asked: a stage that ran on one of them has hidden the others since."""
     return tuple(gpus())
+
+
+_device = cache(kind)
 
 
 @cache

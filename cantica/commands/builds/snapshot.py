@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cantica.commands.dvc.cache import cache_folder
+from cantica.commands.dvc.forecast import Forecast, predict
 from cantica.commands.dvc.graph import makers_of
 from cantica.commands.dvc.project import Project, outputs_of_check, read_present, read_project
-from cantica.commands.dvc.records import Entry, Lock, dependencies, outputs, within
+from cantica.commands.dvc.records import Lock, dependencies, outputs, within
 from cantica.commands.plan import plan_of, times
 from cantica.commands.timings import peaks, read_timings
 from cantica.core.params import FILE
@@ -29,7 +30,7 @@ class Snapshot:
 
     makers: for each stage, those that make what it reads, gates among them. unkept: stages of which DVC's run cache keeps no
     runs. seconds, memory: of each stage, the latter in MB, by earlier timings, where that is known. cache: the folder of DVC's
-    cache. tree: a tar archive of the files that the stages read and no stage makes.
+    cache. tree: a tar archive of the files that the stages read and no stage makes; it is empty if none of them has to run.
     """
 
     lock: Lock
@@ -54,16 +55,25 @@ def take_snapshot(targets: Iterable[str] = ()) -> Snapshot:
     with Repo(".") as repo:
         project = read_project()
         wanted = _closure(_stages(repo, targets, project), makers_of(project.graph))
-        if FIRST in wanted:
+        everything, forecasts = _now(project)
+        if FIRST in wanted and forecasts[FIRST].action != "up to date":
             repo.reproduce(FIRST, single_item=True)
             project = read_project()
-        all_present = read_present(project, list(project.graph))
-        present = {name: entry for name, entry in all_present.items() if name in wanted}
+            everything, forecasts = _now(project)
+        present = {name: entry for name, entry in everything.items() if name in wanted}
         unkept = frozenset(name for name in present if not _is_kept(project, name))
-        tree = _archive(repo, present)
-        seconds, memory = times(plan_of(project, all_present), list(present)), peaks(list(present), read_timings())
+        tree, seconds, memory = b"", {}, {}
+        if any(forecasts[name].action == "runs" for name in wanted):
+            tree = _archive(repo, present)
+            seconds, memory = times(plan_of(project, everything), list(present)), peaks(list(present), read_timings())
         makers = makers_of(present)
     return Snapshot(project.lock, present, outputs_of_check(), makers, unkept, seconds, memory, cache_folder(), tree)
+
+
+def _now(project: Project) -> tuple[Lock, dict[str, Forecast]]:
+    """All stages as they are now, and what DVC would do with each."""
+    present = read_present(project, list(project.graph))
+    return present, predict(project.lock, present)
 
 
 def is_edited(snapshot: Snapshot) -> bool:
@@ -128,38 +138,3 @@ def _files(repo: "Repo", path: str) -> list[str]:
         return [path] if Path(path).exists() else []
     found = repo.dvcignore.walk(repo.fs, str(Path(path).resolve()))
     return [str((Path(root) / name).relative_to(Path.cwd())) for root, _, names in found for name in names]
-
-
-def reproduce(targets: Iterable[str] = (), one_by_one: bool = False) -> None:
-    """Let DVC build targets in the current folder. If that changes dvc.lock, put it into the order of dvc.yaml.
-
-    one_by_one: each of the stages `targets` alone, without those before it. Raises DvcException where a stage fails.
-    """
-    from dvc.repo import Repo
-
-    before = _lock_text()
-    with Repo(".") as repo:
-        order = [stage.name for stage in repo.index.stages if hasattr(stage, "name")]
-        try:
-            repo.reproduce(list(targets) or None, single_item=one_by_one)
-        finally:
-            if _lock_text() != before:
-                _order_lock(order)
-
-
-def _lock_text() -> bytes:
-    file = Path("dvc.lock")
-    return file.read_bytes() if file.exists() else b""
-
-
-def _order_lock(order: list[str]) -> None:
-    from dvc.utils.serialize import dump_yaml, load_yaml
-
-    file = Path("dvc.lock")
-    if not file.exists():
-        return
-    lock = load_yaml(str(file))
-    stages: dict[str, Entry] = lock["stages"]
-    ordered = {name: stages[name] for name in dict.fromkeys([*order, *stages]) if name in stages}
-    if list(ordered) != list(stages):
-        dump_yaml(str(file), lock | {"stages": ordered})

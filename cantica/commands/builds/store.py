@@ -52,12 +52,11 @@ class Store:
         if self._remote:
             self._remote.push(self._hashes(entries.values()) - self._elsewhere)
 
-    def fetch(self, entries: Iterable[Entry]) -> None:
+    def fetch(self, entries: Lock) -> None:
         """Have here what stages made, wherever that was, and their runs, so that DVC can restore them."""
         if self._remote:
-            entries = list(entries)
-            self._remote.pull(self._hashes(entries) & self._elsewhere)
-            for entry in entries:
+            self._remote.pull(self._hashes(entries.values()) & self._elsewhere)
+            for entry in entries.values():
                 if not earlier_run(self._cache, entry):
                     self._remote.pull_run(run_key(entry))
 

@@ -52,8 +52,9 @@ class Building:
                 return self._fail(run, *build.failed)
             last = {name: run.log for name in build.left()}
             self._show(run.name, Status(last, len(build.done), len(build.done) + len(last), build.seconds_left()))
-            self._store.fetch(build.built())
-            engine.add(Task(f"finish-{run.name}", finish, lambda cluster: (run, folder), finished, here=True), place)
+            built = build.built()
+            self._store.fetch(built)
+            engine.add(Task(f"finish-{run.name}", finish, lambda cluster: (run, folder, built), finished, here=True), place)
 
         def finished(result: Exception | None) -> None:
             try:

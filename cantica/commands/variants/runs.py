@@ -5,9 +5,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from cantica.commands.builds.snapshot import Snapshot, reproduce, take_snapshot
+from cantica.commands.builds.snapshot import Snapshot, take_snapshot
 from cantica.commands.builds.worker import committing, in_folder
+from cantica.commands.builds.workspace import reproduce, restore
 from cantica.commands.dvc.copies import SCRATCH, make_copy
+from cantica.commands.dvc.records import Lock
 from cantica.commands.git import git, must
 from cantica.commands.headline import headline
 from cantica.commands.variants.files import load_variant
@@ -66,8 +68,9 @@ def prepare(run: Run, folder: Path) -> Snapshot:
     return in_folder(folder, run.log.absolute(), take_snapshot)
 
 
-def finish(run: Run, folder: Path) -> None:
-    """Let DVC restore what was built, and run what is left. Raises StageFailed."""
+def finish(run: Run, folder: Path, built: Lock) -> None:
+    """Restore what was built, and let DVC run what is left. built: records of stages. Raises StageFailed."""
+    in_folder(folder, run.log.absolute(), restore, built)
     # DVC runs it there and caches what it makes, which several runs often have in common.
     with committing(Path.cwd()):
         in_folder(folder, run.log.absolute(), reproduce, ["export"])

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from importlib import metadata
 from pathlib import Path
 
 
@@ -15,7 +14,7 @@ def gpus() -> list[str]:
     """Return the GPUs that MLX can compute with, by the names that CUDA_VISIBLE_DEVICES has for them; a Mac has "0"."""
     if sys.platform == "darwin":
         return ["0"]
-    if not any((dist.metadata["Name"] or "").startswith("mlx-cuda") for dist in metadata.distributions()):
+    if not any(True for folder in sys.path for _ in Path(folder).glob("mlx_cuda*.dist-info")):
         return []
     if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
         return [name for name in visible.split(",") if name]

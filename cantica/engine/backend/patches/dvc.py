@@ -3,7 +3,9 @@
 A patch is a function; its docstring gives the reason. A copy of this module starts without `cantica` (see startup.py).
 """
 
+import functools
 import json
+import operator
 import os
 import pickle
 from typing import Any, TextIO
@@ -84,4 +86,22 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-AT_IMPORT = (yaml_parser, lock_parser, lock_writer)
+def params_finder() -> None:
+    """DVC looks for each parameter of a stage by comparing its name with every path in params.yaml.
+
+    With this patch, it follows the keys of which the name consists, and searches only if that finds nothing.
+    """
+    import dpath
+
+    stock = dpath.get
+
+    def get(obj: Any, glob: Any, separator: str = "/", **default: Any) -> Any:
+        try:
+            return functools.reduce(operator.getitem, glob.split(separator), obj)
+        except (AttributeError, KeyError, TypeError):
+            return stock(obj, glob, separator, **default)
+
+    dpath.get = get
+
+
+AT_IMPORT = (yaml_parser, lock_parser, lock_writer, params_finder)
