@@ -46,7 +46,7 @@ def schedule(cluster: Cluster, makers: dict[str, list[str]], seconds: dict[str, 
                 ended.add(name)
                 advance(None)
 
-            engine.add(Task(name, time.sleep, lambda cluster, name=name: (seconds[name],), then), -length[name])
+            engine.add(Task(name, time.sleep, lambda cluster, name=name: (seconds[name],), then, (-length[name],)))
 
     advance(None)
     engine.run()

@@ -16,16 +16,28 @@ def places(**offers: Offer) -> Places:
     return found
 
 
-def test_workers_of_one_machine_share_its_cores():
+def test_stages_that_run_on_one_machine_share_its_cores():
     found = places(a=OFFER, b=OFFER, c=replace(OFFER, host="two"))
-    taken = [found.take(Need()) for _ in range(4)]
-    assert taken == [Place("a", (0, 2)), Place("c", (0, 1, 2, 3)), Place("b", (1, 3)), None]
+    taken = [found.take(Need()) for _ in range(2)]
+    assert taken == [Place("a"), Place("c")]
+    assert found.cores() == {"a": (0, 1, 2, 3), "c": (0, 1, 2, 3)}
+    assert [found.take(Need()) for _ in range(2)] == [Place("b"), None]
+    assert found.cores() == {"a": (0, 2), "b": (1, 3), "c": (0, 1, 2, 3)}
     found.free(taken[0])
-    assert found.take(Need()) == taken[0]
+    assert found.cores() == {"b": (0, 1, 2, 3), "c": (0, 1, 2, 3)}
 
 
-def test_a_stage_that_runs_alone_has_all_cores():
-    assert places(a=OFFER, b=OFFER).take(Need(), alone=True) == Place("a", (0, 1, 2, 3))
+def test_few_stages_move_when_another_one_starts_or_ends():
+    many = {name: replace(OFFER, cores=tuple(range(12))) for name in "abcdef"}
+    found = places(**many)
+    for _ in range(5):
+        found.take(Need())
+    before = found.cores()
+    assert before == {"a": (0, 5, 6, 11), "b": (1, 7), "c": (2, 8), "d": (3, 9), "e": (4, 10)}
+    found.free(Place("c"))
+    after = found.cores()
+    assert {worker for worker in after if after[worker] != before[worker]} == {"a", "b"}
+    assert sorted(core for cores in after.values() for core in cores) == list(range(12))
 
 
 def test_memory_is_asked_before_a_stage_starts():

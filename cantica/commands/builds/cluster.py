@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cantica.commands.builds.copy import sweep
 from cantica.commands.builds.offers import Offer, differences, own_offer
 from cantica.commands.builds.places import Need, Place, Places
-from cantica.commands.builds.worker import LOGS, WrongWorker, on_place
+from cantica.commands.builds.worker import LOGS, WrongWorker, on_place, use_cores
 from cantica.commands.dvc.copies import SCRATCH
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class Cluster:
         self._refused: dict[str, str] = {}
         self._places = Places()
         self._going: dict[Future, Place] = {}
+        self._cores: dict[str, tuple[int, ...]] = {}  # that each worker was told to use
         self._looked = -LOOK
         self._waits = False
         if shared:
@@ -102,20 +103,28 @@ class Cluster:
         mixed = [f"it computes with {offer.device}, the first worker with {other}" for other in others]
         return differences(self._own, offer) + mixed
 
-    def submit(
-        self, key: str, need: Need, alone: bool, function: Callable, arguments: Callable[["Cluster"], tuple]
-    ) -> "Future | None":
-        """Call a function on a worker that is free; None if there is none.
+    def take(self, need: Need) -> Place | None:
+        """Take a place for a call; None if there is none."""
+        return None if self._places.are_taken() else self._places.take(need)
 
-        key: the name of the call. alone: it gets all cores of its machine, if nothing runs there. arguments: gives them.
-        """
-        if self._places.are_taken() or not (place := self._places.take(need, alone)):
-            return None
+    def submit(self, place: Place, key: str, function: Callable, arguments: tuple) -> "Future":
+        """Call a function on a place that was taken. key: the name of the call."""
         # If the worker dies, Dask takes another one, where `on_place` raises WrongWorker.
         where = {"workers": [place.worker], "allow_other_workers": True}
-        future = self.client.submit(on_place, place, function, *arguments(self), key=key, pure=False, **where)
+        cores = self._cores[place.worker] = self._places.cores()[place.worker]
+        future = self.client.submit(on_place, place, cores, function, *arguments, key=key, pure=False, **where)
         self._going[future] = place
         return future
+
+    def share_cores(self) -> None:
+        """Let the stages that run on a machine use all its cores, each a part of them."""
+        loop = self.client.loop
+        assert loop  # the client is open
+        for worker, cores in self._places.cores().items():
+            if self._cores[worker] != cores:
+                self._cores[worker] = cores
+                # Nobody waits for the answer: a worker that gives none has its old part.
+                loop.add_callback(self.client._run, use_cores, cores, workers=[worker], on_error="ignore")
 
     def result(self, future: "Future") -> Any:
         """What a call gave, or its exception. The worker is free from then on. Raises ClusterFault."""

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
@@ -30,13 +29,14 @@ class Watcher(Protocol):
 class Task:
     """A call of a function on a worker. `key` is its name for Dask; `begin` is called when a worker is free for it.
 
-    here: it works in folders of this machine.
+    urgency: the task with the smallest numbers goes first. here: it works in folders of this machine.
     """
 
     key: str
     function: Callable
     arguments: Callable[[Cluster], tuple]
     then: Then
+    urgency: tuple[float, ...]
     begin: Callable[[], None] = lambda: None
     need: Need = field(default_factory=Need)
     here: bool = False
@@ -61,18 +61,17 @@ class Engine:
     def __init__(self, cluster: Callable[[], Cluster], here: Callable[[], Cluster], watcher: Watcher):
         self._clusters = {False: cluster, True: here}
         self._watcher = watcher
-        self._waiting: list[tuple[tuple[float, ...], int, Task]] = []
-        self._going: dict[Future, tuple[tuple[float, ...], int, Task, Cluster]] = {}
+        self._waiting: list[Task] = []
+        self._going: dict[Future, tuple[Task, Cluster]] = {}
         self._ended: SimpleQueue[Future] = SimpleQueue()
         self._stages: dict[str, Running] = {}  # by run key
         self._failed: dict[str, StageFailed] = {}  # by run key
         self._trees: dict[str, Future] = {}
         self._builds: dict[Build, tuple[float, Callable[[Build], None]]] = {}
-        self._count = itertools.count()
 
-    def add(self, task: Task, *urgency: float) -> None:
-        """Have a task done. The one with the smallest numbers is the most urgent."""
-        self._waiting.append((urgency, next(self._count), task))
+    def add(self, task: Task) -> None:
+        """Have a task done."""
+        self._waiting.append(task)
 
     def build(self, build: Build, then: Callable[[Build], None], place: float = 0) -> None:
         """Run the stages of a build; when no more can run, call `then`. Builds with a smaller `place` go first."""
@@ -85,28 +84,29 @@ class Engine:
             self._submit()
             with contextlib.suppress(Empty):
                 future = self._ended.get(timeout=LOOK)
-                urgency, count, task, cluster = self._going.pop(future)
+                task, cluster = self._going.pop(future)
                 result = cluster.result(future)
                 if isinstance(result, WrongWorker):
-                    self._waiting.append((urgency, count, task))
+                    self.add(task)
                 else:
                     task.then(result)
 
     def _submit(self) -> None:
-        """Start what can run now. If nothing else runs or waits, a task gets all cores of its machine."""
-        self._waiting.sort(key=lambda waiting: waiting[:2])
-        tasks = [*(task for _, _, task in self._waiting), *(own[2] for own in self._going.values())]
-        for cluster in {self._clusters[task.here]() for task in tasks}:
+        """Start what can run now."""
+        self._waiting.sort(key=lambda task: task.urgency)
+        waiting = [(task, self._clusters[task.here]()) for task in self._waiting]
+        clusters = {cluster for _, cluster in [*waiting, *self._going.values()]}
+        for cluster in clusters:
             cluster.look()
-        for waiting in list(self._waiting):
-            task, alone = waiting[-1], not self._going and len(self._waiting) == 1
-            cluster = self._clusters[task.here]()
-            future = cluster.submit(task.key, task.need, alone, task.function, task.arguments)
-            if future:
-                self._waiting.remove(waiting)
-                self._going[future] = *waiting, cluster
-                task.begin()
-                future.add_done_callback(self._ended.put)
+        placed = [(task, cluster, place) for task, cluster in waiting if (place := cluster.take(task.need))]
+        for task, cluster, place in placed:
+            future = cluster.submit(place, task.key, task.function, task.arguments(cluster))
+            self._waiting.remove(task)
+            self._going[future] = task, cluster
+            task.begin()
+            future.add_done_callback(self._ended.put)
+        for cluster in clusters:
+            cluster.share_cores()
 
     def _give_up(self) -> list[Build]:
         """Drop the stages that wait only for builds in which another stage has failed. Returns these builds."""
@@ -116,7 +116,7 @@ class Engine:
             for build in own.builds:
                 build.going.pop(own.order.stage)
         names = {own.order.name for own in dropped}
-        self._waiting = [waiting for waiting in self._waiting if waiting[-1].key not in names]
+        self._waiting = [task for task in self._waiting if task.key not in names]
         return [build for own in dropped for build in own.builds]
 
     def _advance(self, build: Build) -> None:
@@ -131,7 +131,7 @@ class Engine:
                 break
             if key not in self._stages:
                 running = self._stages[key] = Running(Order(stage, key, build.inputs(stage)))
-                self.add(self._stage(running, build), place, -build.lengths[stage])
+                self.add(self._stage(running, build, (place, -build.lengths[stage])))
             running = self._stages[key]
             if build not in running.builds:
                 running.builds.append(build)
@@ -142,7 +142,7 @@ class Engine:
             del self._builds[build]
             then(build)
 
-    def _stage(self, running: Running, build: Build) -> Task:
+    def _stage(self, running: Running, build: Build, urgency: tuple[float, ...]) -> Task:
         order, tree = running.order, build.snapshot.tree
 
         def arguments(cluster: Cluster) -> tuple:
@@ -172,4 +172,4 @@ class Engine:
                 own.begin(order.stage)
             self._watcher.began(running.builds, order)
 
-        return Task(order.name, run_stage, arguments, then, begin, build.need(order.stage))
+        return Task(order.name, run_stage, arguments, then, urgency, begin, build.need(order.stage))

@@ -1,5 +1,6 @@
 """Where a stage can run: each machine of a cluster has cores, memory and GPUs. Pure."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,18 +17,17 @@ class Need:
 
 @dataclass(frozen=True)
 class Place:
-    """A worker that runs one stage, the cores that the stage gets there, and its GPU, "" for none."""
+    """A worker that runs one stage, and the GPU that the stage gets there, "" for none."""
 
     worker: str
-    cores: tuple[int, ...]
     gpu: str = ""
 
 
 class Places:
     """The workers of a cluster, by address, and which of them are taken. Each runs one stage at a time.
 
-    Workers of one machine share its cores, so each has its own part of them. Stages that compute with a model share no GPU, and
-    stages of one machine share its memory; but where nothing else runs, any stage may start.
+    Stages that run on one machine share its cores and its memory, and those that compute with a model share no GPU; but where
+    nothing else runs, any stage may start.
     """
 
     def __init__(self) -> None:
@@ -46,8 +46,8 @@ class Places:
         """Whether each worker runs a stage."""
         return len(self._taken) == len(self._offers)
 
-    def take(self, need: Need, alone: bool = False) -> Place | None:
-        """Take a place, on the machine where least runs; None if there is none. A stage that runs alone gets all cores."""
+    def take(self, need: Need) -> Place | None:
+        """Take a place, on the machine where least runs; None if there is none."""
         free = [worker for worker in self._offers if worker not in self._taken]
         for worker in sorted(free, key=lambda worker: len(self._running(self._offers[worker].host))):
             offer, running = self._offers[worker], self._running(self._offers[worker].host)
@@ -55,7 +55,7 @@ class Places:
             waits = need.computes and offer.gpus and not unused
             used = sum(other.memory for _, other in running)
             if not waits and (not running or used + need.memory <= self._memory[offer.host]):
-                place = Place(worker, self._cores(worker, alone and not running), unused[0] if need.computes and unused else "")
+                place = Place(worker, unused[0] if need.computes and unused else "")
                 self._taken[worker] = place, need
                 return place
         return None
@@ -64,17 +64,26 @@ class Places:
         """Give a place back."""
         self._taken.pop(place.worker, None)
 
+    def cores(self) -> dict[str, tuple[int, ...]]:
+        """For each worker that runs a stage, the cores that the stage gets: the worker's own part, and parts of idle ones."""
+        found: dict[str, set[int]] = {}
+        for host in {offer.host for offer in self._offers.values()}:
+            workers = [worker for worker, offer in self._offers.items() if offer.host == host]
+            parts = {worker: share(self._offers[worker].cores, job, len(workers)) for job, worker in enumerate(workers)}
+            running = [worker for worker in workers if worker in self._taken]
+            idle = [worker for worker in workers if worker not in self._taken]
+            found |= {worker: set(parts[worker]) for worker in running}
+            # Each part goes to one stage as a whole, so that few stages move when another one starts or ends.
+            for other, worker in zip(idle, itertools.cycle(running), strict=False):
+                found[worker].update(parts[other])
+        return {worker: tuple(sorted(cores)) for worker, cores in found.items()}
+
     def _running(self, host: str) -> list[tuple[Place, Need]]:
         return [own for worker, own in self._taken.items() if self._offers[worker].host == host]
 
-    def _cores(self, worker: str, alone: bool) -> tuple[int, ...]:
-        own = self._offers[worker]
-        same = [other for other, offer in self._offers.items() if offer.host == own.host]
-        return own.cores if alone else share(own.cores, same.index(worker), len(same))
-
 
 def share(cores: tuple[int, ...], job: int, jobs: int) -> tuple[int, ...]:
-    """The cores of one of several jobs. Where there are more jobs than cores, several have the same one."""
+    """The cores of one of several workers. Where there are more workers than cores, several have the same one."""
     if not cores:
         return ()
     return cores[job % len(cores) :: jobs] if jobs < len(cores) else (cores[job % len(cores)],)

@@ -30,7 +30,8 @@ class Snapshot:
 
     makers: for each stage, those that make what it reads, gates among them. unkept: stages of which DVC's run cache keeps no
     runs. seconds, memory: of each stage, the latter in MB, by earlier timings, where that is known. cache: the folder of DVC's
-    cache. tree: a tar archive of the files that the stages read and no stage makes; it is empty if none of them has to run.
+    cache. tree: a tar archive of the files that the stages read and no stage makes. Where no stage has to run, `seconds` and
+    `tree` are empty.
     """
 
     lock: Lock
@@ -53,27 +54,25 @@ def take_snapshot(targets: Iterable[str] = ()) -> Snapshot:
     from dvc.repo import Repo
 
     with Repo(".") as repo:
-        project = read_project()
+        project, everything, forecasts = _read()
         wanted = _closure(_stages(repo, targets, project), makers_of(project.graph))
-        everything, forecasts = _now(project)
         if FIRST in wanted and forecasts[FIRST].action != "up to date":
             repo.reproduce(FIRST, single_item=True)
-            project = read_project()
-            everything, forecasts = _now(project)
+            project, everything, forecasts = _read()
         present = {name: entry for name, entry in everything.items() if name in wanted}
         unkept = frozenset(name for name in present if not _is_kept(project, name))
-        tree, seconds, memory = b"", {}, {}
-        if any(forecasts[name].action == "runs" for name in wanted):
-            tree = _archive(repo, present)
-            seconds, memory = times(plan_of(project, everything), list(present)), peaks(list(present), read_timings())
-        makers = makers_of(present)
+        runs = any(forecasts[name].action == "runs" for name in present)
+        seconds = times(plan_of(project, everything), list(present)) if runs else {}
+        tree = _archive(repo, present) if runs else b""
+        makers, memory = makers_of(present), peaks(list(present), read_timings())
     return Snapshot(project.lock, present, outputs_of_check(), makers, unkept, seconds, memory, cache_folder(), tree)
 
 
-def _now(project: Project) -> tuple[Lock, dict[str, Forecast]]:
-    """All stages as they are now, and what DVC would do with each."""
+def _read() -> tuple[Project, Lock, dict[str, Forecast]]:
+    """The project, all its stages as they are now, and what DVC would do with each."""
+    project = read_project()
     present = read_present(project, list(project.graph))
-    return present, predict(project.lock, present)
+    return project, present, predict(project.lock, present)
 
 
 def is_edited(snapshot: Snapshot) -> bool:

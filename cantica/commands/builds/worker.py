@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cantica.commands.builds.copy import Copy, copy_of, sweep
 from cantica.commands.builds.places import Place
@@ -22,6 +22,9 @@ from cantica.commands.dvc.records import Entry, Lock, outputs
 from cantica.commands.dvc.remote import Remote, RemoteFault
 from cantica.commands.timings import read_timings
 from cantica.core.command import TIMINGS
+
+if TYPE_CHECKING:
+    from distributed import Worker
 
 LOGS = Path(".cache/stages")  # of stages that run
 TELL = 1  # seconds after which that is sent
@@ -135,8 +138,8 @@ class WrongWorker(Exception):
     """The worker that was chosen has died, and Dask has taken another one."""
 
 
-def on_place(place: Place, function: Callable[..., T], *arguments: Any) -> T:
-    """Call a function, with all that it starts, on the cores and the GPU of a place; without any named, as it comes.
+def on_place(place: Place, cores: tuple[int, ...], function: Callable[..., T], *arguments: Any) -> T:
+    """Call a function, with all that it starts, on some cores and on the GPU of a place; without any named, as it comes.
 
     Raises WrongWorker on another worker than that of the place.
     """
@@ -144,11 +147,28 @@ def on_place(place: Place, function: Callable[..., T], *arguments: Any) -> T:
 
     if get_worker().address != place.worker:
         raise WrongWorker
-    if place.cores:
-        os.sched_setaffinity(0, place.cores)  # of this thread, and of the processes that it starts
+    if cores:
+        os.sched_setaffinity(0, cores)  # of this thread, and of the processes that it starts
+    _threads[place.worker] = threading.get_native_id()
     if place.gpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = place.gpu
     return function(*arguments)
+
+
+_threads: dict[str, int] = {}  # that run a function on a place, by worker
+
+
+def use_cores(cores: tuple[int, ...], dask_worker: "Worker") -> None:
+    """Move what runs on a place to these cores. It may begin with any number of them: it asks again how many there are."""
+    import psutil
+
+    found = [_threads[dask_worker.address]]
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it has ended
+            found += [thread.id for thread in process.threads()]
+    for thread in found:
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(thread, cores)
 
 
 def in_folder(folder: Path, log: Path, function: Callable[..., T], *arguments: Any) -> T:

@@ -54,7 +54,7 @@ class Building:
             self._show(run.name, Status(last, len(build.done), len(build.done) + len(last), build.seconds_left()))
             built = build.built()
             self._store.fetch(built)
-            engine.add(Task(f"finish-{run.name}", finish, lambda cluster: (run, folder, built), finished, here=True), place)
+            engine.add(Task(f"finish-{run.name}", finish, lambda cluster: (run, folder, built), finished, (place,), here=True))
 
         def finished(result: Exception | None) -> None:
             try:
@@ -67,7 +67,7 @@ class Building:
                 self.end(run, f"done, {counted(self.trained[run.name], 'step')} trained")
             shutil.rmtree(folder, ignore_errors=True)
 
-        engine.add(Task(f"prepare-{run.name}", prepare, lambda cluster: (run, folder), prepared, begin, here=True), place)
+        engine.add(Task(f"prepare-{run.name}", prepare, lambda cluster: (run, folder), prepared, (place,), begin, here=True))
 
     def end(self, run: Run, how: str) -> None:
         """Report a run whose experiment exists, and make its branch if branches are asked for."""
