@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from cantica.commands.builds.copy import sweep
 from cantica.commands.builds.offers import Offer, differences, own_offer
+from cantica.commands.builds.placed import WrongWorker, dask_setup, on_place, use_cores
 from cantica.commands.builds.places import Need, Place, Places
-from cantica.commands.builds.worker import LOGS, WrongWorker, on_place, use_cores
+from cantica.commands.builds.worker import LOGS
 from cantica.commands.dvc.copies import SCRATCH
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ def _local(jobs: int, tell: Callable[[str], None]) -> Iterator[Cluster]:
     sweep()
     try:
         with (
-            dask.config.set(SETTINGS),
+            dask.config.set(SETTINGS | {"distributed.worker.preload": [dask_setup.__module__]}),
             LocalCluster(
                 n_workers=jobs,
                 threads_per_worker=1,

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from cantica.commands.builds.build import Build
 from cantica.commands.builds.cluster import LOOK, Cluster
+from cantica.commands.builds.placed import WrongWorker
 from cantica.commands.builds.places import Need
-from cantica.commands.builds.worker import Done, Order, StageFailed, WrongWorker, receive, run_stage
+from cantica.commands.builds.worker import Done, Order, StageFailed, receive, run_stage
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -100,10 +101,10 @@ class Engine:
             cluster.look()
         placed = [(task, cluster, place) for task, cluster in waiting if (place := cluster.take(task.need))]
         for task, cluster, place in placed:
+            task.begin()
             future = cluster.submit(place, task.key, task.function, task.arguments(cluster))
             self._waiting.remove(task)
             self._going[future] = task, cluster
-            task.begin()
             future.add_done_callback(self._ended.put)
         for cluster in clusters:
             cluster.share_cores()

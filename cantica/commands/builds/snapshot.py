@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cantica.commands.builds.worker import committing
 from cantica.commands.dvc.cache import cache_folder
 from cantica.commands.dvc.forecast import Forecast, predict
 from cantica.commands.dvc.graph import makers_of
@@ -45,11 +46,11 @@ class Snapshot:
     tree: bytes
 
 
-def take_snapshot(targets: Iterable[str] = ()) -> Snapshot:
+def take_snapshot(targets: Iterable[str] = (), root: Path = Path()) -> Snapshot:
     """Let DVC run `check` in the current folder's project, if the targets need it, and read what a build of them needs.
 
-    targets: as `dvc repro` takes them; without any, all stages. Raises InputError, DvcFault, and DvcException where `check`
-    fails.
+    targets: as `dvc repro` takes them; without any, all stages. root: the project of which this is a copy. Raises InputError,
+    DvcFault, and DvcException where `check` fails.
     """
     from dvc.repo import Repo
 
@@ -57,7 +58,9 @@ def take_snapshot(targets: Iterable[str] = ()) -> Snapshot:
         project, everything, forecasts = _read()
         wanted = _closure(_stages(repo, targets, project), makers_of(project.graph))
         if FIRST in wanted and forecasts[FIRST].action != "up to date":
-            repo.reproduce(FIRST, single_item=True)
+            repo.reproduce(FIRST, single_item=True, no_commit=True)
+            with committing(root):
+                repo.commit(FIRST)
             project, everything, forecasts = _read()
         present = {name: entry for name, entry in everything.items() if name in wanted}
         unkept = frozenset(name for name in present if not _is_kept(project, name))

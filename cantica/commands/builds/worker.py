@@ -11,20 +11,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from cantica.commands.builds.copy import Copy, copy_of, sweep
-from cantica.commands.builds.places import Place
 from cantica.commands.dvc.cache import cache_folder, run_of
 from cantica.commands.dvc.copies import SCRATCH
 from cantica.commands.dvc.logs import read_log, stages_run
+from cantica.commands.dvc.project import reason
 from cantica.commands.dvc.records import Entry, Lock, outputs
 from cantica.commands.dvc.remote import Remote, RemoteFault
 from cantica.commands.timings import read_timings
 from cantica.core.command import TIMINGS
-
-if TYPE_CHECKING:
-    from distributed import Worker
 
 LOGS = Path(".cache/stages")  # of stages that run
 TELL = 1  # seconds after which that is sent
@@ -111,7 +108,7 @@ def _run(order: Order, copy: Copy, log: Path, root: Path, remote: Remote | None)
                 remote.push_run(order.key)
             return entry
     except (DvcException, RemoteFault, OSError) as error:
-        print(error, flush=True)
+        print(reason(error), flush=True)
         raise StageFailed(read_log(log)) from None
 
 
@@ -134,43 +131,6 @@ def remote_of(root: Path) -> Remote:
     return Remote(root)
 
 
-class WrongWorker(Exception):
-    """The worker that was chosen has died, and Dask has taken another one."""
-
-
-def on_place(place: Place, cores: tuple[int, ...], function: Callable[..., T], *arguments: Any) -> T:
-    """Call a function, with all that it starts, on some cores and on the GPU of a place; without any named, as it comes.
-
-    Raises WrongWorker on another worker than that of the place.
-    """
-    from distributed import get_worker
-
-    if get_worker().address != place.worker:
-        raise WrongWorker
-    if cores:
-        os.sched_setaffinity(0, cores)  # of this thread, and of the processes that it starts
-    _threads[place.worker] = threading.get_native_id()
-    if place.gpu:
-        os.environ["CUDA_VISIBLE_DEVICES"] = place.gpu
-    return function(*arguments)
-
-
-_threads: dict[str, int] = {}  # that run a function on a place, by worker
-
-
-def use_cores(cores: tuple[int, ...], dask_worker: "Worker") -> None:
-    """Move what runs on a place to these cores. It may begin with any number of them: it asks again how many there are."""
-    import psutil
-
-    found = [_threads[dask_worker.address]]
-    for process in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.Error):  # it has ended
-            found += [thread.id for thread in process.threads()]
-    for thread in found:
-        with contextlib.suppress(OSError):
-            os.sched_setaffinity(thread, cores)
-
-
 def in_folder(folder: Path, log: Path, function: Callable[..., T], *arguments: Any) -> T:
     """Call a function of DVC in a folder, what it prints appended to a log. Raises StageFailed."""
     from dvc.exceptions import DvcException
@@ -179,7 +139,7 @@ def in_folder(folder: Path, log: Path, function: Callable[..., T], *arguments: A
         try:
             return function(*arguments)
         except DvcException as error:
-            print(error, flush=True)
+            print(reason(error), flush=True)
             raise StageFailed(read_log(log)) from None
 
 

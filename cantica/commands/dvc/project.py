@@ -109,6 +109,11 @@ class DvcFault(Exception):
     """DVC cannot do what was asked of it. The text says why."""
 
 
+def reason(error: BaseException) -> str:
+    """What an exception of DVC says, and what those say that caused it."""
+    return f"{error}: {reason(error.__cause__)}" if error.__cause__ else str(error)
+
+
 @contextmanager
 def dvc_faults() -> Iterator[None]:
     """Turn DVC's own exceptions into DvcFault."""
@@ -117,7 +122,7 @@ def dvc_faults() -> Iterator[None]:
     try:
         yield
     except DvcException as error:
-        raise DvcFault(str(error)) from None
+        raise DvcFault(reason(error)) from None
 
 
 def resolve(name: str) -> str:

@@ -65,7 +65,7 @@ def prepare(run: Run, folder: Path) -> Snapshot:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     make_copy(folder, run.head, run.params)
-    return in_folder(folder, run.log.absolute(), take_snapshot)
+    return in_folder(folder, run.log.absolute(), take_snapshot, (), Path.cwd())
 
 
 def finish(run: Run, folder: Path, built: Lock) -> None:
