@@ -5,19 +5,38 @@ from pathlib import Path
 
 from cantica.commands.dvc.records import Lock
 from cantica.commands.git import git, must
+from cantica.core.errors import InputError, Problem
 
 NAME = "cantica-lock"  # of the driver, for git
 ATTRIBUTE = f"dvc.lock merge={NAME}"
 
 
 def merge_lock(base: Path, ours: Path, theirs: Path) -> str:
-    """Merge three versions of dvc.lock into the file of `ours`. Returns what was left out, or ""."""
-    from dvc.utils.serialize import dump_yaml, load_yaml
+    """Merge three versions of dvc.lock into the file of `ours`. Returns what was left out, or "".
 
-    files = [load_yaml(str(file)) or {} for file in (base, ours, theirs)]
-    stages, left_out = merged(*(file.get("stages") or {} for file in files))
+    Raises InputError where one of them cannot be read: then git reports a conflict, and dvc.lock stays as it is.
+    """
+    from dvc.utils.serialize import dump_yaml
+
+    sides = {"the commit before both branches": base, "this branch": ours, "the other branch": theirs}
+    stages, left_out = merged(*(_stages(file, side) for side, file in sides.items()))
     dump_yaml(str(ours), {"schema": "2.0", "stages": stages})
     return f"dvc.lock: `dvc repro` builds or restores {', '.join(left_out)}" if left_out else ""
+
+
+def _stages(file: Path, side: str) -> Lock:
+    from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
+
+    try:
+        content = parse_yaml(file.read_text(encoding="utf-8"), "dvc.lock") or {}
+    except (YAMLFileCorruptedError, UnicodeDecodeError) as error:
+        got = " ".join(str(error.__cause__ or error).split())
+    else:
+        if isinstance(content, dict) and isinstance(stages := content.get("stages") or {}, dict):
+            return stages
+        got = "no mapping of stages"
+    hint = "git show COMMIT:dvc.lock > dvc.lock takes it from a commit; dvc repro then builds or restores the rest"
+    raise InputError(Problem(f"dvc.lock of {side}", "", got, "a file as DVC writes it", hint))
 
 
 def merged(base: Lock, ours: Lock, theirs: Lock) -> tuple[Lock, list[str]]:

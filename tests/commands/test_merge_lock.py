@@ -2,7 +2,8 @@
 
 import pytest
 
-from cantica.commands.merge_lock import merged
+from cantica.commands.merge_lock import merge_lock, merged
+from cantica.core.errors import InputError
 from tests.support.projects import BIN, IDENTITY, commit, ok
 
 
@@ -53,3 +54,22 @@ def test_git_merges_with_it_where_it_was_set_up(tmp_path):
     ok(tmp_path, "git", *IDENTITY, "merge", "--quiet", "--no-edit", "other")
     assert load_yaml(file)["stages"] == lock({"a": "2", "b": "3", "d": "2"})
     assert ok(tmp_path, "git", "status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "got"),
+    [
+        (b"stages:\n<<<<<<< ours\n  a: {}\n", "line 2"),
+        (b"stages: [a]", "no mapping"),
+        (b"a", "no mapping"),
+        (b"\xff", "can't decode"),
+    ],
+)
+def test_a_lock_that_cannot_be_read_stays_as_it_is(content, got, tmp_path):
+    files = [tmp_path / name for name in ("base", "ours", "theirs")]
+    for file in files:
+        file.write_text("stages: {}")
+    files[1].write_bytes(content)
+    with pytest.raises(InputError, match=f"(?s)dvc.lock of this branch.*{got}"):
+        merge_lock(*files)
+    assert files[1].read_bytes() == content
