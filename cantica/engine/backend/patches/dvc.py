@@ -101,7 +101,7 @@ def params_finder() -> None:
         except (AttributeError, KeyError, TypeError):
             return stock(obj, glob, separator, **default)
 
-    dpath.get = get
+    dpath.get = get  # type: ignore[assignment]  # DVC gives it a name and a separator
 
 
 AT_IMPORT = (yaml_parser, lock_parser, lock_writer, params_finder)
