@@ -108,7 +108,7 @@ exit $status
 
 
 def test_the_time_around_a_stage(benchmark, project, tmp_path, monkeypatch):
-    """Two fresh clones are built, one stage after another. The time that the stages' own processes did not take is around them."""
+    """Two fresh clones are built, one stage after another. What the stages' own processes did not take is around them."""
     around = {}
 
     def built(*words: str) -> None:
